@@ -1,0 +1,45 @@
+//! Received bytes in memory of the backend's.
+
+/// Bytes that a backend received into memory of its own, lent to the core until it
+/// [releases](super::Backend::release) them.
+///
+/// The memory is a plain vector that is moved out and back, so no rule about its life is left to anybody's care.
+#[derive(Debug)]
+pub struct Chunk {
+    memory: Vec<u8>,
+    start: usize,
+    end: usize,
+    tag: u64,
+}
+
+impl Chunk {
+    /// The bytes `start..end` of `memory`. The `tag` is the backend's, to know its memory by. The range is cut to what is there.
+    #[must_use]
+    pub fn new(memory: Vec<u8>, start: usize, end: usize, tag: u64) -> Self {
+        let end = end.min(memory.len());
+        Self {
+            start: start.min(end),
+            end,
+            memory,
+            tag,
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..self.end]
+    }
+
+    /// The backend's tag.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    /// The memory, for its backend.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.memory
+    }
+}

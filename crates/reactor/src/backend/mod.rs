@@ -1,0 +1,312 @@
+//! The backend contract: what the loop asks of a multiplexer, and what it promises in return.
+//!
+//! **Unstable**: it is public so that a backend can be written elsewhere, and may still change in details
+//! until a completion backend has been built on it.
+//!
+//! A [`Backend`] is *operation-shaped*: the core starts operations and the backend answers each of them
+//! exactly once, at once ([`Started::Done`]) or later by a [`Completion`] that [`Backend::next`] hands out.
+//! A readiness multiplexer (epoll, kqueue) emulates that, a completion multiplexer (io_uring, completion ports)
+//! is that, and the memory backend has no kernel at all.
+//!
+//! # One turn, as the backend sees it
+//!
+//! 1. [`wait`](Backend::wait): sleeps until an event, a moment, or a wake-up.
+//! 2. [`next`](Backend::next), until it answers `None`: the events, as plain data. Between two of them the core
+//!    calls user code, and any operation may be started.
+//! 3. Any number of operations, from callbacks, tasks and the flush at the end of the turn. A backend that
+//!    batches its submissions makes them in the next `wait`.
+//!
+//! # Bytes in are pulled, bytes out are lent
+//!
+//! [`Completion::Input`] says that [`receive`](Backend::receive) (of a connection) or [`accept`](Backend::accept)
+//! (of a listener) *may* have something. It is an edge: it need not be repeated until the core has pulled
+//! until `Dry`. The core pulls when it wants to, so pausing costs nothing and needs no call; a backend that
+//! receives ahead of being asked (multishot receive) keeps what arrived, bounded, and gives it out in order.
+//! Memory of the user's is only ever borrowed for the one call of `receive`.
+//!
+//! A send moves an [`Outgoing`] into the backend and back again with the answer. At most one send of a
+//! connection is under way; what is written meanwhile queues in the core.
+//!
+//! # The end of a connection
+//!
+//! [`close`](Backend::close) ends everything: each operation of that key that is still under way is answered
+//! first (with an error, unless it won the race), then the close itself, and after that the key is never
+//! named again. When the close is answered the descriptor is closed, and nothing of the key's is in the kernel.
+//!
+//! # What the core promises
+//!
+//! * Keys are dense in their index and never repeated, so a table indexed by [`Key::index`] is enough.
+//! * It never borrows the backend while user code runs.
+//! * It sends no empty `Outgoing`, starts no second send, connect or shutdown while one is under way, and starts
+//!   nothing after `close`.
+//! * Each [`Chunk`] is [`release`](Backend::release)d, in any order.
+
+mod chunk;
+pub mod memory;
+mod outgoing;
+pub mod readiness;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+pub use chunk::Chunk;
+pub use outgoing::Outgoing;
+
+use crate::address::{Address, Addresses};
+use crate::choice::Choices;
+use crate::instant::Instant;
+use crate::key::Key;
+
+/// A multiplexer. The [module](self) tells the rules of the whole.
+pub trait Backend {
+    /// A word for it: `"readiness"`, `"memory"`.
+    fn name(&self) -> &'static str;
+
+    // Time, chance, and other threads.
+
+    /// The clock, read fresh. It never goes back.
+    fn now(&self) -> Instant;
+
+    /// The stream that this run's choices are drawn from.
+    fn choices(&self) -> &Choices;
+
+    /// Ends a [`wait`](Self::wait) from any thread.
+    fn waker(&self) -> Arc<dyn Wakeup>;
+
+    /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver.
+    fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        let _ = (host, port);
+        None
+    }
+
+    // The turn.
+
+    /// Sleeps until there is a completion, a wake-up, or the moment in `wait`. Coming back early is allowed.
+    ///
+    /// # Errors
+    ///
+    /// Only what makes going on pointless. An interrupted wait is not an error.
+    fn wait(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// The next completion, or `None` when this turn has no more.
+    fn next(&mut self) -> Option<Completion>;
+
+    // Operations.
+
+    /// Begins to listen, and tells where (port 0 means any free port).
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; then nothing stays bound.
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address>;
+
+    /// Takes over a socket that listens already. Closing it later does not shut it down for whoever else holds it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where a backend has no use for sockets, `InvalidInput` if it is no listening stream socket.
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address>;
+
+    /// Takes one waiting connection of `listener`, which from now on is `key`.
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted;
+
+    /// Begins to connect; [`Completion::Connected`] answers.
+    ///
+    /// # Errors
+    ///
+    /// Where it fails at once. Then there is nothing to close.
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()>;
+
+    /// Both ends of a connection that was connected.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses>;
+
+    /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
+
+    /// Gives back a chunk.
+    fn release(&mut self, chunk: Chunk);
+
+    /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte.
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
+
+    /// Ends our direction (FIN). [`Completion::Shut`] answers if it is not done at once.
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>>;
+
+    /// Closes a connection, a connection attempt, or a listener.
+    fn close(&mut self, key: Key, how: Close) -> Started<()>;
+
+    /// Asks for one [`Completion::PeerClosed`] when the peer ended or reset the connection, whether or not
+    /// bytes wait to be received before that.
+    fn watch_peer(&mut self, key: Key);
+
+    /// How many calls to the operating system were made so far.
+    fn system_calls(&self) -> SystemCalls {
+        SystemCalls::default()
+    }
+}
+
+/// How long [`Backend::wait`] may sleep.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Come back at this moment, or never on account of time. A moment that has passed asks for a look at what
+    /// is there, without sleeping.
+    pub until: Option<Instant>,
+    /// The loop's own helper threads are at work, and will wake it. A virtual clock must not jump meanwhile.
+    pub helpers_busy: bool,
+}
+
+/// The answer to an operation, or the promise of one.
+#[derive(Debug)]
+pub enum Started<T> {
+    /// It is done, and no completion follows.
+    Done(T),
+    /// A completion will answer.
+    Pending,
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Completion {
+    /// A connection may have bytes or its end to receive, a listener may have connections to accept.
+    Input(Key),
+    /// A send is done.
+    Sent(Key, Sent),
+    /// A connection attempt succeeded or failed. After a failure the key still wants its close.
+    Connected(Key, io::Result<()>),
+    /// A shutdown is done.
+    Shut(Key, io::Result<()>),
+    /// A close is done: the last that is heard of that key.
+    Closed(Key),
+    /// The peer of a [watched](Backend::watch_peer) connection ended it, or reset it. Bytes may still be there.
+    PeerClosed {
+        /// Which connection.
+        key: Key,
+        /// Whether it was a reset.
+        reset: bool,
+    },
+}
+
+/// How a send ended.
+#[derive(Debug)]
+pub struct Sent {
+    /// What was lent, as it was: the core takes the sent bytes off.
+    pub outgoing: Box<Outgoing>,
+    /// How many bytes were sent, at least one. `WouldBlock` says that the system is short of memory: nothing was sent,
+    /// and the core tries again after a pause.
+    pub result: io::Result<usize>,
+}
+
+/// What [`Backend::receive`] had.
+#[derive(Debug)]
+pub enum Received {
+    /// Bytes in memory of the backend's.
+    Chunk(Chunk),
+    /// So many bytes in the caller's memory, at least one.
+    Filled(usize),
+    /// The peer ended its direction, and everything before that was received.
+    Eof,
+    /// Nothing now; an [`Input`](Completion::Input) will come.
+    Dry,
+    /// The connection broke.
+    Failed(io::Error),
+}
+
+/// What [`Backend::accept`] had.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection.
+    Connection(Addresses),
+    /// Nothing now; an [`Input`](Completion::Input) will come.
+    Dry,
+    /// One attempt failed; more may be waiting.
+    Failed(io::Error),
+}
+
+/// How to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// In good order: the peer sees an end.
+    Orderly,
+    /// At once: the peer sees a reset, where the transport has such a thing.
+    Reset,
+}
+
+/// How to listen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// How many connections the system keeps that were not accepted yet (it may cap the number). 1 024 by default.
+    pub backlog: u32,
+    /// Whether a port can be bound again while old connections of it linger. Yes by default.
+    pub reuse_address: bool,
+    /// Whether several listeners share the port, each with its share of the connections. No by default.
+    pub reuse_port: bool,
+    /// Whether small writes leave at once (TCP_NODELAY). Yes by default: a turn's writes are joined anyway.
+    pub nodelay: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuse_address: true,
+            reuse_port: false,
+            nodelay: true,
+        }
+    }
+}
+
+/// How to connect.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// The local address to connect from. Any by default.
+    pub bind: Option<Address>,
+    /// Whether small writes leave at once (TCP_NODELAY). Yes by default.
+    pub nodelay: bool,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            bind: None,
+            nodelay: true,
+        }
+    }
+}
+
+/// Ends a [`Backend::wait`], from any thread. Several calls before the loop looks count as one.
+pub trait Wakeup: Send + Sync {
+    /// Ends the wait that is under way, or else the next one.
+    fn wake(&self);
+}
+
+/// Counts of calls to the operating system, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SystemCalls {
+    /// Waits for events.
+    pub waits: u64,
+    /// Receives, those that found nothing included.
+    pub receives: u64,
+    /// Sends, those that were refused included.
+    pub sends: u64,
+    /// Accepts, those that found nothing included.
+    pub accepts: u64,
+    /// Registrations with the multiplexer, and changes of them.
+    pub registrations: u64,
+    /// Connects.
+    pub connects: u64,
+    /// Shutdowns of one direction.
+    pub shutdowns: u64,
+    /// Closes.
+    pub closes: u64,
+    /// Everything else: options, names, errors.
+    pub others: u64,
+}

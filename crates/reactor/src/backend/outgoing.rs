@@ -1,0 +1,177 @@
+//! Bytes on their way out.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// A segment is not made larger by copying into it than this; what comes then begins another.
+const SEGMENT: usize = 64 * 1024;
+/// An emptied segment with more room than this is freed and not kept.
+const KEEP: usize = 64 * 1024;
+
+/// A queue of bytes to send, in segments: small writes are copied together, owned bytes are kept as they are.
+///
+/// It is a plain value: a connection has one only while bytes wait, and lends it to the backend for a send.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    segments: VecDeque<Segment>,
+    /// Bytes of the first segment that are sent.
+    sent: usize,
+    len: usize,
+    /// An emptied buffer, for the next copy.
+    spare: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Copied(Vec<u8>),
+    Owned(Bytes),
+}
+
+impl Segment {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl Outgoing {
+    /// How many bytes wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none wait.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies `bytes` to the end.
+    pub fn push_copy(&mut self, bytes: &[u8]) {
+        self.len += bytes.len();
+        match self.segments.back_mut() {
+            Some(Segment::Copied(last)) if last.len() + bytes.len() <= SEGMENT => {
+                last.extend_from_slice(bytes);
+            }
+            _ if bytes.is_empty() => {}
+            _ => {
+                let mut segment = std::mem::take(&mut self.spare);
+                segment.extend_from_slice(bytes);
+                self.segments.push_back(Segment::Copied(segment));
+            }
+        }
+    }
+
+    /// Puts `bytes` at the end without a copy.
+    pub fn push_owned(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.len += bytes.len();
+            self.segments.push_back(Segment::Owned(bytes));
+        }
+    }
+
+    /// Fills `parts` with the bytes from the front on, one part a segment, and tells how many parts it filled.
+    pub fn fill<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
+        let mut skip = self.sent;
+        let mut filled = 0;
+        for (part, segment) in parts.iter_mut().zip(&self.segments) {
+            *part = IoSlice::new(&segment.bytes()[skip..]);
+            skip = 0;
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The bytes of the first segment that wait; empty if none do.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        self.segments
+            .front()
+            .map_or(&[], |segment| &segment.bytes()[self.sent..])
+    }
+
+    /// How many segments wait.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Takes `count` bytes off the front (all of them, if there are not so many). Owned bytes that are done go to
+    /// `spent`, because dropping them may run code of the user's.
+    pub fn advance(&mut self, count: usize, spent: &mut Vec<Bytes>) {
+        let count = count.min(self.len);
+        self.len -= count;
+        let mut left = count + self.sent;
+        while let Some(first) = self.segments.front() {
+            let size = first.bytes().len();
+            if left < size {
+                break;
+            }
+            left -= size;
+            match self.segments.pop_front() {
+                Some(Segment::Copied(buffer)) => self.keep(buffer),
+                Some(Segment::Owned(bytes)) => spent.push(bytes),
+                None => {}
+            }
+        }
+        self.sent = left;
+    }
+
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= KEEP && buffer.capacity() > self.spare.capacity() {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+
+    /// Empties it, as [`advance`](Self::advance) does, and makes it as good as new.
+    pub fn clear(&mut self, spent: &mut Vec<Bytes>) {
+        self.advance(self.len, spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(outgoing: &Outgoing) -> Vec<u8> {
+        let mut parts = [IoSlice::new(&[]); 16];
+        let filled = outgoing.fill(&mut parts);
+        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came() {
+        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
+        outgoing.push_copy(b"ab");
+        outgoing.push_copy(b"cd");
+        outgoing.push_owned(Bytes::from_static(b"efg"));
+        outgoing.push_copy(b"hi");
+        assert_eq!((outgoing.len(), outgoing.segments()), (9, 3));
+        outgoing.advance(3, &mut spent);
+        assert_eq!(all(&outgoing), b"defghi");
+        assert_eq!(outgoing.front(), b"d");
+        outgoing.advance(3, &mut spent);
+        assert_eq!(all(&outgoing), b"ghi");
+        assert!(spent.is_empty());
+        outgoing.advance(99, &mut spent);
+        assert_eq!((outgoing.len(), outgoing.segments(), spent.len()), (0, 0, 1));
+        outgoing.push_copy(b"again");
+        assert_eq!(all(&outgoing), b"again");
+    }
+
+    #[test]
+    fn a_used_queue_allocates_nothing_for_the_next_message() {
+        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
+        outgoing.push_copy(&[1; 64]);
+        let before = outgoing.front().as_ptr();
+        outgoing.clear(&mut spent);
+        outgoing.push_copy(&[2; 64]);
+        assert_eq!(outgoing.front().as_ptr(), before);
+    }
+}

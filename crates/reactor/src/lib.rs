@@ -1,0 +1,14 @@
+//! A callback event loop.
+
+mod address;
+pub mod backend;
+mod choice;
+mod instant;
+mod key;
+#[allow(dead_code)]
+mod slab;
+
+pub use address::{Address, Addresses};
+pub use choice::{Choice, ChoiceKind, Choices};
+pub use instant::Instant;
+pub use key::Key;

@@ -1,0 +1,145 @@
+//! A paged table of slots with generations.
+//!
+//! It grows page by page, so growing copies nothing and leaves no half-empty doubling behind, and what a [`Key`]
+//! names is found by two index operations. A vacated slot's generation goes up, so an old key finds nothing.
+
+use crate::key::Key;
+
+const PAGE: usize = 64;
+const NONE: u32 = u32::MAX;
+
+/// A table whose entries are named by [`Key`]s.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    pages: Vec<Box<[Slot<T>]>>,
+    /// The vacant slot to use next: the one that was vacated last.
+    vacant: u32,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    /// The next vacant slot, while this one is vacant.
+    next: u32,
+    value: Option<T>,
+}
+
+impl<T> Slab<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            pages: Vec::new(),
+            vacant: NONE,
+            len: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts `value` into a vacant slot.
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        if self.vacant == NONE {
+            self.grow();
+        }
+        let index = self.vacant;
+        let slot = &mut self.pages[index as usize / PAGE][index as usize % PAGE];
+        self.vacant = slot.next;
+        slot.value = Some(value);
+        self.len += 1;
+        Key::new(index, slot.generation)
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.pages.get(key.index() / PAGE)?.get(key.index() % PAGE)?;
+        if slot.generation == key.generation() {
+            slot.value.as_ref()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self
+            .pages
+            .get_mut(key.index() / PAGE)?
+            .get_mut(key.index() % PAGE)?;
+        if slot.generation == key.generation() {
+            slot.value.as_mut()
+        } else {
+            None
+        }
+    }
+
+    /// Vacates the slot.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self
+            .pages
+            .get_mut(key.index() / PAGE)?
+            .get_mut(key.index() % PAGE)?;
+        if slot.generation != key.generation() {
+            return None;
+        }
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = self.vacant;
+        #[allow(clippy::cast_possible_truncation)]
+        {
+            self.vacant = key.index() as u32;
+        }
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// The keys of all entries, in the order of their slots.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let slots = self.pages.iter().flat_map(|page| page.iter());
+        let occupied = slots.zip(0u32..).filter(|(slot, _)| slot.value.is_some());
+        occupied
+            .map(|(slot, index)| Key::new(index, slot.generation))
+            .collect()
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn grow(&mut self) {
+        let first = (self.pages.len() * PAGE) as u32;
+        let last = first + PAGE as u32 - 1;
+        let page = (first..=last).map(|index| Slot {
+            generation: 1,
+            next: if index == last { self.vacant } else { index + 1 },
+            value: None,
+        });
+        self.pages.push(page.collect());
+        self.vacant = first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_key_never_finds_the_slots_next_user() {
+        let mut slab = Slab::new();
+        let first = slab.insert('a');
+        assert_eq!(slab.remove(first), Some('a'));
+        let second = slab.insert('b');
+        assert_eq!(first.index(), second.index());
+        assert_eq!((slab.get(first), slab.remove(first)), (None, None));
+        assert_eq!(slab.get(second), Some(&'b'));
+    }
+
+    #[test]
+    fn slots_are_dense_and_reused_across_pages() {
+        let mut slab = Slab::new();
+        let keys: Vec<_> = (0..1000).map(|number| slab.insert(number)).collect();
+        assert!(keys.iter().enumerate().all(|(index, key)| key.index() == index));
+        for key in &keys[..500] {
+            slab.remove(*key);
+        }
+        assert_eq!((slab.len(), slab.keys().len()), (500, 500));
+        assert!((0..500).all(|number| slab.insert(number).index() < 500));
+        assert_eq!(slab.keys().len(), 1000);
+    }
+}
