@@ -42,6 +42,7 @@
 //! * Each [`Chunk`] is [`release`](Backend::release)d, in any order.
 
 mod chunk;
+pub(crate) mod ended;
 pub mod memory;
 mod outgoing;
 pub mod readiness;
@@ -127,6 +128,13 @@ pub trait Backend {
 
     /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
+
+    /// Whether [`receive`](Self::receive) would look for more. It costs no call to the operating system; `true` may
+    /// turn out wrong, `false` means `Dry`.
+    fn may_receive(&self, key: Key) -> bool {
+        let _ = key;
+        true
+    }
 
     /// Gives back a chunk.
     fn release(&mut self, chunk: Chunk);

@@ -75,6 +75,19 @@ impl Outgoing {
         }
     }
 
+    /// Puts everything that waits in `other` at the end, without a copy.
+    pub fn append(&mut self, other: &mut Self) {
+        if other.sent > 0 {
+            // A queue that was sent from in part comes first, never second; should it, its bytes are copied.
+            let rest = other.front().to_vec();
+            other.segments.pop_front();
+            other.segments.push_front(Segment::Copied(rest));
+            other.sent = 0;
+        }
+        self.len += std::mem::take(&mut other.len);
+        self.segments.append(&mut other.segments);
+    }
+
     /// Fills `parts` with the bytes from the front on, one part a segment, and tells how many parts it filled.
     pub fn fill<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.sent;

@@ -1,0 +1,89 @@
+//! Calls protocols, and puts things right after a callback.
+
+use std::rc::Rc;
+
+use super::{Flags, Notice};
+use crate::contain::contain;
+use crate::key::Key;
+use crate::lost::Reason;
+use crate::protocol::Protocol;
+use crate::reactor::Shell;
+use crate::transport::Transport;
+
+impl Shell {
+    /// Takes the protocol out of its slot, for a callback. Nothing is borrowed while it is out.
+    pub(super) fn check_out(&self, key: Key) -> Option<Box<dyn Protocol>> {
+        self.alter(key, |connection| {
+            let protocol = connection.protocol.take()?;
+            connection.flags.set(Flags::BUSY);
+            Some(protocol)
+        })?
+    }
+
+    /// Calls a protocol from the loop. `None` if the connection is gone or the callback panicked.
+    pub(crate) fn call_protocol<R>(
+        self: &Rc<Self>,
+        key: Key,
+        call: impl FnOnce(&mut dyn Protocol, &Transport) -> R,
+    ) -> Option<R> {
+        let mut protocol = self.check_out(key)?;
+        let transport = Transport::new(Rc::clone(self), key);
+        let outcome = contain(|| call(&mut *protocol, &transport));
+        let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
+        self.check_in(key, protocol);
+        answer
+    }
+
+    /// Puts the protocol back after a callback, or its successor in its place, and sends what was written.
+    pub(super) fn check_in(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
+        let protocol = self.succeed(key, protocol);
+        let outcome = self.alter(key, |connection| {
+            connection.protocol = Some(protocol);
+            connection.flags.clear(Flags::BUSY);
+            let list = connection.has_unread() && connection.is_reading() && connection.wants_list();
+            (connection.flags.any(Flags::DIRTY), list)
+        });
+        let (dirty, list) = outcome.unwrap_or_default();
+        if list {
+            self.list(key);
+        }
+        if dirty {
+            self.flush(key);
+        }
+    }
+
+    /// Delivers a notice from the ready queue.
+    pub(crate) fn deliver(self: &Rc<Self>, key: Key, notice: Notice) {
+        match notice {
+            Notice::Made => self.deliver_made(key),
+            Notice::Flow => self.deliver_flow(key),
+            Notice::Drained => self.deliver_if_alive(key, Protocol::drained),
+            Notice::PeerClosed => self.deliver_if_alive(key, Protocol::peer_closed),
+            Notice::Lost => self.deliver_lost(key),
+        }
+    }
+
+    fn deliver_if_alive(self: &Rc<Self>, key: Key, call: impl FnOnce(&mut dyn Protocol, &Transport)) {
+        if !self.is_gone(key) {
+            self.call_protocol(key, call);
+        }
+    }
+
+    fn deliver_flow(self: &Rc<Self>, key: Key) {
+        let due = self.alter(key, |connection| {
+            connection.flags.clear(Flags::FLOW_QUEUED);
+            let due = connection.flow_due().filter(|_| !connection.flags.any(Flags::LOST))?;
+            if due {
+                connection.flags.set(Flags::TOLD_PAUSE);
+            } else {
+                connection.flags.clear(Flags::TOLD_PAUSE);
+            }
+            Some(due)
+        });
+        match due.flatten() {
+            Some(true) => drop(self.call_protocol(key, |protocol, transport| protocol.pause_writing(transport))),
+            Some(false) => drop(self.call_protocol(key, |protocol, transport| protocol.resume_writing(transport))),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! How a connection ends: in good order, at once, or by itself.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Connection, Flags, Notice};
+use crate::backend::{Close, Received, Started};
+use crate::contain::contain;
+use crate::key::Key;
+use crate::lost::{Lost, Reason};
+use crate::reactor::{Shell, Slot};
+use crate::transport::Transport;
+
+/// How long a closed connection whose peer goes on sending is listened to, so that the peer is not reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often a lingering connection is pulled from in one turn.
+const LINGER_PULLS: usize = 16;
+
+/// What was found when a connection was pulled dry before its close.
+enum Left {
+    Nothing,
+    Bytes,
+    /// The peer ended its direction or broke off: nothing can come.
+    End,
+}
+
+impl Shell {
+    pub(crate) fn write_eof(self: &Rc<Self>, key: Key) {
+        let list = self.ask(key, |connection| {
+            if !connection.accepts_writes() {
+                return false;
+            }
+            connection.flags.set(Flags::EOF_ASKED);
+            connection.flags.raise(Flags::DIRTY)
+        });
+        if list {
+            self.flush_later(key);
+        }
+    }
+
+    pub(crate) fn close(self: &Rc<Self>, key: Key) {
+        let list = self.ask(key, |connection| {
+            if connection.is_closing() {
+                return false;
+            }
+            connection.flags.set(Flags::CLOSING);
+            connection.flags.raise(Flags::DIRTY)
+        });
+        if list {
+            self.flush_later(key);
+        }
+    }
+
+    /// Ends a connection for a reason that the program gave or caused. A failure is not masked by an abort that came
+    /// before it.
+    pub(crate) fn abort(self: &Rc<Self>, key: Key, reason: Reason) {
+        let known = self.alter(key, |connection| {
+            if !connection.flags.any(Flags::LOST) {
+                return Some(reason);
+            }
+            let known = connection.rare().lost.as_mut()?;
+            if reason.is_failure() && !known.reason().is_failure() {
+                known.set_reason(reason);
+            }
+            None
+        });
+        if let Some(Some(reason)) = known {
+            self.lose(key, reason, Close::Reset);
+        }
+    }
+
+    /// The end is certain. The backend closes; the protocol is told from the ready queue.
+    pub(crate) fn lose(self: &Rc<Self>, key: Key, reason: Reason, how: Close) {
+        let ended = self.alter(key, |connection| {
+            if !connection.flags.raise(Flags::LOST) {
+                return None;
+            }
+            let unsent = connection.buffered();
+            let rare = connection.rare();
+            rare.lost = Some(Lost::new(reason, unsent));
+            Some((rare.timer.take(), connection.outgoing.take()))
+        });
+        let Some(Some((timer, outgoing))) = ended else { return };
+        if let Some(timer) = timer {
+            self.cancel_timer(timer);
+        }
+        if let Some(outgoing) = outgoing {
+            self.throw_away(outgoing);
+        }
+        let started = self.backend().close(key, how);
+        if matches!(started, Started::Done(())) {
+            self.notify(key, Notice::Lost);
+        }
+    }
+
+    pub(super) fn deliver_lost(self: &Rc<Self>, key: Key) {
+        let ended = self.alter(key, |connection| (connection.protocol.take(), connection.rare().lost.take()));
+        let Some((protocol, lost)) = ended else { return };
+        let lost = lost.unwrap_or_else(|| Lost::new(Reason::Clean, 0));
+        let transport = Transport::new(Rc::clone(self), key);
+        let protocol = protocol.map(|mut protocol| {
+            self.contained(|| protocol.connection_lost(&transport, &lost));
+            protocol
+        });
+        let slot = self.remove_slot(key);
+        if let Some(Slot::Connection(connection)) = slot {
+            if let Some(server) = connection.server {
+                self.server_lost_one(server, &connection.addresses, &lost);
+            }
+            self.contained(move || drop(connection));
+        }
+        self.contained(move || drop(protocol));
+    }
+
+    /// Our direction ends: everything before was sent.
+    pub(super) fn shut(self: &Rc<Self>, key: Key) {
+        let started = self.backend().shutdown(key);
+        if let Started::Done(result) = started {
+            self.shut_completed(key, result);
+        }
+    }
+
+    pub(crate) fn shut_completed(self: &Rc<Self>, key: Key, result: std::io::Result<()>) {
+        let lingering = self.inspect(key, |connection| connection.flags.any(Flags::LINGERING));
+        match result {
+            _ if lingering != Some(false) => {}
+            Ok(()) => self.end_if_both_shut(key),
+            Err(error) => self.lose(key, Reason::from_io(error), Close::Reset),
+        }
+    }
+
+    pub(super) fn end_if_both_shut(self: &Rc<Self>, key: Key) {
+        let both = self.ask(key, |connection| {
+            connection.flags.all(Flags::EOF | Flags::SHUT) && !connection.flags.any(Flags::EOF_UNTOLD)
+        });
+        if both {
+            self.lose(key, Reason::Clean, Close::Orderly);
+        }
+    }
+
+    /// Everything is sent. A system that is told to close over received bytes nobody read resets the peer, and the peer may
+    /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
+    /// probably in the middle of sending, and is listened to until it ends or a short time is over.
+    pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
+        let ended = self.inspect(key, |connection| connection.flags.any(Flags::EOF)).unwrap_or(true);
+        let left = if ended { Left::End } else { self.drop_input(key) };
+        match left {
+            Left::Nothing | Left::End => self.lose(key, Reason::Clean, Close::Orderly),
+            Left::Bytes => {
+                let shut = self.ask(key, |connection| {
+                    connection.flags.set(Flags::LINGERING);
+                    connection.flags.raise(Flags::SHUT)
+                });
+                let timeout = self.inspect(key, |connection| connection.close_timeout.min(LINGER));
+                self.set_connection_timer(key, timeout.unwrap_or(LINGER));
+                if shut {
+                    self.shut(key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn linger(self: &Rc<Self>, key: Key) {
+        if matches!(self.drop_input(key), Left::End) {
+            self.lose(key, Reason::Clean, Close::Orderly);
+        }
+    }
+
+    fn drop_input(self: &Rc<Self>, key: Key) -> Left {
+        let mut left = Left::Nothing;
+        for _ in 0..LINGER_PULLS {
+            let received = self.backend().receive(key, None);
+            match received {
+                Received::Chunk(chunk) => self.release(chunk),
+                Received::Dry => return left,
+                Received::Filled(_) => {}
+                Received::Eof | Received::Failed(_) => return Left::End,
+            }
+            left = Left::Bytes;
+        }
+        // There is still more; the next turn goes on.
+        let list = self.ask(key, |connection| {
+            connection.flags.set(Flags::INPUT);
+            connection.wants_list()
+        });
+        if list {
+            self.list(key);
+        }
+        left
+    }
+
+    // The deadline of closing.
+
+    pub(crate) fn set_close_timeout(self: &Rc<Self>, key: Key, timeout: Duration) {
+        let running = self.ask(key, |connection| {
+            connection.close_timeout = timeout;
+            connection.has_timer()
+        });
+        if running {
+            self.arm_close_timer(key);
+        }
+    }
+
+    pub(super) fn arm_close_timer(self: &Rc<Self>, key: Key) {
+        if let Some(timeout) = self.inspect(key, |connection| connection.close_timeout) {
+            self.set_connection_timer(key, timeout);
+        }
+    }
+
+    /// Something moved: the deadline is one of inactivity.
+    pub(super) fn extend_close_timer(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.has_timer()) {
+            self.arm_close_timer(key);
+        }
+    }
+
+    fn set_connection_timer(self: &Rc<Self>, key: Key, timeout: Duration) {
+        if let Some(Some(timer)) = self.alter(key, |connection| connection.rare().timer) {
+            self.reset_timer(timer, self.now() + timeout);
+            return;
+        }
+        let shell = Rc::clone(self);
+        let timer = self.timer_after(timeout, move || shell.close_expired(key));
+        self.alter(key, |connection| connection.rare().timer = Some(timer));
+    }
+
+    fn close_expired(self: &Rc<Self>, key: Key) {
+        let lingering = self.alter(key, |connection| {
+            connection.rare().timer = None;
+            connection.flags.any(Flags::LINGERING)
+        });
+        match lingering {
+            Some(true) => self.lose(key, Reason::Clean, Close::Orderly),
+            Some(false) => self.lose(key, Reason::Timeout, Close::Reset),
+            None => {}
+        }
+    }
+
+    /// Tells every connection that the loop ends.
+    pub(crate) fn lose_all(self: &Rc<Self>) {
+        for key in self.slot_keys() {
+            self.lose(key, Reason::Shutdown, Close::Orderly);
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn has_timer(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.timer.is_some())
+    }
+
+    /// A send that was under way at the end won after all, at least in part.
+    pub(super) fn correct_unsent(&mut self, lent: usize, left: usize) {
+        if let Some(lost) = &mut self.rare().lost {
+            lost.set_unsent((lost.unsent() + left).saturating_sub(lent));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The bits of a connection's state.
+//!
+//! ```text
+//!                 peer's FIN -> EOF            write_eof -> EOF_ASKED -> (sent) -> SHUT
+//!   open  ----------------------------------------------------------------------------->  EOF and SHUT
+//!    |                                                                                        |
+//!    | close -> CLOSING -> (sent) -> LINGERING, if the peer is still sending                  |
+//!    |                                  |                                                     |
+//!    | abort, failure, reset, timeout   |                                                     |
+//!    v                                  v                                                     v
+//!   LOST  ------ the backend closes, then the notice of the loss, then the slot is vacated ---+
+//! ```
+
+use std::ops::BitOr;
+
+/// A set of bits.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    /// The program paused reading.
+    pub(crate) const PAUSED: Self = Self(1);
+    /// The backend may have input: it said so, and was not pulled dry since.
+    pub(crate) const INPUT: Self = Self(1 << 1);
+    /// It stands on the list of connections to pull from in the next turn.
+    pub(crate) const LISTED: Self = Self(1 << 2);
+    /// The notice of `connection_made` is under way; nothing else is delivered before it.
+    pub(crate) const UNMADE: Self = Self(1 << 3);
+    /// The peer ended its direction.
+    pub(crate) const EOF: Self = Self(1 << 4);
+    /// A protocol that took over after the end of the peer's direction has to be told of it.
+    pub(crate) const EOF_UNTOLD: Self = Self(1 << 5);
+    /// `write_eof` was called.
+    pub(crate) const EOF_ASKED: Self = Self(1 << 6);
+    /// Our direction is ended, or its end is under way.
+    pub(crate) const SHUT: Self = Self(1 << 7);
+    /// `close` was called.
+    pub(crate) const CLOSING: Self = Self(1 << 8);
+    /// Everything is sent and our direction ended; what the peer still sends is received and dropped, because closing
+    /// over unread bytes would make the system reset the peer.
+    pub(crate) const LINGERING: Self = Self(1 << 9);
+    /// The end is certain: the backend closes it, and the notice of the loss comes.
+    pub(crate) const LOST: Self = Self(1 << 10);
+    /// It stands on the list of connections to flush.
+    pub(crate) const DIRTY: Self = Self(1 << 11);
+    /// A send is under way.
+    pub(crate) const SENDING: Self = Self(1 << 12);
+    /// The system is short of memory; a timer tries the send again.
+    pub(crate) const RETRYING: Self = Self(1 << 13);
+    /// The protocol was told to pause writing.
+    pub(crate) const TOLD_PAUSE: Self = Self(1 << 14);
+    /// A flow notice is in the ready queue.
+    pub(crate) const FLOW_QUEUED: Self = Self(1 << 15);
+    /// Flow is checked after the next wait.
+    pub(crate) const FLOW_CHECK: Self = Self(1 << 16);
+    /// A notice is wanted when everything is sent.
+    pub(crate) const DRAIN_ASKED: Self = Self(1 << 17);
+    /// A callback of this connection runs.
+    pub(crate) const BUSY: Self = Self(1 << 18);
+    /// The watched peer closed.
+    pub(crate) const PEER_CLOSED: Self = Self(1 << 19);
+
+    pub(crate) fn any(self, bits: Self) -> bool {
+        self.0 & bits.0 != 0
+    }
+
+    pub(crate) fn all(self, bits: Self) -> bool {
+        self.0 & bits.0 == bits.0
+    }
+
+    pub(crate) fn set(&mut self, bits: Self) {
+        self.0 |= bits.0;
+    }
+
+    pub(crate) fn clear(&mut self, bits: Self) {
+        self.0 &= !bits.0;
+    }
+
+    /// Sets the bits, and tells whether none of them was set.
+    pub(crate) fn raise(&mut self, bits: Self) -> bool {
+        let fresh = !self.any(bits);
+        self.set(bits);
+        fresh
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

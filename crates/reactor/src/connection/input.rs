@@ -1,0 +1,361 @@
+//! Bytes in: pulled from the backend while the protocol wants them, a bounded amount a turn.
+
+use std::rc::Rc;
+
+use super::{Connection, Flags, Notice, Unread};
+use crate::backend::{Chunk, Received};
+use crate::contain::contain;
+use crate::error::EmptyReceiveBuffer;
+use crate::key::Key;
+use crate::lost::Reason;
+use crate::protocol::{OnEof, Protocol};
+use crate::reactor::Shell;
+use crate::transport::Transport;
+
+/// How often one connection is pulled from in a turn, so that a busy one does not starve the others.
+const PULLS: usize = 8;
+
+/// What comes next for a protocol.
+enum Next {
+    Nothing,
+    Unread(Unread),
+    Eof,
+    Receive,
+    /// After the end of the peer's direction, only an error can still come.
+    Probe,
+}
+
+/// What a pull brought.
+enum Pulled {
+    Data,
+    Eof,
+    Dry,
+    Failed(std::io::Error),
+    EmptyBuffer,
+}
+
+/// What of the bytes being delivered was given back.
+#[derive(Default)]
+pub(crate) struct Delivery {
+    /// The connection, and from where to where the bytes are in memory. They are only compared, never followed.
+    current: Option<(Key, usize, usize)>,
+    /// From which of the bytes on they were given back.
+    kept: Option<usize>,
+    /// Other bytes that were given back after that, and so come before them.
+    front: Vec<u8>,
+}
+
+impl Connection {
+    fn next_input(&mut self) -> Next {
+        let blocked = Flags::PAUSED | Flags::CLOSING | Flags::LOST | Flags::UNMADE | Flags::BUSY;
+        if self.flags.any(blocked) {
+            Next::Nothing
+        } else if self.has_unread() {
+            Next::Unread(std::mem::take(&mut self.rare().unread))
+        } else if self.flags.any(Flags::EOF_UNTOLD) {
+            self.flags.clear(Flags::EOF_UNTOLD);
+            Next::Eof
+        } else if !self.flags.any(Flags::INPUT) {
+            Next::Nothing
+        } else if self.flags.any(Flags::EOF) {
+            Next::Probe
+        } else {
+            Next::Receive
+        }
+    }
+
+    /// Whether there is something to pull that is not on its way, so that the connection has to be listed. Marks it so.
+    pub(super) fn wants_list(&mut self) -> bool {
+        let something = self.flags.any(Flags::INPUT | Flags::EOF_UNTOLD) || self.has_unread();
+        something && self.flags.raise(Flags::LISTED)
+    }
+}
+
+impl Shell {
+    /// The backend may have input for the connection.
+    pub(crate) fn input(self: &Rc<Self>, key: Key) {
+        self.alter(key, |connection| connection.flags.set(Flags::INPUT));
+        self.pull(key);
+    }
+
+    /// Pulls what there is, within the budget of a turn.
+    pub(crate) fn pull(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.flags.any(Flags::LINGERING)) {
+            return self.linger(key);
+        }
+        for _ in 0..PULLS {
+            if !self.pull_once(key) {
+                return;
+            }
+        }
+        if self.ask(key, Connection::wants_list) {
+            self.list(key);
+        }
+    }
+
+    /// Whether there may be more.
+    fn pull_once(self: &Rc<Self>, key: Key) -> bool {
+        match self.alter(key, Connection::next_input) {
+            None | Some(Next::Nothing) => false,
+            Some(Next::Unread(unread)) => self.deliver_unread(key, unread),
+            Some(Next::Eof) => self.deliver_eof(key),
+            Some(Next::Receive) => self.receive(key),
+            Some(Next::Probe) => self.probe(key),
+        }
+    }
+
+    fn receive(self: &Rc<Self>, key: Key) -> bool {
+        let Some(mut protocol) = self.check_out(key) else { return false };
+        let transport = Transport::new(Rc::clone(self), key);
+        let mut chunk = None;
+        let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut chunk));
+        if let Some(chunk) = chunk {
+            self.end_delivery(key, chunk.bytes());
+            self.release(chunk);
+        }
+        let more = match pulled {
+            Ok(Pulled::Data) => self.may_receive(key),
+            Ok(Pulled::Dry) => self.dry(key),
+            Ok(Pulled::Eof) => self.eof(key),
+            Ok(Pulled::Failed(error)) => self.broken(key, error),
+            Ok(Pulled::EmptyBuffer) => self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer))),
+            Err(panic) => self.failed(key, Reason::Panicked(panic)),
+        };
+        self.check_in(key, protocol);
+        more
+    }
+
+    /// Receives into the protocol's memory or the backend's, and hands over. Runs code of the user's, so it is contained;
+    /// the chunk stays with the caller, who releases it also after a panic.
+    fn receive_for(
+        &self,
+        protocol: &mut dyn Protocol,
+        transport: &Transport,
+        chunk: &mut Option<Chunk>,
+    ) -> Pulled {
+        let received = if let Some(buffer) = protocol.receive_buffer() {
+            if buffer.is_empty() {
+                return Pulled::EmptyBuffer;
+            }
+            let received = self.backend().receive(transport.key(), Some(&mut *buffer));
+            match received {
+                Received::Chunk(lent) => {
+                    // A backend may ignore the offer. What does not fit is given back.
+                    let count = lent.bytes().len().min(buffer.len());
+                    buffer[..count].copy_from_slice(&lent.bytes()[..count]);
+                    self.unread(transport.key(), &lent.bytes()[count..]);
+                    self.release(lent);
+                    Received::Filled(count)
+                }
+                other => other,
+            }
+        } else {
+            self.backend().receive(transport.key(), None)
+        };
+        self.stats().received();
+        match received {
+            Received::Filled(count) => {
+                protocol.buffer_filled(transport, count);
+                Pulled::Data
+            }
+            Received::Chunk(lent) => {
+                let bytes = chunk.insert(lent).bytes();
+                self.begin_delivery(transport.key(), bytes);
+                protocol.data_received(transport, bytes);
+                Pulled::Data
+            }
+            Received::Eof => Pulled::Eof,
+            Received::Dry => Pulled::Dry,
+            Received::Failed(error) => Pulled::Failed(error),
+        }
+    }
+
+    /// Whether the backend has more; if not, the connection waits for the next input.
+    fn may_receive(&self, key: Key) -> bool {
+        self.backend_ref().may_receive(key) || self.dry(key)
+    }
+
+    fn dry(&self, key: Key) -> bool {
+        self.alter(key, |connection| connection.flags.clear(Flags::INPUT));
+        self.inspect(key, Connection::has_unread).unwrap_or(false)
+    }
+
+    fn eof(&self, key: Key) -> bool {
+        self.alter(key, |connection| {
+            connection.flags.clear(Flags::INPUT);
+            connection.flags.set(Flags::EOF | Flags::EOF_UNTOLD);
+        });
+        true
+    }
+
+    fn broken(self: &Rc<Self>, key: Key, error: std::io::Error) -> bool {
+        self.lose(key, Reason::from_io(error), crate::backend::Close::Reset);
+        false
+    }
+
+    fn failed(self: &Rc<Self>, key: Key, reason: Reason) -> bool {
+        self.abort(key, reason);
+        false
+    }
+
+    fn probe(self: &Rc<Self>, key: Key) -> bool {
+        let received = self.backend().receive(key, None);
+        match received {
+            Received::Failed(error) => self.broken(key, error),
+            Received::Chunk(chunk) => self.release(chunk),
+            _ => self.dry(key),
+        }
+    }
+
+    fn deliver_eof(self: &Rc<Self>, key: Key) -> bool {
+        let answer = self.call_protocol(key, |protocol, transport| protocol.eof_received(transport));
+        match answer {
+            Some(OnEof::Close) => self.close(key),
+            Some(OnEof::KeepOpen) => self.end_if_both_shut(key),
+            None => {}
+        }
+        // What was written goes out, and the close begins, without waiting for the end of the turn.
+        self.flush(key);
+        self.inspect(key, |connection| connection.flags.any(Flags::INPUT)).unwrap_or(false)
+    }
+
+    // Bytes that were given back.
+
+    fn deliver_unread(self: &Rc<Self>, key: Key, mut unread: Unread) -> bool {
+        let Some(mut protocol) = self.check_out(key) else { return false };
+        let transport = Transport::new(Rc::clone(self), key);
+        let outcome = contain(|| {
+            if let Some(buffer) = protocol.receive_buffer() {
+                let rest = &unread.bytes[unread.start..];
+                let count = rest.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&rest[..count]);
+                unread.start += count;
+                if count > 0 {
+                    protocol.buffer_filled(&transport, count);
+                }
+                return count > 0;
+            }
+            let start = std::mem::replace(&mut unread.start, unread.bytes.len());
+            self.begin_delivery(key, &unread.bytes[start..]);
+            protocol.data_received(&transport, &unread.bytes[start..]);
+            unread.start = start + self.kept().unwrap_or(unread.bytes.len() - start);
+            true
+        });
+        self.restore_unread(key, unread);
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => drop(self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))),
+            Err(panic) => drop(self.failed(key, Reason::Panicked(panic))),
+        }
+        self.check_in(key, protocol);
+        true
+    }
+
+    /// Puts back what is left after a delivery of unread bytes, behind what was put in front of it meanwhile.
+    fn restore_unread(&self, key: Key, unread: Unread) {
+        let front = self.finish_delivery();
+        self.alter(key, |connection| {
+            let place = &mut connection.rare().unread;
+            if place.is_empty() {
+                *place = unread;
+            } else {
+                let put_meanwhile = std::mem::replace(place, unread);
+                place.put_back(&put_meanwhile.bytes[put_meanwhile.start..]);
+            }
+            if !front.is_empty() {
+                place.put_back(&front);
+            }
+        });
+    }
+
+    fn begin_delivery(&self, key: Key, bytes: &[u8]) {
+        let start = bytes.as_ptr() as usize;
+        let mut delivery = self.delivery.borrow_mut();
+        delivery.current = Some((key, start, start + bytes.len()));
+        delivery.kept = None;
+    }
+
+    fn kept(&self) -> Option<usize> {
+        self.delivery.borrow().kept
+    }
+
+    fn finish_delivery(&self) -> Vec<u8> {
+        let mut delivery = self.delivery.borrow_mut();
+        delivery.current = None;
+        delivery.kept = None;
+        std::mem::take(&mut delivery.front)
+    }
+
+    fn end_delivery(&self, key: Key, bytes: &[u8]) {
+        let kept = self.kept();
+        let front = self.finish_delivery();
+        if let Some(kept) = kept {
+            self.put_back(key, &bytes[kept.min(bytes.len())..]);
+        }
+        if !front.is_empty() {
+            self.put_back(key, &front);
+        }
+    }
+
+    /// Gives bytes back. If they are the end of what is being delivered, that is only noted.
+    pub(crate) fn unread(&self, key: Key, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        let mut delivery = self.delivery.borrow_mut();
+        let (start, end) = (data.as_ptr() as usize, data.as_ptr() as usize + data.len());
+        match delivery.current {
+            Some((current, first, last)) if current == key && delivery.kept.is_none() && start >= first && end == last => {
+                delivery.kept = Some(start - first);
+            }
+            Some((current, ..)) if current == key && delivery.kept.is_some() => {
+                delivery.front.splice(..0, data.iter().copied());
+            }
+            _ => {
+                drop(delivery);
+                self.put_back(key, data);
+            }
+        }
+    }
+
+    fn put_back(&self, key: Key, data: &[u8]) {
+        let list = self.ask(key, |connection| {
+            connection.rare().unread.put_back(data);
+            !connection.flags.any(Flags::BUSY) && connection.wants_list()
+        });
+        if list {
+            self.list(key);
+        }
+    }
+
+    // Flow control.
+
+    pub(crate) fn pause_reading(&self, key: Key) {
+        self.alter(key, |connection| connection.flags.set(Flags::PAUSED));
+    }
+
+    pub(crate) fn resume_reading(&self, key: Key) {
+        let list = self.ask(key, |connection| {
+            connection.flags.clear(Flags::PAUSED);
+            connection.wants_list()
+        });
+        if list {
+            self.list(key);
+        }
+    }
+
+    pub(crate) fn watch_peer(&self, key: Key) {
+        if !self.is_gone(key) {
+            self.backend().watch_peer(key);
+        }
+    }
+
+    /// The peer of a watched connection closed or reset it.
+    pub(crate) fn peer_closed(self: &Rc<Self>, key: Key, reset: bool) {
+        if reset {
+            self.lose(key, Reason::Reset, crate::backend::Close::Reset);
+        } else if self.ask(key, |connection| connection.flags.raise(Flags::PEER_CLOSED)) {
+            self.notify(key, Notice::PeerClosed);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Connections: what the loop keeps of one, and everything that happens to it.
+//!
+//! * `flags`: the bits of a connection's state, and what follows from them.
+//! * `dispatch`: calls protocols, and puts things right after a callback.
+//! * `input`: bytes in.
+//! * `output`: bytes out, and their flow control.
+//! * `ending`: close, abort, loss.
+//! * `handover`: one protocol after another.
+
+mod dispatch;
+mod ending;
+mod flags;
+mod handover;
+mod input;
+mod output;
+
+use std::time::Duration;
+
+use crate::address::Addresses;
+use crate::backend::Outgoing;
+use crate::key::Key;
+use crate::lost::Lost;
+use crate::protocol::Protocol;
+use crate::timer::queue::TimerId;
+pub(crate) use flags::Flags;
+
+/// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
+pub(crate) struct Connection {
+    /// `None` while one of its callbacks runs.
+    pub(crate) protocol: Option<Box<dyn Protocol>>,
+    pub(crate) flags: Flags,
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+    pub(crate) addresses: Addresses,
+    /// The listener that accepted it.
+    pub(crate) server: Option<Key>,
+    /// Bytes that wait, apart from those that are lent to the backend.
+    outgoing: Option<Box<Outgoing>>,
+    /// How many bytes are lent to the backend.
+    lent: usize,
+    close_timeout: Duration,
+    /// What only few connections have at a time.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Bytes to deliver before any that the backend has.
+    unread: Unread,
+    /// The protocol that takes over when the running callback returns, with the bytes it begins with.
+    successor: Option<(Box<dyn Protocol>, Vec<u8>)>,
+    /// The deadline of closing, or the pause before a send is tried again.
+    timer: Option<TimerId>,
+    lost: Option<Lost>,
+}
+
+/// Bytes that were given back, or handed over.
+#[derive(Default)]
+pub(crate) struct Unread {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+/// Something to tell a protocol, from the ready queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// `connection_made` of a protocol that took over.
+    Made,
+    /// `pause_writing` or `resume_writing`, whichever is due by then.
+    Flow,
+    Drained,
+    PeerClosed,
+    Lost,
+}
+
+const LOW: usize = 16 * 1024;
+const HIGH: usize = 64 * 1024;
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Connection {
+    pub(crate) fn new(protocol: Box<dyn Protocol>, addresses: Addresses, server: Option<Key>) -> Self {
+        Self {
+            protocol: Some(protocol),
+            flags: Flags::default(),
+            low: LOW,
+            high: HIGH,
+            addresses,
+            server,
+            outgoing: None,
+            lent: 0,
+            close_timeout: CLOSE_TIMEOUT,
+            rare: None,
+        }
+    }
+
+    /// Bytes that are written and not sent.
+    pub(crate) fn buffered(&self) -> usize {
+        self.lent + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.len())
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.flags.any(Flags::CLOSING | Flags::LOST)
+    }
+
+    /// Whether bytes may be delivered to the protocol as soon as they are there.
+    pub(crate) fn is_reading(&self) -> bool {
+        !self.flags.any(Flags::PAUSED | Flags::EOF | Flags::CLOSING | Flags::LOST)
+    }
+
+    fn accepts_writes(&self) -> bool {
+        !self.flags.any(Flags::EOF_ASKED | Flags::CLOSING | Flags::LOST)
+    }
+
+    /// How it ended, if its end is certain.
+    pub(crate) fn loss(&self) -> Option<Lost> {
+        self.rare.as_ref()?.lost.clone()
+    }
+
+    /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume.
+    fn flow_due(&self) -> Option<bool> {
+        let (buffered, told) = (self.buffered(), self.flags.any(Flags::TOLD_PAUSE));
+        if !told && buffered > self.high {
+            Some(true)
+        } else if told && buffered <= self.low {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn has_unread(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.unread.is_empty())
+    }
+}
+
+impl Unread {
+    fn is_empty(&self) -> bool {
+        self.start >= self.bytes.len()
+    }
+
+    /// Puts `data` in front of what is there.
+    fn put_back(&mut self, data: &[u8]) {
+        if self.is_empty() {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(data);
+        } else {
+            self.bytes.splice(..self.start, data.iter().copied());
+        }
+        self.start = 0;
+    }
+}

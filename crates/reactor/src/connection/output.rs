@@ -1,0 +1,255 @@
+//! Bytes out, and their flow control.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Connection, Flags, Notice};
+use crate::backend::{Outgoing, Sent, Started};
+use crate::error::WatermarkError;
+use crate::key::Key;
+use crate::lost::Reason;
+use crate::reactor::Shell;
+use crate::transport::WriteStatus;
+
+/// How long to wait before a send is tried again that the system had no memory for.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// What follows when a flush left nothing to send.
+enum Next {
+    Nothing,
+    Shut,
+    Close,
+    ArmTimer,
+}
+
+impl Shell {
+    /// Adds to what waits. `push` must run no code of the user's.
+    pub(crate) fn write(&self, key: Key, push: impl FnOnce(&mut Outgoing)) -> WriteStatus {
+        let written = self.alter(key, |connection| {
+            if !connection.accepts_writes() {
+                return (WriteStatus::Closed, false);
+            }
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.spare_outgoing());
+            let before = outgoing.len();
+            push(outgoing);
+            let list = outgoing.len() > before && connection.flags.raise(Flags::DIRTY);
+            let over = connection.buffered() > connection.high;
+            (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
+        });
+        let (status, list) = written.unwrap_or((WriteStatus::Closed, false));
+        if list {
+            self.flush_later(key);
+        }
+        status
+    }
+
+    /// Sends what waits, as far as the system takes it.
+    pub(crate) fn flush(self: &Rc<Self>, key: Key) {
+        while let Some(outgoing) = self.lend(key) {
+            self.stats().sent();
+            let started = self.backend().send(key, outgoing);
+            match started {
+                Started::Done(sent) => self.sent(key, sent),
+                Started::Pending => break,
+            }
+        }
+        self.after_flush(key);
+    }
+
+    /// Takes what waits, to lend it to the backend.
+    fn lend(&self, key: Key) -> Option<Box<Outgoing>> {
+        self.alter(key, |connection| {
+            connection.flags.clear(Flags::DIRTY);
+            if connection.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
+                return None;
+            }
+            let outgoing = connection.outgoing.take()?;
+            if outgoing.is_empty() {
+                self.recycle(outgoing);
+                return None;
+            }
+            connection.flags.set(Flags::SENDING);
+            connection.lent = outgoing.len();
+            Some(outgoing)
+        })?
+    }
+
+    /// A send that was pending is done.
+    pub(crate) fn send_completed(self: &Rc<Self>, key: Key, sent: Sent) {
+        self.sent(key, sent);
+        self.flush(key);
+    }
+
+    fn sent(self: &Rc<Self>, key: Key, sent: Sent) {
+        let Sent { mut outgoing, result } = sent;
+        let error = match result {
+            Ok(count) => self.take_off(&mut outgoing, count),
+            Err(error) => Some(error),
+        };
+        let left = outgoing.len();
+        let mut outgoing = Some(outgoing);
+        let lost = self.alter(key, |connection| {
+            connection.flags.clear(Flags::SENDING);
+            let lent = std::mem::take(&mut connection.lent);
+            if connection.flags.any(Flags::LOST) {
+                connection.correct_unsent(lent, left);
+            } else {
+                connection.take_back(&mut outgoing);
+            }
+            connection.flags.any(Flags::LOST)
+        });
+        if let Some(outgoing) = outgoing {
+            self.throw_away(outgoing);
+        }
+        match error {
+            _ if lost != Some(false) => {}
+            None => self.extend_close_timer(key),
+            Some(error) if error.kind() == io::ErrorKind::WouldBlock => self.retry_later(key),
+            Some(error) => self.lose(key, Reason::from_io(error), crate::backend::Close::Reset),
+        }
+    }
+
+    fn take_off(&self, outgoing: &mut Outgoing, count: usize) -> Option<io::Error> {
+        let mut spent = self.spent.take();
+        outgoing.advance(count, &mut spent);
+        if spent.is_empty() {
+            // The empty list keeps its memory for the next time.
+            self.spent.set(spent);
+        } else {
+            self.discard(spent);
+        }
+        None
+    }
+
+    fn retry_later(self: &Rc<Self>, key: Key) {
+        let shell = Rc::clone(self);
+        self.alter(key, |connection| connection.flags.set(Flags::RETRYING));
+        self.timer_after(RETRY, move || {
+            shell.alter(key, |connection| connection.flags.clear(Flags::RETRYING));
+            shell.flush(key);
+        });
+    }
+
+    fn after_flush(self: &Rc<Self>, key: Key) {
+        let next = self.alter(key, |connection| {
+            if connection.flags.any(Flags::LOST) {
+                return (Next::Nothing, false, false);
+            }
+            let empty = connection.buffered() == 0;
+            let drained = empty && connection.flags.any(Flags::DRAIN_ASKED);
+            if drained {
+                connection.flags.clear(Flags::DRAIN_ASKED);
+            }
+            (connection.next_step(empty), drained, connection.wants_flow_check())
+        });
+        let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
+        if drained {
+            self.notify(key, Notice::Drained);
+        }
+        if check {
+            self.check_flow_later(key);
+        }
+        match next {
+            Next::Nothing => {}
+            Next::Shut => self.shut(key),
+            Next::Close => self.finish_close(key),
+            Next::ArmTimer => self.arm_close_timer(key),
+        }
+    }
+
+    // Flow control.
+
+    pub(crate) fn set_watermarks(&self, key: Key, low: usize, high: usize) -> Result<(), WatermarkError> {
+        if low > high {
+            return Err(WatermarkError { low, high });
+        }
+        let check = self.ask(key, |connection| {
+            (connection.low, connection.high) = (low, high);
+            connection.wants_flow_check()
+        });
+        if check {
+            self.check_flow_later(key);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn notify_drained(&self, key: Key) {
+        let now = self.ask(key, |connection| {
+            let empty = connection.buffered() == 0;
+            if !empty {
+                connection.flags.set(Flags::DRAIN_ASKED);
+            }
+            empty && !connection.flags.any(Flags::LOST)
+        });
+        if now {
+            self.notify(key, Notice::Drained);
+        }
+    }
+
+    /// After the wait that follows a flush, a pause or resume is decided: by then every backend had one chance to send.
+    pub(crate) fn check_flow(&self, key: Key) {
+        let queue = self.ask(key, |connection| {
+            connection.flags.clear(Flags::FLOW_CHECK);
+            connection.flow_due().is_some() && connection.flags.raise(Flags::FLOW_QUEUED)
+        });
+        if queue {
+            self.notify(key, Notice::Flow);
+        }
+    }
+
+    // Memory: queues of bytes are passed around among the connections that have some.
+
+    fn spare_outgoing(&self) -> Box<Outgoing> {
+        self.spare_outgoing.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps an empty queue for whoever writes next.
+    fn recycle(&self, outgoing: Box<Outgoing>) {
+        const KEPT: usize = 64;
+        let mut spare = self.spare_outgoing.borrow_mut();
+        if spare.len() < KEPT {
+            spare.push(outgoing);
+        }
+    }
+
+    /// Empties a queue whose bytes nobody wants any more.
+    pub(super) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
+        let count = outgoing.len();
+        self.take_off(&mut outgoing, count);
+        self.recycle(outgoing);
+    }
+}
+
+impl Connection {
+    /// Takes back what was lent. It comes before what was written meanwhile. What is empty stays with the caller.
+    fn take_back(&mut self, returned: &mut Option<Box<Outgoing>>) {
+        if returned.as_ref().is_none_or(|outgoing| outgoing.is_empty()) {
+            return;
+        }
+        let newer = std::mem::replace(&mut self.outgoing, returned.take());
+        if let (Some(mut newer), Some(first)) = (newer, &mut self.outgoing) {
+            first.append(&mut newer);
+            *returned = Some(newer);
+        }
+    }
+
+    fn next_step(&mut self, empty: bool) -> Next {
+        if !empty {
+            let wants_timer = self.flags.any(Flags::CLOSING) && !self.has_timer();
+            return if wants_timer { Next::ArmTimer } else { Next::Nothing };
+        }
+        if self.flags.any(Flags::CLOSING) && !self.flags.any(Flags::LINGERING) {
+            Next::Close
+        } else if self.flags.any(Flags::EOF_ASKED) && self.flags.raise(Flags::SHUT) {
+            Next::Shut
+        } else {
+            Next::Nothing
+        }
+    }
+
+    /// Whether a check of the flow has to be listed. Marks it so.
+    pub(super) fn wants_flow_check(&mut self) -> bool {
+        self.flow_due().is_some() && self.flags.raise(Flags::FLOW_CHECK)
+    }
+}

@@ -1,0 +1,282 @@
+//! What can go wrong, a type for each verb.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::address::Address;
+use crate::contain::Panic;
+use crate::endpoint::EndpointError;
+use crate::lost::Lost;
+
+/// A loop could not be made.
+#[derive(Debug, Error)]
+#[error("cannot make a loop on the {backend} backend: {cause}")]
+pub struct CreateError {
+    backend: String,
+    #[source]
+    cause: io::Error,
+}
+
+impl CreateError {
+    pub(crate) fn system(backend: &str, cause: io::Error) -> Self {
+        Self { backend: backend.to_owned(), cause }
+    }
+
+    pub(crate) fn unknown(backend: String, kind: io::ErrorKind) -> Self {
+        let cause = io::Error::new(kind, "there is no such backend here (known: readiness)");
+        Self { backend, cause }
+    }
+}
+
+/// A loop could not run, or broke.
+#[derive(Debug, Error)]
+#[error("{}", self.text())]
+pub struct RunError {
+    kind: RunErrorKind,
+    #[source]
+    cause: Option<io::Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RunErrorKind {
+    Nested,
+    Over,
+    Backend,
+}
+
+impl RunError {
+    pub(crate) fn nested() -> Self {
+        Self { kind: RunErrorKind::Nested, cause: None }
+    }
+
+    pub(crate) fn over() -> Self {
+        Self { kind: RunErrorKind::Over, cause: None }
+    }
+
+    pub(crate) fn backend(cause: io::Error) -> Self {
+        Self { kind: RunErrorKind::Backend, cause: Some(cause) }
+    }
+
+    /// Whether a loop was running on this thread already.
+    #[must_use]
+    pub fn is_nested(&self) -> bool {
+        self.kind == RunErrorKind::Nested
+    }
+
+    /// Whether the loop had been shut down.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.kind == RunErrorKind::Over
+    }
+
+    fn text(&self) -> &'static str {
+        match self.kind {
+            RunErrorKind::Nested => "a loop runs on this thread already",
+            RunErrorKind::Over => "the loop was shut down",
+            RunErrorKind::Backend => "the loop's backend broke",
+        }
+    }
+}
+
+/// No loop runs here, and none was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no loop runs on this thread")]
+pub struct NotInLoop(pub(crate) ());
+
+/// A listener could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A listener wants an address, or `localhost`, and not another name.
+    #[error("cannot listen on {host:?}: not an IP address")]
+    NotAnAddress {
+        /// What was given.
+        host: String,
+    },
+    /// Somebody listens there already.
+    #[error("cannot listen on {address}: the address is in use")]
+    InUse {
+        /// Where.
+        address: Address,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The system refused.
+    #[error("cannot listen on {address}: {source}")]
+    System {
+        /// Where.
+        address: Address,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A socket that was to be taken over is no listening one.
+    #[error("cannot take over the listener: {source}")]
+    Adopt {
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// The loop was shut down or dropped.
+    #[error("cannot listen: the loop has ended")]
+    Over,
+}
+
+impl ListenError {
+    pub(crate) fn system(address: Address, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::InUse { address, source }
+        } else {
+            Self::System { address, source }
+        }
+    }
+}
+
+/// A connection could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The host's name could not be looked up, or has no address.
+    #[error("cannot look up {host:?}: {source}")]
+    Lookup {
+        /// The name.
+        host: String,
+        /// The resolver's error.
+        source: io::Error,
+    },
+    /// Every attempt failed.
+    #[error("cannot connect to {target}: {}", Causes(attempts))]
+    Failed {
+        /// What was to be connected to.
+        target: String,
+        /// Each address that was tried, and why it failed.
+        attempts: Vec<(Address, io::Error)>,
+    },
+    /// The time was up.
+    #[error("cannot connect to {target} within {after:?}")]
+    TimedOut {
+        /// What was to be connected to.
+        target: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The attempt was cancelled.
+    #[error("connecting to {target} was cancelled")]
+    Cancelled {
+        /// What was to be connected to.
+        target: String,
+    },
+    /// The factory gave no protocol.
+    #[error("the factory refused the connection to {target}")]
+    Refused {
+        /// What was connected to.
+        target: String,
+    },
+    /// The factory panicked.
+    #[error("the factory of the connection to {target} {panic}")]
+    Panicked {
+        /// What was connected to.
+        target: String,
+        /// With what.
+        #[source]
+        panic: Panic,
+    },
+    /// The connection ended in its `connection_made`.
+    #[error("{0}")]
+    Lost(#[source] Lost),
+    /// The loop was shut down or dropped.
+    #[error("cannot connect: the loop has ended")]
+    Over,
+}
+
+/// A list of attempts, for people.
+struct Causes<'a>(&'a [(Address, io::Error)]);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (address, error)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{address}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A call from another thread was not accepted. Hands it back.
+#[derive(Error)]
+#[error("{}", if *.full { "too many calls wait for the loop" } else { "the loop has ended" })]
+pub struct PostError<F> {
+    call: F,
+    full: bool,
+}
+
+impl<F> PostError<F> {
+    pub(crate) fn gone(call: F) -> Self {
+        Self { call, full: false }
+    }
+
+    pub(crate) fn full(call: F) -> Self {
+        Self { call, full: true }
+    }
+
+    /// Whether the limit was reached; otherwise the loop is gone.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// The closure.
+    pub fn into_inner(self) -> F {
+        self.call
+    }
+}
+
+impl<F> fmt::Debug for PostError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostError").field("full", &self.full).finish_non_exhaustive()
+    }
+}
+
+/// A protocol could not take over, because the connection is gone. Hands it back.
+#[derive(Error)]
+#[error("the connection is gone")]
+pub struct ReplaceError<P> {
+    protocol: P,
+}
+
+impl<P> ReplaceError<P> {
+    pub(crate) fn new(protocol: P) -> Self {
+        Self { protocol }
+    }
+
+    /// The protocol.
+    pub fn into_inner(self) -> P {
+        self.protocol
+    }
+}
+
+impl<P> fmt::Debug for ReplaceError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplaceError")
+    }
+}
+
+/// The low watermark is above the high one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the low watermark ({low}) is above the high one ({high})")]
+pub struct WatermarkError {
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+}
+
+/// A protocol offered an empty buffer to receive into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the protocol offered an empty buffer to receive into")]
+pub struct EmptyReceiveBuffer;

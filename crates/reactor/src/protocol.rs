@@ -1,0 +1,178 @@
+//! What a program gives the loop: protocols, and factories of them.
+
+use crate::lost::Lost;
+use crate::transport::Transport;
+
+/// What happens on one connection, told by callbacks.
+///
+/// The order is `connection_made`, then `data_received` (or `receive_buffer` and `buffer_filled`) any number of
+/// times, at most one `eof_received`, and `connection_lost` last, exactly once. `pause_writing` and `resume_writing`
+/// alternate, beginning with a pause. Every callback starts from the loop: never inside another one, and never on the stack
+/// of a call that the program made.
+///
+/// A panic in a callback ends that connection with [`Reason::Panicked`](crate::Reason::Panicked), and nothing else.
+///
+/// A closure `FnMut(&Transport, &[u8])` is a protocol too: it is called for `data_received`.
+///
+/// ```
+/// use marline_reactor::{Protocol, Transport};
+///
+/// struct Echo;
+///
+/// impl Protocol for Echo {
+///     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+///         transport.write(data);
+///     }
+/// }
+/// ```
+pub trait Protocol: 'static {
+    /// The connection stands. The transport may be kept: it is a small handle.
+    fn connection_made(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// Bytes came, at least one. They are lent for this call.
+    fn data_received(&mut self, transport: &Transport, data: &[u8]);
+
+    /// Memory of the protocol's own, to receive into: asked when bytes are at hand, and borrowed for that moment only.
+    /// After it, [`buffer_filled`](Self::buffer_filled) is called, and not `data_received`.
+    ///
+    /// Whoever answers `Some` answers so for the whole connection. An empty buffer is an error that ends the
+    /// connection.
+    fn receive_buffer(&mut self) -> Option<&mut [u8]> {
+        None
+    }
+
+    /// So many bytes, at least one, are at the front of what [`receive_buffer`](Self::receive_buffer) offered.
+    fn buffer_filled(&mut self, transport: &Transport, count: usize) {
+        let _ = (transport, count);
+    }
+
+    /// The peer ended its direction, and everything before that was received.
+    fn eof_received(&mut self, transport: &Transport) -> OnEof {
+        let _ = transport;
+        OnEof::Close
+    }
+
+    /// More than the high watermark waits to be sent: the program had better write no more for now.
+    fn pause_writing(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// No more than the low watermark waits to be sent.
+    fn resume_writing(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// Everything written was handed to the system. It is only called after
+    /// [`notify_drained`](Transport::notify_drained), once for any number of calls.
+    fn drained(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// The peer ended the connection while reading is paused. It is only called after
+    /// [`watch_peer`](Transport::watch_peer), once; what the peer sent before can still be read after `resume_reading`.
+    fn peer_closed(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// The connection is gone: the last callback. The transport still knows its addresses.
+    fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
+        let _ = (transport, lost);
+    }
+
+    /// Another protocol takes over ([`set_protocol`](Transport::set_protocol)): the bytes that this one received and did
+    /// not use, which its successor gets first. The last call before this protocol is dropped.
+    fn replaced(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// The answer to [`Protocol::eof_received`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEof {
+    /// Send what was written, then close.
+    #[default]
+    Close,
+    /// Keep our direction open, for more writes; `write_eof` or `close` ends it.
+    KeepOpen,
+}
+
+impl<F, R> Protocol for F
+where
+    F: FnMut(&Transport, &[u8]) -> R + 'static,
+{
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self(transport, data);
+    }
+}
+
+impl Protocol for Box<dyn Protocol> {
+    fn connection_made(&mut self, transport: &Transport) {
+        (**self).connection_made(transport);
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        (**self).data_received(transport, data);
+    }
+
+    fn receive_buffer(&mut self) -> Option<&mut [u8]> {
+        (**self).receive_buffer()
+    }
+
+    fn buffer_filled(&mut self, transport: &Transport, count: usize) {
+        (**self).buffer_filled(transport, count);
+    }
+
+    fn eof_received(&mut self, transport: &Transport) -> OnEof {
+        (**self).eof_received(transport)
+    }
+
+    fn pause_writing(&mut self, transport: &Transport) {
+        (**self).pause_writing(transport);
+    }
+
+    fn resume_writing(&mut self, transport: &Transport) {
+        (**self).resume_writing(transport);
+    }
+
+    fn drained(&mut self, transport: &Transport) {
+        (**self).drained(transport);
+    }
+
+    fn peer_closed(&mut self, transport: &Transport) {
+        (**self).peer_closed(transport);
+    }
+
+    fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
+        (**self).connection_lost(transport, lost);
+    }
+
+    fn replaced(&mut self) -> Vec<u8> {
+        (**self).replaced()
+    }
+}
+
+/// What a factory may answer with: a protocol, or an `Option` or `Result` of one, to refuse the connection.
+pub trait IntoProtocol {
+    /// The protocol, or `None` to refuse.
+    fn into_protocol(self) -> Option<Box<dyn Protocol>>;
+}
+
+impl<P: Protocol> IntoProtocol for P {
+    fn into_protocol(self) -> Option<Box<dyn Protocol>> {
+        Some(Box::new(self))
+    }
+}
+
+impl<P: Protocol> IntoProtocol for Option<P> {
+    fn into_protocol(self) -> Option<Box<dyn Protocol>> {
+        self.map(|protocol| Box::new(protocol) as Box<dyn Protocol>)
+    }
+}
+
+impl<P: Protocol, E> IntoProtocol for Result<P, E> {
+    fn into_protocol(self) -> Option<Box<dyn Protocol>> {
+        self.ok().into_protocol()
+    }
+}

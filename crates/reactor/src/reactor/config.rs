@@ -1,0 +1,100 @@
+//! How a loop is made.
+
+use std::io;
+
+use super::{Reactor, Shell};
+use crate::backend::Backend;
+use crate::backend::readiness::Readiness;
+use crate::error::CreateError;
+
+/// What a loop does when a callback that belongs to no connection panics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnPanic {
+    /// Report it and go on.
+    #[default]
+    GoOn,
+    /// Report it and stop: `run` returns.
+    Stop,
+    /// Report it and abort the process.
+    Abort,
+}
+
+/// Makes a [`Reactor`] that differs from the usual one.
+///
+/// ```
+/// use marline_reactor::{Builder, OnPanic};
+///
+/// let reactor = Builder::new().post_limit(10_000).on_panic(OnPanic::Stop).build()?;
+/// # Ok::<(), marline_reactor::CreateError>(())
+/// ```
+#[derive(Default)]
+pub struct Builder {
+    backend: Option<Box<dyn Backend>>,
+    config: Config,
+}
+
+pub(super) struct Config {
+    pub(super) post_limit: usize,
+    pub(super) on_panic: OnPanic,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn }
+    }
+}
+
+impl Builder {
+    /// The usual loop, to begin with.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs on this backend. By default the variable `MARLINE_BACKEND` names it, or else it is chosen.
+    #[must_use]
+    pub fn backend(mut self, backend: impl Backend + 'static) -> Self {
+        self.backend = Some(Box::new(backend));
+        self
+    }
+
+    /// How many calls from other threads may wait. Unlimited by default.
+    #[must_use]
+    pub fn post_limit(mut self, limit: usize) -> Self {
+        self.config.post_limit = limit;
+        self
+    }
+
+    /// What happens when a callback that belongs to no connection panics.
+    #[must_use]
+    pub fn on_panic(mut self, policy: OnPanic) -> Self {
+        self.config.on_panic = policy;
+        self
+    }
+
+    /// Makes the loop.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses what the backend needs, or `MARLINE_BACKEND` names a backend that is not there.
+    pub fn build(self) -> Result<Reactor, CreateError> {
+        let backend = match self.backend {
+            Some(backend) => backend,
+            None => auto()?,
+        };
+        Ok(Reactor { shell: Shell::new(backend, self.config) })
+    }
+}
+
+/// The backend that `MARLINE_BACKEND` names, or the best one here.
+fn auto() -> Result<Box<dyn Backend>, CreateError> {
+    let wanted = std::env::var("MARLINE_BACKEND").unwrap_or_default();
+    match wanted.as_str() {
+        "" | "auto" | "readiness" => {
+            let backend = Readiness::new().map_err(|error| CreateError::system("readiness", error))?;
+            Ok(Box::new(backend))
+        }
+        _ => Err(CreateError::unknown(wanted, io::ErrorKind::Unsupported)),
+    }
+}

@@ -1,0 +1,84 @@
+//! The order in which a dropped loop is emptied.
+//!
+//! 1. Other threads are refused; what they posted is dropped.
+//! 2. The ready queue, then the timers, the signals, attempts and shutdown hooks.
+//! 3. Listeners and connections, in the order of their slots: the backend closes each, then its protocol is dropped. Nobody
+//!    is called back: that is what `shutdown` is for.
+//! 4. The loop's local values, the last made first.
+//! 5. The backend.
+//!
+//! Each drop of something of the user's is contained by itself, and finds handles that answer with error values.
+
+use std::rc::Rc;
+
+use super::{Life, Shell, Slot, context};
+use crate::backend::Close;
+use crate::backend::ended::Ended;
+use crate::connection::Flags;
+use crate::ready::Entry;
+
+impl Shell {
+    pub(super) fn end(self: &Rc<Self>) {
+        let _entered = context::enter(self);
+        self.life.set(Life::Ended);
+        let arrived = self.remote.shared().close();
+        for post in arrived.posts {
+            self.contained(move || drop(post));
+        }
+        self.empty_ready();
+        self.empty_timers();
+        self.clear_signals();
+        self.clear_connects();
+        let hooks = self.shutdown.borrow_mut().clear();
+        self.contained(move || drop(hooks));
+        self.empty_slots();
+        while let Some(value) = self.locals.pop() {
+            self.contained(move || drop(value));
+        }
+        self.resolver.borrow_mut().end();
+        let handler = self.failures.take();
+        self.contained(move || drop(handler));
+        let ended = Ended::new(self.now(), self.choices.clone());
+        drop(self.take_backend(Box::new(ended)));
+    }
+
+    fn empty_ready(&self) {
+        loop {
+            let entry = self.ready.borrow_mut().pop();
+            let Some(entry) = entry else { return };
+            if !matches!(entry, Entry::Cancelled) {
+                self.contained(move || drop(entry));
+            }
+        }
+    }
+
+    fn empty_timers(&self) {
+        for work in self.timers.clear() {
+            self.contained(move || drop(work));
+        }
+    }
+
+    fn empty_slots(&self) {
+        for key in self.slot_keys() {
+            if self.inspect(key, |connection| !connection.is_closing()) == Some(true) {
+                tracing::debug!(?key, "a connection was still open when its loop ended");
+            }
+            // A close that is under way already dies with the backend.
+            if !self.inspect(key, |connection| connection.flags.any(Flags::LOST)).unwrap_or(false) {
+                drop(self.backend().close(key, Close::Orderly));
+            }
+            let slot = self.remove_slot(key);
+            match slot {
+                Some(Slot::Connection(connection)) => drop(self.contained(move || drop(connection))),
+                Some(Slot::Listener(listening)) => drop(self.contained(move || drop(listening))),
+                _ => {}
+            }
+        }
+        let left = self.take_slots();
+        self.contained(move || drop(left));
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.life.get() == Life::Ended
+    }
+}

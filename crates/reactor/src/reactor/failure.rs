@@ -1,0 +1,80 @@
+//! Failures that belong to no connection.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+
+use super::Shell;
+use super::config::OnPanic;
+use crate::contain::{Panic, contain};
+
+/// Something that failed and that no connection and no caller is told of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A callback panicked.
+    Panicked {
+        /// With what.
+        panic: Panic,
+        /// Where the callback was scheduled, or called from.
+        place: &'static Location<'static>,
+    },
+    /// Somebody reported an error that nobody waits for.
+    Unobserved {
+        /// The error.
+        error: Box<dyn Error + Send + Sync>,
+        /// What it was that failed.
+        what: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked { panic, place } => write!(f, "a callback scheduled at {place} {panic}"),
+            Self::Unobserved { error, what } => write!(f, "{what} failed and nobody waited for it: {error}"),
+        }
+    }
+}
+
+/// Who is told.
+#[derive(Default)]
+pub(super) struct FailureHandler {
+    /// `None` if nobody is, or while it runs.
+    call: Option<Box<dyn FnMut(&Failure)>>,
+}
+
+impl Shell {
+    pub(super) fn set_failure_handler(&self, call: Box<dyn FnMut(&Failure)>) {
+        let old = self.failures.borrow_mut().call.replace(call);
+        self.contained(move || drop(old));
+    }
+
+    pub(crate) fn report_panic(&self, panic: Panic, place: &'static Location<'static>) {
+        self.report(&Failure::Panicked { panic, place });
+        match self.config.on_panic {
+            OnPanic::GoOn => {}
+            OnPanic::Stop => self.stopping.set(true),
+            OnPanic::Abort => std::process::abort(),
+        }
+    }
+
+    pub(super) fn report(&self, failure: &Failure) {
+        let handler = self.failures.borrow_mut().call.take();
+        let Some(mut handler) = handler else {
+            tracing::error!("{failure}");
+            return;
+        };
+        if let Err(second) = contain(|| handler(failure)) {
+            // A handler that fails is not told of its own failure.
+            tracing::error!("{failure}; the handler of failures {second}");
+        }
+        let mut place = self.failures.borrow_mut();
+        if place.call.is_none() {
+            place.call = Some(handler);
+        } else {
+            drop(place);
+            drop(contain(move || drop(handler)));
+        }
+    }
+}

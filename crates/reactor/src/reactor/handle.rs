@@ -1,0 +1,290 @@
+//! What a program asks of a loop.
+
+use std::fmt;
+use std::net::TcpListener;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::context::{self, LoopId};
+use super::failure::Failure;
+use super::shutdown::{Hold, Phase};
+use super::stats::Stats;
+use super::{Life, Shell};
+use crate::address::Addresses;
+use crate::choice::ChoiceKind;
+use crate::connect::Connecting;
+use crate::endpoint::IntoEndpoint;
+use crate::error::{ConnectError, ListenError, NotInLoop};
+use crate::instant::Instant;
+use crate::protocol::IntoProtocol;
+use crate::ready::{Callback, Entry};
+use crate::remote::{Remote, Signal};
+use crate::server::Server;
+use crate::timer::Timer;
+use crate::transport::Transport;
+
+/// A handle of a loop: `Clone`, and not `Send`. Other threads use a [`Remote`].
+///
+/// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
+///   [`call_every`](Self::call_every).
+/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
+/// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal).
+/// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
+///   [`local`](Self::local), [`stats`](Self::stats).
+#[derive(Clone)]
+pub struct Handle {
+    shell: Rc<Shell>,
+}
+
+impl Handle {
+    pub(crate) fn new(shell: Rc<Shell>) -> Self {
+        Self { shell }
+    }
+
+    pub(crate) fn shell(&self) -> &Rc<Shell> {
+        &self.shell
+    }
+
+    /// The loop that runs this callback or task, or that was [entered](Self::enter).
+    ///
+    /// # Errors
+    ///
+    /// Outside of any loop.
+    pub fn current() -> Result<Self, NotInLoop> {
+        context::current().map(Self::new).ok_or(NotInLoop(()))
+    }
+
+    /// The loop with this number, if it lives on this thread.
+    #[must_use]
+    pub fn find(id: LoopId) -> Option<Self> {
+        let shell = context::find(id)?;
+        (shell.life.get() != Life::Ended).then(|| Self::new(shell))
+    }
+
+    /// Makes this loop the [current](Self::current) one during `call`.
+    pub fn enter<R>(&self, call: impl FnOnce() -> R) -> R {
+        let _entered = context::enter(&self.shell);
+        call()
+    }
+
+    // Calls.
+
+    /// Runs `call` soon: after everything that is ready now, and never before this returns. A closure of up to four
+    /// words costs no allocation.
+    #[track_caller]
+    pub fn call_soon(&self, call: impl FnOnce() + 'static) -> Call {
+        let number = self.shell.push(Entry::Call(Callback::new(call, Location::caller())));
+        Call { shell: Rc::clone(&self.shell), number }
+    }
+
+    /// Runs `call` after `delay`, and not before: a delay of zero still means a later batch. A delay too long to express
+    /// means never.
+    #[track_caller]
+    pub fn call_later(&self, delay: Duration, call: impl FnOnce() + 'static) -> Timer {
+        self.call_at(self.now() + delay, call)
+    }
+
+    /// Runs `call` at `deadline`, or in a later batch if that has passed. Calls with equal deadlines run in the order they
+    /// were set.
+    #[track_caller]
+    pub fn call_at(&self, deadline: Instant, call: impl FnOnce() + 'static) -> Timer {
+        Timer::once(&self.shell, deadline, Callback::new(call, Location::caller()))
+    }
+
+    /// Runs `call` every `period`, for the first time after one period. A call that comes late does not move the later ones,
+    /// and periods that were missed altogether are skipped. It runs at most once a turn.
+    #[track_caller]
+    pub fn call_every(&self, period: Duration, call: impl FnMut() + 'static) -> Timer {
+        Timer::every(&self.shell, period, Box::new(call))
+    }
+
+    /// The loop's clock, read fresh.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shell.now()
+    }
+
+    // Connections.
+
+    /// Listens on an endpoint (`"tcp://127.0.0.1:8000"`), and asks `factory` for a protocol for each connection.
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is not one, or the system refuses; then nothing stays bound. A host name that is no IP
+    /// literal and not `localhost` is refused: a listener's address is looked up without waiting.
+    pub fn listen<P: IntoProtocol>(
+        &self,
+        endpoint: impl IntoEndpoint,
+        mut factory: impl FnMut(&Addresses) -> P + 'static,
+    ) -> Result<Server, ListenError> {
+        let endpoint = endpoint.into_endpoint()?;
+        Server::listen(&self.shell, &endpoint, Box::new(move |addresses| factory(addresses).into_protocol()))
+    }
+
+    /// Takes over a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// If it is no listening TCP socket, or the backend has no use for sockets.
+    pub fn adopt_listener<P: IntoProtocol>(
+        &self,
+        listener: TcpListener,
+        mut factory: impl FnMut(&Addresses) -> P + 'static,
+    ) -> Result<Server, ListenError> {
+        Server::adopt(&self.shell, listener, Box::new(move |addresses| factory(addresses).into_protocol()))
+    }
+
+    /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
+    /// returned. Every error comes that way too.
+    pub fn connect<P: IntoProtocol>(
+        &self,
+        endpoint: impl IntoEndpoint,
+        factory: impl FnOnce(&Addresses) -> P + 'static,
+        done: impl FnOnce(Result<Transport, ConnectError>) + 'static,
+    ) -> Connecting {
+        let factory = Box::new(move |addresses: &Addresses| factory(addresses).into_protocol());
+        Connecting::start(&self.shell, endpoint.into_endpoint(), factory, Box::new(done))
+    }
+
+    // Other threads.
+
+    /// The door to this loop for other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.shell.remote.clone()
+    }
+
+    /// Makes a coalescing wake-up: `call` runs on this loop after a [`Signal::raise`] from anywhere.
+    pub fn signal(&self, call: impl FnMut() + 'static) -> Signal {
+        self.shell.add_signal(Box::new(call))
+    }
+
+    // The loop.
+
+    /// Makes `run` return when the batch that is running is done. Everything stays alive, and the loop can run again.
+    pub fn stop(&self) {
+        self.shell.stopping.set(true);
+    }
+
+    /// Ends the loop: runs the hooks of [`Phase::Before`], tells every connection, listener and
+    /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. All of
+    /// it happens from the loop, not during this call.
+    pub fn shutdown(&self) {
+        self.shell.begin_shutdown();
+    }
+
+    /// Runs `hook` in a phase of [`shutdown`](Self::shutdown). The next phase waits until every [`Hold`] of this one is
+    /// dropped: a hook that takes time keeps its own.
+    pub fn on_shutdown(&self, phase: Phase, hook: impl FnOnce(Hold) + 'static) {
+        self.shell.add_shutdown_hook(phase, Box::new(hook));
+    }
+
+    /// Keeps `run` from returning for want of anything to do.
+    #[must_use]
+    pub fn keep_alive(&self) -> KeepAlive {
+        self.shell.guards.set(self.shell.guards.get() + 1);
+        KeepAlive { shell: Rc::clone(&self.shell) }
+    }
+
+    /// The value of this type that belongs to the loop, made by `init` when first asked for. Such values are dropped with the
+    /// loop, the last made first. `None` after the end.
+    pub fn local<T: 'static>(&self, init: impl FnOnce(&Self) -> T) -> Option<Rc<T>> {
+        if let Some(value) = self.shell.locals.get() {
+            return Some(value);
+        }
+        if self.shell.life.get() == Life::Ended {
+            return None;
+        }
+        let value = Rc::new(init(self));
+        Some(self.shell.locals.insert(value))
+    }
+
+    /// Tells `handler` of failures that belong to no connection: panics of callbacks, and what
+    /// [`report`](Self::report) is given. Without one they are reported through `tracing`.
+    pub fn on_failure(&self, handler: impl FnMut(&Failure) + 'static) {
+        self.shell.set_failure_handler(Box::new(handler));
+    }
+
+    /// Reports a failure to whoever is [told of failures](Self::on_failure).
+    pub fn report(&self, failure: &Failure) {
+        self.shell.report(failure);
+    }
+
+    /// What the loop counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shell.collect_stats()
+    }
+
+    /// Takes a choice from the stream of this run: a number below `among`. See [`Choices`](crate::Choices).
+    #[must_use]
+    pub fn choose(&self, kind: ChoiceKind, among: usize) -> usize {
+        self.shell.choices.choose(kind, among)
+    }
+
+    /// The number of the loop.
+    #[must_use]
+    pub fn loop_id(&self) -> LoopId {
+        self.shell.id
+    }
+
+    /// Whether the loop was shut down or dropped.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.shell.is_over()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({:?})", self.shell.id)
+    }
+}
+
+/// A call that was scheduled with [`Handle::call_soon`]. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Call {
+    shell: Rc<Shell>,
+    /// `None` if the loop had ended.
+    number: Option<u64>,
+}
+
+impl Call {
+    /// Cancels the call: whether it had not begun. What the closure holds is dropped at once.
+    pub fn cancel(&self) -> bool {
+        let cancelled = self.number.and_then(|number| self.shell.ready.borrow_mut().cancel(number));
+        let was_waiting = cancelled.is_some();
+        self.shell.contained(move || drop(cancelled));
+        was_waiting
+    }
+
+    /// Whether it still waits.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.number.is_some_and(|number| self.shell.ready.borrow().waits(number))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("is_waiting", &self.is_waiting()).finish()
+    }
+}
+
+/// Keeps a loop's `run` from returning while it lives.
+pub struct KeepAlive {
+    shell: Rc<Shell>,
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        self.shell.guards.set(self.shell.guards.get() - 1);
+    }
+}
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeepAlive")
+    }
+}

@@ -1,0 +1,122 @@
+//! The loop.
+//!
+//! * `shell`: what every handle points to; `context`: which loop is the current one; `config`: how one is made.
+//! * `handle`: what a program asks of a loop.
+//! * `turn`: one pass, in numbered phases; `run`: many of them.
+//! * `shutdown`: the hooks, and telling everybody; `end`: the order in which a dropped loop is emptied.
+//! * `local`: storage of the loop's own; `stats`: what it counts; `failure`: who is told of failures that belong to no
+//!   connection.
+
+mod config;
+mod context;
+mod end;
+mod failure;
+mod handle;
+mod local;
+mod run;
+mod shell;
+mod shutdown;
+mod stats;
+mod turn;
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use config::{Builder, OnPanic};
+pub use context::LoopId;
+pub use failure::Failure;
+pub use handle::{Call, Handle, KeepAlive};
+pub(crate) use shell::Shell;
+pub use shutdown::{Hold, Phase};
+pub use stats::Stats;
+
+use crate::backend::Backend;
+use crate::connection::Connection;
+use crate::error::{CreateError, RunError};
+use crate::key::Key;
+use crate::server::Listening;
+
+/// What a slot of the loop holds.
+pub(crate) enum Slot {
+    Connection(Connection),
+    Listener(Box<Listening>),
+    /// A connection attempt, with the key of what it is an attempt of.
+    Attempt(Key),
+    /// A connection that is being accepted, or was refused and is being closed.
+    Reserved,
+}
+
+/// An event loop. It belongs to the thread that made it.
+///
+/// Programs mostly use its [`Handle`]; this is the part that runs it and whose drop ends it: then everything
+/// it holds (protocols, closures, timers, loop-local values) is dropped on this thread, and handles that are left are inert.
+///
+/// ```
+/// use marline_reactor::Reactor;
+/// use std::time::Duration;
+///
+/// let reactor = Reactor::new()?;
+/// reactor.handle().call_later(Duration::from_millis(1), || println!("a millisecond later"));
+/// reactor.run()?; // returns when nothing is left to do
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Reactor {
+    shell: Rc<Shell>,
+}
+
+impl Reactor {
+    /// A loop on the backend that the variable `MARLINE_BACKEND` names, or on the best one here.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses what the backend needs (descriptors, above all).
+    pub fn new() -> Result<Self, CreateError> {
+        Builder::new().build()
+    }
+
+    /// A loop on this backend.
+    ///
+    /// # Errors
+    ///
+    /// None today; the backend exists already.
+    pub fn with_backend(backend: impl Backend + 'static) -> Result<Self, CreateError> {
+        Builder::new().backend(backend).build()
+    }
+
+    /// The handle through which everything else is done.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Rc::clone(&self.shell))
+    }
+
+    /// Runs until [`Handle::stop`], the end of [`Handle::shutdown`], or until nothing is left that could ever call back.
+    ///
+    /// # Errors
+    ///
+    /// If a loop runs on this thread already (this or another), if this one was shut down, or if the backend broke.
+    pub fn run(&self) -> Result<(), RunError> {
+        self.shell.run()
+    }
+
+    /// Makes one pass: waits at most `limit` (`None`: as long as it takes; zero: not at all), then runs what is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); but another loop's callback may run this one's turns.
+    pub fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        self.shell.turn_once(limit)
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.shell.end();
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reactor({:?} on {})", self.shell.id, self.shell.backend_ref().name())
+    }
+}

@@ -1,0 +1,268 @@
+//! What every handle of a loop points to.
+//!
+//! The parts lie in cells of their own and are borrowed for as short as possible: **nothing here is borrowed while code
+//! of the user's runs**, its `Drop`s included. After the end of the loop the shell stays, inert, for as long as handles do.
+
+use std::any::Any;
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::config::Config;
+use super::failure::FailureHandler;
+use super::local::Locals;
+use super::shutdown::Shutdown;
+use super::stats::Counters;
+use super::{LoopId, Slot, context};
+use crate::backend::{Backend, Chunk, Outgoing};
+use crate::choice::Choices;
+use crate::connect::ConnectTable;
+use crate::connection::{Connection, Delivery, Notice};
+use crate::contain::contain;
+use crate::instant::Instant;
+use crate::key::Key;
+use crate::ready::{Callback, Entry, ReadyQueue};
+use crate::remote::{Arrived, Remote};
+use crate::resolve::Resolver;
+use crate::signals::SignalTable;
+use crate::slab::Slab;
+use crate::timer::Timers;
+use crate::timer::queue::TimerId;
+
+/// Where the loop stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It can run.
+    Alive,
+    /// It was shut down: everybody was told, and nothing runs any more.
+    ShutDown,
+    /// It was dropped: it is empty.
+    Ended,
+}
+
+pub(crate) struct Shell {
+    pub(crate) id: LoopId,
+    pub(super) life: Cell<Life>,
+    pub(super) in_turn: Cell<bool>,
+    pub(super) stopping: Cell<bool>,
+    backend: RefCell<Box<dyn Backend>>,
+    pub(super) choices: Choices,
+    pub(super) config: Config,
+
+    slots: RefCell<Slab<Slot>>,
+    pub(super) ready: RefCell<ReadyQueue>,
+    /// The number at which the batch that is running ends.
+    pub(super) batch_end: Cell<u64>,
+    pub(crate) timers: Timers,
+    pub(crate) signals: RefCell<SignalTable>,
+    pub(crate) connects: RefCell<ConnectTable>,
+    pub(crate) resolver: RefCell<Resolver>,
+
+    /// Connections to flush at the end of the turn.
+    pub(super) dirty: RefCell<Vec<Key>>,
+    /// Connections and listeners that have more than a turn's budget.
+    pub(super) listed: RefCell<VecDeque<Key>>,
+    /// Connections whose flow is looked at after the next wait.
+    pub(super) flow_checks: RefCell<Vec<Key>>,
+    pub(crate) delivery: RefCell<Delivery>,
+    pub(crate) spare_outgoing: RefCell<Vec<Box<Outgoing>>>,
+    /// The empty list that takes spent owned bytes.
+    pub(crate) spent: Cell<Vec<Bytes>>,
+
+    pub(super) remote: Remote,
+    pub(super) arrived: RefCell<Arrived>,
+    pub(super) guards: Cell<usize>,
+    pub(super) locals: Locals,
+    pub(super) shutdown: RefCell<Shutdown>,
+    pub(super) failures: RefCell<FailureHandler>,
+    stats: Counters,
+}
+
+impl Shell {
+    pub(super) fn new(backend: Box<dyn Backend>, config: Config) -> Rc<Self> {
+        let id = LoopId::fresh();
+        let remote = Remote::new(id, config.post_limit, backend.waker());
+        let shell = Rc::new(Self {
+            id,
+            life: Cell::new(Life::Alive),
+            in_turn: Cell::new(false),
+            stopping: Cell::new(false),
+            choices: backend.choices().clone(),
+            backend: RefCell::new(backend),
+            config,
+            slots: RefCell::new(Slab::new()),
+            ready: RefCell::new(ReadyQueue::new()),
+            batch_end: Cell::new(0),
+            timers: Timers::new(),
+            signals: RefCell::default(),
+            connects: RefCell::default(),
+            resolver: RefCell::new(Resolver::new(remote.clone())),
+            dirty: RefCell::default(),
+            listed: RefCell::default(),
+            flow_checks: RefCell::default(),
+            delivery: RefCell::default(),
+            spare_outgoing: RefCell::default(),
+            spent: Cell::default(),
+            remote,
+            arrived: RefCell::default(),
+            guards: Cell::new(0),
+            locals: Locals::default(),
+            shutdown: RefCell::default(),
+            failures: RefCell::default(),
+            stats: Counters::default(),
+        });
+        context::register(&shell);
+        shell
+    }
+
+    // The backend.
+
+    pub(crate) fn backend(&self) -> RefMut<'_, Box<dyn Backend>> {
+        self.backend.borrow_mut()
+    }
+
+    pub(crate) fn backend_ref(&self) -> Ref<'_, Box<dyn Backend>> {
+        self.backend.borrow()
+    }
+
+    pub(crate) fn release(&self, chunk: Chunk) {
+        self.backend().release(chunk);
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.backend_ref().now()
+    }
+
+    pub(crate) fn stats(&self) -> &Counters {
+        &self.stats
+    }
+
+    // Slots.
+
+    pub(crate) fn add_slot(&self, slot: Slot) -> Key {
+        self.slots.borrow_mut().insert(slot)
+    }
+
+    pub(crate) fn remove_slot(&self, key: Key) -> Option<Slot> {
+        self.slots.borrow_mut().remove(key)
+    }
+
+    pub(crate) fn slot_keys(&self) -> Vec<Key> {
+        self.slots.borrow().keys()
+    }
+
+    pub(crate) fn slot_count(&self) -> usize {
+        self.slots.borrow().len()
+    }
+
+    /// Works on a slot. `change` must run no code of the user's.
+    pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        self.slots.borrow_mut().get_mut(key).map(change)
+    }
+
+    /// Works on a connection. `change` must run no code of the user's.
+    pub(crate) fn alter<R>(&self, key: Key, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        match self.slots.borrow_mut().get_mut(key) {
+            Some(Slot::Connection(connection)) => Some(change(connection)),
+            _ => None,
+        }
+    }
+
+    /// Looks at a connection.
+    pub(crate) fn inspect<R>(&self, key: Key, look: impl FnOnce(&Connection) -> R) -> Option<R> {
+        match self.slots.borrow().get(key) {
+            Some(Slot::Connection(connection)) => Some(look(connection)),
+            _ => None,
+        }
+    }
+
+    /// Asks something of a connection; a connection that is gone says no.
+    pub(crate) fn ask(&self, key: Key, question: impl FnOnce(&mut Connection) -> bool) -> bool {
+        self.alter(key, question).unwrap_or(false)
+    }
+
+    /// Whether a connection is gone, or its end is certain.
+    pub(crate) fn is_gone(&self, key: Key) -> bool {
+        self.inspect(key, |connection| connection.flags.any(crate::connection::Flags::LOST)).unwrap_or(true)
+    }
+
+    // Lists of things to do.
+
+    pub(crate) fn push(&self, entry: Entry) -> Option<u64> {
+        if self.life.get() == Life::Ended {
+            self.contained(move || drop(entry));
+            return None;
+        }
+        Some(self.ready.borrow_mut().push(entry))
+    }
+
+    pub(crate) fn notify(&self, key: Key, notice: Notice) {
+        self.push(Entry::Notice(key, notice));
+    }
+
+    /// Lets the loop drop something of the user's.
+    pub(crate) fn discard<T: 'static>(&self, value: T) {
+        self.push(Entry::Discard(Box::new(value) as Box<dyn Any>));
+    }
+
+    /// Marks a connection or listener to be pulled from in the next turn. The caller sees to it that it is listed once.
+    pub(crate) fn list(&self, key: Key) {
+        self.listed.borrow_mut().push_back(key);
+    }
+
+    pub(crate) fn flush_later(&self, key: Key) {
+        self.dirty.borrow_mut().push(key);
+    }
+
+    pub(crate) fn check_flow_later(&self, key: Key) {
+        self.flow_checks.borrow_mut().push(key);
+    }
+
+    // Timers of the loop's own. They do not keep it alive.
+
+    #[track_caller]
+    pub(crate) fn timer_after(&self, delay: Duration, call: impl FnOnce() + 'static) -> TimerId {
+        let callback = Callback::new(call, std::panic::Location::caller());
+        self.timers.insert_own(self.now() + delay, callback)
+    }
+
+    pub(crate) fn cancel_timer(&self, timer: TimerId) {
+        let work = self.timers.remove(timer);
+        self.contained(move || drop(work));
+    }
+
+    pub(crate) fn reset_timer(&self, timer: TimerId, deadline: Instant) -> bool {
+        self.timers.reset(timer, deadline)
+    }
+
+    // Code of the user's.
+
+    /// Calls code of the user's that belongs to no connection. A panic is reported.
+    #[track_caller]
+    pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
+        let place = std::panic::Location::caller();
+        contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
+    }
+
+    // The end.
+
+    /// Takes everything out, in the order in which it is dropped.
+    pub(super) fn take_backend(&self, replacement: Box<dyn Backend>) -> Box<dyn Backend> {
+        self.backend.replace(replacement)
+    }
+
+    pub(super) fn take_slots(&self) -> Slab<Slot> {
+        self.slots.replace(Slab::new())
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.life.get() != Life::Alive
+    }
+
+    pub(crate) fn weak(self: &Rc<Self>) -> Weak<Self> {
+        Rc::downgrade(self)
+    }
+}

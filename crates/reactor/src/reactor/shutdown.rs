@@ -1,0 +1,140 @@
+//! The orderly end: hooks in three phases, everybody told.
+
+use std::fmt;
+use std::rc::Rc;
+
+use super::{Life, Shell};
+use crate::ready::{Callback, Entry};
+
+/// When a shutdown hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// While everything still stands: to say goodbye, to refuse new work, to finish old work.
+    Before,
+    /// After every connection, listener and attempt was told to end.
+    During,
+    /// After the last of them is gone.
+    After,
+}
+
+/// While one lives, its phase of the shutdown lasts.
+pub struct Hold {
+    shell: Rc<Shell>,
+}
+
+#[derive(Default)]
+pub(crate) struct Shutdown {
+    /// The phase that is under way; `None` before and after.
+    phase: Option<Phase>,
+    holds: usize,
+    hooks: Vec<(Phase, Hook)>,
+}
+
+type Hook = Box<dyn FnOnce(Hold)>;
+
+impl Shutdown {
+    pub(super) fn is_under_way(&self) -> bool {
+        self.phase.is_some()
+    }
+
+    /// The hooks of a phase, in the order they were added.
+    fn take(&mut self, phase: Phase) -> Vec<Hook> {
+        let hooks = std::mem::take(&mut self.hooks);
+        let (now, later): (Vec<_>, Vec<_>) = hooks.into_iter().partition(|(when, _)| *when == phase);
+        self.hooks = later;
+        now.into_iter().map(|(_, hook)| hook).collect()
+    }
+
+    pub(super) fn clear(&mut self) -> impl Sized + use<> {
+        (std::mem::take(&mut self.hooks), self.phase.take())
+    }
+}
+
+impl Shell {
+    pub(super) fn add_shutdown_hook(&self, phase: Phase, hook: Hook) {
+        self.shutdown.borrow_mut().hooks.push((phase, hook));
+    }
+
+    pub(super) fn begin_shutdown(self: &Rc<Self>) {
+        if self.life.get() != Life::Alive || self.shutdown.borrow().is_under_way() {
+            return;
+        }
+        self.shutdown.borrow_mut().phase = Some(Phase::Before);
+        let shell = Rc::clone(self);
+        self.soon(move || shell.run_phase(Phase::Before));
+    }
+
+    #[track_caller]
+    fn soon(&self, call: impl FnOnce() + 'static) {
+        self.push(Entry::Call(Callback::new(call, std::panic::Location::caller())));
+    }
+
+    fn run_phase(self: &Rc<Self>, phase: Phase) {
+        self.shutdown.borrow_mut().phase = Some(phase);
+        // The phase lasts at least until all its hooks were called.
+        let hold = Hold::new(self);
+        if phase == Phase::During {
+            self.cancel_connects();
+            self.stop_listeners();
+            self.lose_all();
+        }
+        let hooks = self.shutdown.borrow_mut().take(phase);
+        for hook in hooks {
+            let hold = Hold::new(self);
+            self.contained(move || hook(hold));
+        }
+        drop(hold);
+    }
+
+    fn hold_dropped(self: &Rc<Self>) {
+        let mut shutdown = self.shutdown.borrow_mut();
+        shutdown.holds -= 1;
+        if shutdown.holds == 0 {
+            drop(shutdown);
+            let shell = Rc::clone(self);
+            self.soon(move || shell.end_phase());
+        }
+    }
+
+    fn end_phase(self: &Rc<Self>) {
+        let (phase, holds) = {
+            let shutdown = self.shutdown.borrow();
+            (shutdown.phase, shutdown.holds)
+        };
+        match phase {
+            _ if holds > 0 => {}
+            Some(Phase::Before) => self.run_phase(Phase::During),
+            // The last connections may still be closing.
+            Some(Phase::During) if self.slot_count() > 0 => {
+                self.lose_all();
+                let shell = Rc::clone(self);
+                self.soon(move || shell.end_phase());
+            }
+            Some(Phase::During) => self.run_phase(Phase::After),
+            Some(Phase::After) => {
+                self.shutdown.borrow_mut().phase = None;
+                self.life.set(Life::ShutDown);
+            }
+            None => {}
+        }
+    }
+}
+
+impl Hold {
+    fn new(shell: &Rc<Shell>) -> Self {
+        shell.shutdown.borrow_mut().holds += 1;
+        Self { shell: Rc::clone(shell) }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shell.hold_dropped();
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
+    }
+}

@@ -1,0 +1,265 @@
+//! One pass of the loop.
+//!
+//! ```text
+//!  1 wait ──> 2 events ──> 3 due timers ──> 4 ready queue, batch by batch ──> 5 flush ──┐
+//!    ^                                                                                  │
+//!    └──────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready.
+//! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
+//!    threads posted goes to the ready queue, and flow notices too.
+//! 3. Timers that are due go to the ready queue, in order.
+//! 4. Run the ready queue, batch by batch, within a budget of batches, callbacks and time.
+//! 5. Send what was written to connections whose own callback did not run.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Life, Shell, Slot, context};
+use crate::backend::{Completion, Wait};
+use crate::error::RunError;
+use crate::instant::Instant;
+use crate::key::Key;
+use crate::ready::Entry;
+
+/// I/O and timers are looked at again after at most so many batches,
+const BATCHES: usize = 64;
+/// so many callbacks,
+const CALLBACKS: usize = 8192;
+/// and so much time (measured every so many callbacks).
+const TIME: Duration = Duration::from_millis(10);
+const TIME_CHECK: usize = 64;
+
+impl Shell {
+    pub(super) fn turn(self: &Rc<Self>, limit: Option<Duration>) -> Result<(), RunError> {
+        let _entered = context::enter(self);
+        let _turn = InTurn::begin(self);
+        self.wait(limit)?;
+        self.deliver_completions();
+        self.pull_listed();
+        self.take_arrivals();
+        self.check_flows();
+        self.timers.queue_due(self);
+        self.run_ready();
+        self.flush_dirty();
+        self.stats().turn();
+        Ok(())
+    }
+
+    // Phase 1.
+
+    fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        let mut until = if self.has_work() { Some(Instant::ZERO) } else { self.wait_limit(limit) };
+        let remote = self.remote.shared();
+        let sleeps = until != Some(Instant::ZERO);
+        if sleeps && !remote.may_sleep() {
+            until = Some(Instant::ZERO);
+        }
+        let helpers_busy = self.resolver.borrow().is_busy();
+        let waited = self.backend().wait(Wait { until, helpers_busy });
+        if sleeps {
+            remote.awake();
+        }
+        waited.map_err(RunError::backend)
+    }
+
+    fn wait_limit(&self, limit: Option<Duration>) -> Option<Instant> {
+        let deadline = self.timers.next_deadline().filter(|deadline| *deadline != Instant::FAR);
+        let limit = match limit {
+            Some(Duration::ZERO) => return Some(Instant::ZERO),
+            Some(limit) => Some(self.now() + limit),
+            None => None,
+        };
+        deadline.into_iter().chain(limit).min()
+    }
+
+    /// Whether something can be done without waiting.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.borrow().is_empty()
+            || !self.listed.borrow().is_empty()
+            || !self.flow_checks.borrow().is_empty()
+            || !self.dirty.borrow().is_empty()
+            || self.stopping.get()
+            || self.remote.shared().has_work()
+    }
+
+    // Phase 2.
+
+    fn deliver_completions(self: &Rc<Self>) {
+        loop {
+            let completion = self.backend().next();
+            let Some(completion) = completion else { return };
+            self.stats().event();
+            match completion {
+                Completion::Input(key) => self.deliver_input(key),
+                Completion::Sent(key, sent) => self.send_completed(key, sent),
+                Completion::Connected(key, result) => self.connected(key, result),
+                Completion::Shut(key, result) => self.shut_completed(key, result),
+                Completion::Closed(key) => self.closed(key),
+                Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
+            }
+        }
+    }
+
+    fn deliver_input(self: &Rc<Self>, key: Key) {
+        let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
+        match is_listener {
+            Some(true) => self.acceptable(key),
+            Some(false) => self.input(key),
+            None => {}
+        }
+    }
+
+    fn closed(self: &Rc<Self>, key: Key) {
+        enum Was {
+            Connection,
+            Listener,
+            Other,
+        }
+        let was = self.slot(key, |slot| match slot {
+            Slot::Connection(_) => Was::Connection,
+            Slot::Listener(_) => Was::Listener,
+            Slot::Attempt(_) | Slot::Reserved => Was::Other,
+        });
+        match was {
+            Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),
+            Some(Was::Listener) => self.listener_closed(key),
+            Some(Was::Other) => drop(self.remove_slot(key)),
+            None => {}
+        }
+    }
+
+    /// What was left over from the turn before. What is listed meanwhile waits for the next turn.
+    fn pull_listed(self: &Rc<Self>) {
+        let count = self.listed.borrow().len();
+        for _ in 0..count {
+            let key = self.listed.borrow_mut().pop_front();
+            let Some(key) = key else { return };
+            self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
+            let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
+            match is_listener {
+                Some(true) => self.accept_more(key),
+                Some(false) => self.pull(key),
+                None => {}
+            }
+        }
+    }
+
+    fn take_arrivals(&self) {
+        let mut arrived = self.arrived.take();
+        if self.remote.shared().take(&mut arrived) {
+            let mut ready = self.ready.borrow_mut();
+            arrived.posts.drain(..).for_each(|post| drop(ready.push(Entry::Call(post.into_callback()))));
+            arrived.signals.drain(..).for_each(|signal| drop(ready.push(Entry::Signal(signal))));
+            drop(ready);
+            for signal in arrived.forgotten.drain(..) {
+                self.forget_signal(signal);
+            }
+        }
+        *self.arrived.borrow_mut() = arrived;
+    }
+
+    fn check_flows(&self) {
+        let mut checks = self.flow_checks.take();
+        for key in checks.drain(..) {
+            self.check_flow(key);
+        }
+        self.flow_checks.replace(checks);
+    }
+
+    // Phase 4.
+
+    fn run_ready(self: &Rc<Self>) {
+        // Most turns run few callbacks, and never look at the clock.
+        let mut started = None;
+        let mut callbacks = 0;
+        for _ in 0..BATCHES {
+            if !self.begin_batch() {
+                return;
+            }
+            while let Some(entry) = self.next_of_batch() {
+                self.run_entry(entry);
+                callbacks += 1;
+                // A stop lets the batch finish; otherwise what the budget cuts off comes first in the next turn.
+                let check = callbacks % TIME_CHECK == 0 && !self.stopping.get();
+                if check && (callbacks >= CALLBACKS || self.time_is_up(&mut started)) {
+                    return;
+                }
+            }
+            if self.stopping.get() || self.life.get() == Life::ShutDown {
+                return;
+            }
+        }
+    }
+
+    fn time_is_up(&self, started: &mut Option<Instant>) -> bool {
+        let now = self.now();
+        now - *started.get_or_insert(now) > TIME
+    }
+
+    /// Begins the next batch, or goes on with one that was cut off: whether there is anything to run.
+    fn begin_batch(&self) -> bool {
+        let ready = self.ready.borrow();
+        if ready.first() >= self.batch_end.get() && !ready.is_empty() {
+            self.batch_end.set(ready.end());
+            self.stats().batch();
+        }
+        !ready.is_empty()
+    }
+
+    fn next_of_batch(&self) -> Option<Entry> {
+        let mut ready = self.ready.borrow_mut();
+        if ready.first() < self.batch_end.get() { ready.pop() } else { None }
+    }
+
+    fn run_entry(self: &Rc<Self>, entry: Entry) {
+        self.stats().callback();
+        match entry {
+            Entry::Call(callback) => self.run_callback(callback),
+            Entry::Timer(due) => self.run_timer(due),
+            Entry::Notice(key, notice) => self.deliver(key, notice),
+            Entry::Signal(key) => self.run_signal(key),
+            Entry::Discard(value) => drop(self.contained(move || drop(value))),
+            Entry::Cancelled => {}
+        }
+    }
+
+    pub(crate) fn run_callback(&self, callback: crate::ready::Callback) {
+        let place = callback.place();
+        if let Err(panic) = crate::contain::contain(|| callback.call()) {
+            self.report_panic(panic, place);
+        }
+    }
+
+    // Phase 5.
+
+    pub(super) fn flush_dirty(self: &Rc<Self>) {
+        let mut dirty = self.dirty.take();
+        for key in dirty.drain(..) {
+            if self.ask(key, |connection| connection.flags.any(crate::connection::Flags::DIRTY)) {
+                self.flush(key);
+            }
+        }
+        // No code of the user's ran, so nothing was written meanwhile; keep the larger memory all the same.
+        let mut place = self.dirty.borrow_mut();
+        dirty.append(&mut place);
+        *place = dirty;
+    }
+}
+
+/// While it lives, the loop is in its turn.
+struct InTurn<'a>(&'a Shell);
+
+impl<'a> InTurn<'a> {
+    fn begin(shell: &'a Shell) -> Self {
+        shell.in_turn.set(true);
+        Self(shell)
+    }
+}
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        self.0.in_turn.set(false);
+    }
+}

@@ -1,0 +1,208 @@
+//! The only door from other threads.
+//!
+//! `flag`: the sleep and wake handshake; `coalesce`: many raises, one run; `signal`: the coalescing wake-up;
+//! `models`: loom models of both; `sync`: the atomics they use. This file: [`Remote`], which posts closures.
+
+mod coalesce;
+mod flag;
+#[cfg(all(test, loom))]
+mod models;
+mod signal;
+mod sync;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+pub use signal::Signal;
+pub(crate) use signal::SignalShared;
+
+use crate::backend::Wakeup;
+use crate::error::PostError;
+use crate::key::Key;
+use crate::reactor::{Handle, LoopId};
+use crate::ready::SendCallback;
+use flag::SleepFlag;
+
+/// The door to a loop for other threads: `Send`, `Sync` and `Clone`.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use marline_reactor::Reactor;
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// let (remote, alive) = (handle.remote(), handle.keep_alive());
+/// let thread = std::thread::spawn(move || {
+///     let posted = remote.clone().post(move || remote.local().unwrap().stop());
+///     assert!(posted.is_ok());
+/// });
+/// reactor.run()?; // until the closure, which runs on this thread, stops it
+/// drop(alive);
+/// thread.join().unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    id: LoopId,
+    flag: SleepFlag,
+    queue: Mutex<Queue>,
+    limit: AtomicUsize,
+    /// Bells that were rung: wake-ups that cost a system call.
+    rung: AtomicU64,
+    /// Set once, as soon as the backend exists.
+    waker: OnceLock<Arc<dyn Wakeup>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    posts: VecDeque<SendCallback>,
+    signals: Vec<Key>,
+    /// Signals that nobody holds any more.
+    forgotten: Vec<Key>,
+    closed: bool,
+}
+
+/// What other threads left for the loop.
+#[derive(Default)]
+pub(crate) struct Arrived {
+    pub(crate) posts: VecDeque<SendCallback>,
+    pub(crate) signals: Vec<Key>,
+    pub(crate) forgotten: Vec<Key>,
+}
+
+impl Remote {
+    pub(crate) fn new(id: LoopId, limit: usize, waker: Arc<dyn Wakeup>) -> Self {
+        let shared = Shared {
+            id,
+            flag: SleepFlag::new(),
+            queue: Mutex::default(),
+            limit: AtomicUsize::new(limit),
+            rung: AtomicU64::new(0),
+            waker: OnceLock::from(waker),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Runs `call` on the loop's thread, after everything that this thread posted before. The loop wakes if it sleeps;
+    /// if it does not run yet, the call waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Hands `call` back if the loop is gone, or if the program set a limit on the number of calls that
+    /// wait ([`Builder::post_limit`](crate::Builder::post_limit)) and it is reached.
+    #[track_caller]
+    pub fn post<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
+        let place = Location::caller();
+        let mut queue = self.shared.queue.lock();
+        if queue.closed {
+            return Err(PostError::gone(call));
+        }
+        if queue.posts.len() >= self.shared.limit.load(Ordering::Relaxed) {
+            return Err(PostError::full(call));
+        }
+        queue.posts.push_back(SendCallback::new(call, place));
+        drop(queue);
+        self.shared.announce();
+        Ok(())
+    }
+
+    /// The loop's handle, on the loop's own thread; `None` on every other one, and after its end.
+    #[must_use]
+    pub fn local(&self) -> Option<Handle> {
+        Handle::find(self.shared.id)
+    }
+
+    /// Which loop this leads to.
+    #[must_use]
+    pub fn loop_id(&self) -> LoopId {
+        self.shared.id
+    }
+
+    /// How often a wake-up had to ring the bell of a sleeping loop, which costs a system call.
+    #[must_use]
+    pub fn wake_ups(&self) -> u64 {
+        self.shared.rung.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    fn announce(&self) {
+        if self.flag.announce() {
+            self.rung.fetch_add(1, Ordering::Relaxed);
+            if let Some(waker) = self.waker.get() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn raise(&self, signal: Key) {
+        let mut queue = self.queue.lock();
+        if !queue.closed {
+            queue.signals.push(signal);
+            drop(queue);
+            self.announce();
+        }
+    }
+
+    fn forget(&self, signal: Key) {
+        let mut queue = self.queue.lock();
+        if !queue.closed {
+            queue.forgotten.push(signal);
+            drop(queue);
+            self.announce();
+        }
+    }
+
+    // The loop's side.
+
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.flag.may_sleep()
+    }
+
+    pub(crate) fn awake(&self) {
+        self.flag.awake();
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.flag.has_work()
+    }
+
+    /// Swaps what arrived with the empty `into`, so that both keep their memory.
+    pub(crate) fn take(&self, into: &mut Arrived) -> bool {
+        if !self.flag.take_work() {
+            return false;
+        }
+        let mut queue = self.queue.lock();
+        std::mem::swap(&mut queue.posts, &mut into.posts);
+        std::mem::swap(&mut queue.signals, &mut into.signals);
+        std::mem::swap(&mut queue.forgotten, &mut into.forgotten);
+        true
+    }
+
+    /// Refuses everything from now on, and hands back what waits.
+    pub(crate) fn close(&self) -> Arrived {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        Arrived { posts: std::mem::take(&mut queue.posts), ..Arrived::default() }
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Remote({:?})", self.shared.id)
+    }
+}

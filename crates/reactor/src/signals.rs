@@ -1,0 +1,68 @@
+//! The loop's side of [`Signal`](crate::Signal)s.
+
+use std::rc::Rc;
+use std::sync::Weak;
+
+use crate::key::Key;
+use crate::reactor::{Handle, Shell};
+use crate::remote::{Signal, SignalShared};
+use crate::slab::Slab;
+
+/// The callbacks of the loop's signals.
+pub(crate) struct SignalTable {
+    table: Slab<Entry>,
+}
+
+struct Entry {
+    /// `None` while it runs.
+    call: Option<Box<dyn FnMut()>>,
+    shared: Weak<SignalShared>,
+}
+
+impl Default for SignalTable {
+    fn default() -> Self {
+        Self { table: Slab::new() }
+    }
+}
+
+impl Shell {
+    pub(crate) fn add_signal(self: &Rc<Self>, call: Box<dyn FnMut()>) -> Signal {
+        let remote = Handle::new(Rc::clone(self)).remote();
+        let mut signals = self.signals.borrow_mut();
+        let key = signals.table.insert(Entry { call: Some(call), shared: Weak::new() });
+        let signal = Signal::new(&remote, key);
+        if let Some(entry) = signals.table.get_mut(key) {
+            entry.shared = signal.downgrade();
+        }
+        signal
+    }
+
+    pub(crate) fn run_signal(&self, key: Key) {
+        let taken = self.signals.borrow_mut().table.get_mut(key).and_then(|entry| {
+            // Lowered first: a raise from now on runs the callback again.
+            entry.shared.upgrade().inspect(|shared| shared.lower());
+            entry.call.take()
+        });
+        let Some(mut call) = taken else { return };
+        self.contained(&mut call);
+        let mut signals = self.signals.borrow_mut();
+        if let Some(entry) = signals.table.get_mut(key) {
+            entry.call = Some(call);
+            return;
+        }
+        drop(signals);
+        self.contained(move || drop(call));
+    }
+
+    pub(crate) fn forget_signal(&self, key: Key) {
+        let entry = self.signals.borrow_mut().table.remove(key);
+        if let Some(call) = entry.and_then(|entry| entry.call) {
+            self.discard(call);
+        }
+    }
+
+    pub(crate) fn clear_signals(&self) {
+        let table = std::mem::take(&mut *self.signals.borrow_mut());
+        self.contained(move || drop(table));
+    }
+}

@@ -1,0 +1,202 @@
+//! Timers.
+//!
+//! `queue`: the ordered queue, a pure structure. This file: the loop's timers, and the handle of one.
+
+pub(crate) mod queue;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use crate::instant::Instant;
+use crate::reactor::Shell;
+use crate::ready::{Callback, Entry};
+use queue::{Due, TimerId, TimerQueue};
+
+/// The timers of a loop.
+pub(crate) struct Timers {
+    queue: RefCell<TimerQueue<Work>>,
+    /// How many live timers keep the loop alive.
+    keeping: Cell<usize>,
+}
+
+struct Work {
+    job: Job,
+    keeps_alive: bool,
+}
+
+enum Job {
+    Once(Callback),
+    Every { period: Duration, call: Box<dyn FnMut()> },
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { queue: RefCell::new(TimerQueue::new()), keeping: Cell::new(0) }
+    }
+
+    fn insert(&self, deadline: Instant, job: Job) -> TimerId {
+        self.keeping.set(self.keeping.get() + 1);
+        self.queue.borrow_mut().insert(deadline, Work { job, keeps_alive: true })
+    }
+
+    /// A timer of the loop's own, which does not keep it alive.
+    pub(crate) fn insert_own(&self, deadline: Instant, callback: Callback) -> TimerId {
+        self.queue.borrow_mut().insert(deadline, Work { job: Job::Once(callback), keeps_alive: false })
+    }
+
+    /// Takes a timer out. The caller drops what comes back, outside of any borrow.
+    pub(crate) fn remove(&self, id: TimerId) -> Option<impl Sized + use<>> {
+        let work = self.queue.borrow_mut().remove(id);
+        work.inspect(|work| self.forget(work))
+    }
+
+    fn forget(&self, work: &Work) {
+        if work.keeps_alive {
+            self.keeping.set(self.keeping.get() - 1);
+        }
+    }
+
+    pub(crate) fn reset(&self, id: TimerId, deadline: Instant) -> bool {
+        self.queue.borrow_mut().reset(id, deadline)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.queue.borrow().next_deadline()
+    }
+
+    pub(crate) fn keep_alive(&self) -> bool {
+        self.keeping.get() > 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Phase 3: what is due goes to the ready queue, in order.
+    pub(crate) fn queue_due(&self, shell: &Shell) {
+        if self.next_deadline().is_none() {
+            return;
+        }
+        let now = shell.now();
+        loop {
+            let due = self.queue.borrow_mut().pop_due(now);
+            let Some(due) = due else { return };
+            shell.push(Entry::Timer(due));
+        }
+    }
+
+    /// Empties it. The caller drops what comes back.
+    pub(crate) fn clear(&self) -> Vec<impl Sized + use<>> {
+        self.keeping.set(0);
+        self.queue.borrow_mut().clear()
+    }
+}
+
+impl Shell {
+    /// Runs a timer that came due, unless it was cancelled or reset since.
+    pub(crate) fn run_timer(&self, due: Due) {
+        let timers = &self.timers;
+        let deadline = timers.queue.borrow().deadline(due.id).unwrap_or(Instant::ZERO);
+        let work = timers.queue.borrow_mut().begin(due);
+        let Some(work) = work else { return };
+        match work.job {
+            Job::Once(callback) => {
+                timers.queue.borrow_mut().end(due.id, None);
+                self.run_callback(callback);
+                if work.keeps_alive {
+                    timers.keeping.set(timers.keeping.get() - 1);
+                }
+            }
+            Job::Every { period, mut call } => {
+                self.contained(&mut call);
+                let next = next_period(deadline, period, self.now());
+                let again = Work { job: Job::Every { period, call }, keeps_alive: work.keeps_alive };
+                let ended = timers.queue.borrow_mut().end(due.id, Some((next, again)));
+                if let Some(ended) = ended {
+                    timers.forget(&ended);
+                    self.contained(move || drop(ended));
+                }
+            }
+        }
+    }
+}
+
+/// The first moment after `now` that is a whole number of periods after `deadline`.
+fn next_period(deadline: Instant, period: Duration, now: Instant) -> Instant {
+    let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let missed = now.as_nanos().saturating_sub(deadline.as_nanos()) / period;
+    Instant::from_nanos(deadline.as_nanos().saturating_add(period.saturating_mul(missed + 1)))
+}
+
+/// A call that was scheduled for a time. Dropping the handle changes nothing.
+///
+/// The resolution is the backend's: the readiness backend waits whole milliseconds, rounded up, so a timer
+/// is up to a millisecond late and never early; the memory backend is exact.
+#[derive(Clone)]
+pub struct Timer {
+    shell: Weak<Shell>,
+    id: TimerId,
+}
+
+impl Timer {
+    pub(crate) fn once(shell: &Rc<Shell>, deadline: Instant, callback: Callback) -> Self {
+        Self::insert(shell, deadline, Job::Once(callback))
+    }
+
+    pub(crate) fn every(shell: &Rc<Shell>, period: Duration, call: Box<dyn FnMut()>) -> Self {
+        Self::insert(shell, shell.now() + period, Job::Every { period, call })
+    }
+
+    fn insert(shell: &Rc<Shell>, deadline: Instant, job: Job) -> Self {
+        let id = shell.timers.insert(deadline, job);
+        if shell.is_ended() {
+            shell.cancel_timer(id);
+        }
+        Self { shell: shell.weak(), id }
+    }
+
+    /// Cancels it: whether it was still to run. What the closure holds is dropped at once; that of a repeating
+    /// timer that runs just now, when it returns.
+    pub fn cancel(&self) -> bool {
+        let Some(shell) = self.shell.upgrade() else { return false };
+        let was_live = shell.timers.queue.borrow().is_live(self.id);
+        shell.cancel_timer(self.id);
+        was_live
+    }
+
+    /// Sets it anew, to `delay` from now, sooner or later than before. `false` if it has run or was cancelled. A
+    /// repeating timer keeps its period and begins to count anew.
+    pub fn reset(&self, delay: Duration) -> bool {
+        self.shell.upgrade().is_some_and(|shell| shell.reset_timer(self.id, shell.now() + delay))
+    }
+
+    /// As [`reset`](Self::reset), to a moment.
+    pub fn reset_at(&self, deadline: Instant) -> bool {
+        self.shell.upgrade().is_some_and(|shell| shell.reset_timer(self.id, deadline))
+    }
+
+    /// When it is to run next; `None` if it will not.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.shell.upgrade().and_then(|shell| shell.timers.queue.borrow().deadline(self.id))
+    }
+
+    /// Lets [`run`](crate::Reactor::run) return although this timer has not run.
+    pub fn unreference(&self) {
+        if let Some(shell) = self.shell.upgrade() {
+            let mut queue = shell.timers.queue.borrow_mut();
+            if let Some(work) = queue.get_mut(self.id) {
+                shell.timers.forget(work);
+                work.keeps_alive = false;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("deadline", &self.deadline()).finish()
+    }
+}

@@ -1,0 +1,225 @@
+//! The handle of a connection.
+
+use std::error::Error;
+use std::fmt;
+use std::io::IoSlice;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::address::Address;
+use crate::error::{ReplaceError, WatermarkError};
+use crate::key::Key;
+use crate::lost::Reason;
+use crate::protocol::Protocol;
+use crate::reactor::{Handle, Shell};
+
+/// A connection, as its protocol and everybody else sees it: a small handle, `Clone` and not `Send`.
+///
+/// The loop owns the connection. A handle that outlives it is inert: it answers [`WriteStatus::Closed`], and never reaches
+/// the connection that uses the slot next. No method blocks, and none calls back before it returns.
+///
+/// * Writing: [`write`](Self::write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
+///   [`flush`](Self::flush), [`buffered`](Self::buffered), [`set_watermarks`](Self::set_watermarks),
+///   [`notify_drained`](Self::notify_drained).
+/// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
+///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
+/// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
+/// * Handing over: [`set_protocol`](Self::set_protocol).
+#[derive(Clone)]
+pub struct Transport {
+    shell: Rc<Shell>,
+    key: Key,
+}
+
+/// What became of a write. It may be ignored: what is lost is told by
+/// [`connection_lost`](Protocol::connection_lost) anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteStatus {
+    /// All of it was accepted.
+    Ok,
+    /// All of it was accepted, and more than the high watermark now waits.
+    OverHigh,
+    /// None of it: the connection is closing, closed, or its direction was ended by `write_eof`.
+    Closed,
+}
+
+impl WriteStatus {
+    /// Whether it was accepted.
+    #[must_use]
+    pub fn is_accepted(self) -> bool {
+        self != Self::Closed
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(shell: Rc<Shell>, key: Key) -> Self {
+        Self { shell, key }
+    }
+
+    /// Sends a copy of `data` after everything written before: all of it or nothing. It leaves when the running callback
+    /// of this connection returns, or at the end of the turn, together with what else was written until then.
+    pub fn write(&self, data: impl AsRef<[u8]>) -> WriteStatus {
+        let data = data.as_ref();
+        self.shell.write(self.key, |outgoing| outgoing.push_copy(data))
+    }
+
+    /// As [`write`](Self::write), without a copy.
+    pub fn write_owned(&self, data: impl Into<Bytes>) -> WriteStatus {
+        let mut data = Some(data.into());
+        self.shell.write(self.key, |outgoing| outgoing.push_owned(data.take().unwrap_or_default()))
+    }
+
+    /// As [`write`](Self::write), for several pieces in a row, however many.
+    pub fn write_vectored(&self, parts: &[IoSlice<'_>]) -> WriteStatus {
+        self.shell.write(self.key, |outgoing| parts.iter().for_each(|part| outgoing.push_copy(part)))
+    }
+
+    /// Sends what was written now, instead of at the end of the turn.
+    pub fn flush(&self) {
+        self.shell.flush(self.key);
+    }
+
+    /// How many bytes wait to be sent, those lent to the system included.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.shell.inspect(self.key, |connection| connection.buffered()).unwrap_or(0)
+    }
+
+    /// Sets when [`pause_writing`](Protocol::pause_writing) (more than `high` bytes wait) and
+    /// [`resume_writing`](Protocol::resume_writing) (no more than `low`) are called. 16 KiB and 64 KiB by default.
+    ///
+    /// # Errors
+    ///
+    /// If `low` is greater than `high`; then nothing changes.
+    pub fn set_watermarks(&self, low: usize, high: usize) -> Result<(), WatermarkError> {
+        self.shell.set_watermarks(self.key, low, high)
+    }
+
+    /// The low and the high watermark.
+    #[must_use]
+    pub fn watermarks(&self) -> (usize, usize) {
+        self.shell.inspect(self.key, |connection| (connection.low, connection.high)).unwrap_or((0, 0))
+    }
+
+    /// Asks for one [`drained`](Protocol::drained) as soon as nothing waits to be sent.
+    pub fn notify_drained(&self) {
+        self.shell.notify_drained(self.key);
+    }
+
+    /// Delivers no bytes and no end until [`resume_reading`](Self::resume_reading), beginning at once.
+    pub fn pause_reading(&self) {
+        self.shell.pause_reading(self.key);
+    }
+
+    /// Goes on with reading. What arrived meanwhile comes first.
+    pub fn resume_reading(&self) {
+        self.shell.resume_reading(self.key);
+    }
+
+    /// Whether bytes are delivered when they come: not paused, not at the end, not closing.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.is_reading()).unwrap_or(false)
+    }
+
+    /// Puts bytes back in front of everything not yet delivered: the protocol gets them again, after `resume_reading` if
+    /// reading is paused. Giving back the end of what is just being delivered costs no copy beyond the first.
+    pub fn unread(&self, data: &[u8]) {
+        self.shell.unread(self.key, data);
+    }
+
+    /// Asks for one [`peer_closed`](Protocol::peer_closed), or the loss if it was a reset, within a turn of the peer's
+    /// ending the connection, even while reading is paused.
+    pub fn watch_peer(&self) {
+        self.shell.watch_peer(self.key);
+    }
+
+    /// Ends our direction after what was written (FIN). The peer can still send. Calling it again, or after `close`,
+    /// does nothing.
+    pub fn write_eof(&self) {
+        self.shell.write_eof(self.key);
+    }
+
+    /// Sends what was written, then closes. Nothing is received any more. If nothing moves for the
+    /// [close timeout](Self::set_close_timeout), the rest is dropped and the reason is a timeout.
+    pub fn close(&self) {
+        self.shell.close(self.key);
+    }
+
+    /// Closes at once, dropping what was not sent. The peer sees a reset.
+    pub fn abort(&self) {
+        self.shell.abort(self.key, Reason::Aborted);
+    }
+
+    /// Reports that the protocol failed: closes as [`abort`](Self::abort) does, with the error as the reason.
+    pub fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.shell.abort(self.key, Reason::Failed(Arc::from(error.into())));
+    }
+
+    /// How long closing may go without any progress: 30 seconds by default.
+    pub fn set_close_timeout(&self, timeout: Duration) {
+        self.shell.set_close_timeout(self.key, timeout);
+    }
+
+    /// Whether it is closing or closed.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.is_closing()).unwrap_or(true)
+    }
+
+    /// Replaces the protocol: when the running callback of this connection returns, otherwise at once. The old one is
+    /// dropped by the loop, with no `connection_lost`. The new one gets `connection_made`, then what the old one gave
+    /// [back](Protocol::replaced), then `unread`, then fresh bytes.
+    ///
+    /// # Errors
+    ///
+    /// Hands the protocol back if the connection is gone.
+    pub fn set_protocol<P: Protocol>(&self, protocol: P, unread: &[u8]) -> Result<(), ReplaceError<P>> {
+        if self.shell.is_gone(self.key) {
+            return Err(ReplaceError::new(protocol));
+        }
+        self.shell.set_protocol(self.key, Box::new(protocol), unread);
+        Ok(())
+    }
+
+    /// Our end, until `connection_lost` returned.
+    #[must_use]
+    pub fn local_address(&self) -> Option<Address> {
+        self.shell.inspect(self.key, |connection| connection.addresses.local.clone())
+    }
+
+    /// The other end, until `connection_lost` returned.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<Address> {
+        self.shell.inspect(self.key, |connection| connection.addresses.peer.clone())
+    }
+
+    /// The loop that it belongs to.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Rc::clone(&self.shell))
+    }
+
+    /// Its key: plain data, unique within its loop.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+}
+
+impl PartialEq for Transport {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && Rc::ptr_eq(&self.shell, &other.shell)
+    }
+}
+
+impl Eq for Transport {}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transport({:?})", self.key)
+    }
+}
