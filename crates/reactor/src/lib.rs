@@ -7,6 +7,8 @@ mod instant;
 mod key;
 #[allow(dead_code)]
 mod slab;
+#[allow(dead_code)]
+mod timer;
 
 pub use address::{Address, Addresses};
 pub use choice::{Choice, ChoiceKind, Choices};
