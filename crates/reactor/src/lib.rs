@@ -3,6 +3,7 @@
 mod address;
 pub mod backend;
 mod choice;
+pub mod framing;
 mod instant;
 mod key;
 #[allow(dead_code)]
