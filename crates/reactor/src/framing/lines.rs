@@ -48,6 +48,9 @@ impl LineTooLong {
     }
 }
 
+/// A line, and what of the bytes that were kept comes behind it.
+pub(crate) type LineAndKept<'a> = (&'a [u8], &'a [u8]);
+
 /// Where the first line ends: so many bytes of what was kept, and then so many of the input.
 #[derive(Clone, Copy)]
 struct End {
@@ -95,11 +98,19 @@ impl LineParser {
         self
     }
 
+    /// Forgets everything that was kept.
+    #[allow(dead_code)]
+    pub(crate) fn clear(&mut self) {
+        self.start = self.buffer.len();
+        (self.scanned, self.skipping) = (0, false);
+        self.forget_handed_out();
+    }
+
     /// The next line, and what of the bytes that were kept comes behind it.
     pub(crate) fn next_and_kept<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
-    ) -> Result<Option<(&'a [u8], &'a [u8])>, LineTooLong> {
+    ) -> Result<Option<LineAndKept<'a>>, LineTooLong> {
         self.forget_handed_out();
         loop {
             let Some(end) = self.find_end(input) else {
@@ -140,7 +151,7 @@ impl LineParser {
         &'a mut self,
         end: End,
         input: &mut &'i [u8],
-    ) -> Result<(&'a [u8], &'a [u8]), LineTooLong> {
+    ) -> Result<LineAndKept<'a>, LineTooLong> {
         let (front, behind) = input.split_at(end.input);
         *input = behind;
         let start = self.start;
