@@ -3,6 +3,7 @@
 mod address;
 pub mod backend;
 mod choice;
+mod endpoint;
 pub mod framing;
 mod instant;
 mod key;
@@ -13,5 +14,6 @@ mod timer;
 
 pub use address::{Address, Addresses};
 pub use choice::{Choice, ChoiceKind, Choices};
+pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use instant::Instant;
 pub use key::Key;
