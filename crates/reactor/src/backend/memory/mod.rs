@@ -1,1 +1,391 @@
-//! The memory backend.
+//! The memory backend: a network, a clock and chance without a kernel.
+//!
+//! The loop above it is the production loop, unchanged, so what a test sees here is what a program does: only
+//! the wires, the time and every decision of chance are the test's. It uses no descriptors, no threads and no
+//! system calls, and one thread; only its waker may be raised from others.
+//!
+//! * A [`Network`] carries bytes between any number of [`Memory`] backends and scripted [`Peer`]s, cut up as its
+//!   [`Chunking`] says, and with the back-pressure of bounded buffers. It has the manners of TCP: ends after all
+//!   bytes, resets that overtake them, backlogs, refusals.
+//! * A [`Clock`] moves when a test moves it, or else when a loop has nothing to do until its next deadline.
+//! * The network's [`Choices`] decide what in a real run is up to chance. With
+//!   [`Choices::tame`](crate::Choices::tame) nothing surprising happens.
+//!
+//! # What is drawn, and when
+//!
+//! | Kind | Drawn | Meaning |
+//! |---|---|---|
+//! | `Event` | for each event, among those pending in this turn | which one comes next; 0 is the oldest |
+//! | `Postpone` | after an event, if others are pending; 0 or 1 | 1 leaves them to the next turn, which then gives out all |
+//! | `Spurious` | at the end of each turn that had events, among 8 | 1 adds an `Input` to one connection, drawn by another choice |
+//! | `Fairness` | for each connect to a port with several listeners | which listener gets it |
+//! | `ReceiveSize`, `SendSize` | with [`Chunking::Chosen`] only | 0 all, 1 one byte, 2 half, 3 a size that is drawn then |
+//! | `SendSize`, again | after each send that could be done, likewise | 1 answers it in the next turn |
+//!
+//! # How it is laid out
+//!
+//! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
+//! happen in it, `wire` is one direction of a connection. `inbox` orders the events of one backend, `sockets` tells
+//! what its loop's keys stand for, `waker` is for other threads.
+
+mod clock;
+mod ends;
+mod inbox;
+mod listeners;
+mod network;
+mod peer;
+mod sockets;
+mod state;
+mod waker;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use network::Network;
+pub use peer::{Peer, PeerListener};
+pub use wire::Chunking;
+
+use self::ends::Look;
+use self::network::inet;
+use self::sockets::{Kind, Sockets};
+use self::state::{End, Id, Notice, Owner, Phase, State};
+use self::waker::Bell;
+use super::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Received, Sent, Started,
+    SystemCalls, Wait, Wakeup,
+};
+use crate::address::{Address, Addresses};
+use crate::choice::{ChoiceKind, Choices};
+use crate::instant::Instant;
+use crate::key::Key;
+
+/// The size of the memory that chunks are received into, in bytes.
+const SCRATCH: usize = 64 * 1024;
+
+/// A backend on a [`Network`] and a [`Clock`]. Dropping it closes what its loop left open, in good order.
+///
+/// [`system_calls`](Backend::system_calls) counts what would be calls if there were a kernel.
+///
+/// ```
+/// use marline_reactor::backend::memory::{Clock, Memory, Network};
+/// use marline_reactor::backend::{Accepted, Backend, Completion, ListenOptions, Received, Wait};
+/// use marline_reactor::{Choices, Key};
+/// use std::net::SocketAddr;
+///
+/// let network = Network::new(Choices::tame());
+/// let mut memory = Memory::new(&network, &Clock::new());
+/// let (listener, connection) = (Key::new(0, 1), Key::new(1, 1));
+/// let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+/// let address = memory.listen(listener, &anywhere.into(), &ListenOptions::default())?;
+///
+/// let peer = network.connect(address)?;
+/// peer.write(b"hello");
+///
+/// memory.wait(Wait { until: None, helpers_busy: false })?;
+/// assert!(matches!(memory.next(), Some(Completion::Input(key)) if key == listener));
+/// assert!(matches!(memory.accept(listener, connection), Accepted::Connection(_)));
+/// let Received::Chunk(chunk) = memory.receive(connection, None) else { panic!("bytes have arrived") };
+/// assert_eq!(chunk.bytes(), b"hello");
+/// memory.release(chunk);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Memory {
+    network: Network,
+    clock: Clock,
+    choices: Choices,
+    bell: Arc<Bell>,
+    inbox: Id,
+    sockets: Sockets,
+    calls: SystemCalls,
+    /// The memory for chunks, while none is lent out.
+    scratch: Option<Vec<u8>>,
+}
+
+impl Memory {
+    /// A backend on `network`, with the time of `clock`.
+    #[must_use]
+    pub fn new(network: &Network, clock: &Clock) -> Self {
+        let inbox = network.state().inboxes.insert(inbox::Inbox::default());
+        Self {
+            network: network.clone(),
+            clock: clock.clone(),
+            choices: network.choices(),
+            bell: Arc::default(),
+            inbox,
+            sockets: Sockets::default(),
+            calls: SystemCalls::default(),
+            scratch: None,
+        }
+    }
+
+    fn owner(&self, key: Key) -> Owner {
+        Owner::Backend {
+            inbox: self.inbox,
+            key,
+        }
+    }
+
+    fn has_events(&self) -> bool {
+        let state = self.network.state();
+        let inbox = state.inboxes.get(self.inbox);
+        inbox.is_some_and(|inbox| !inbox.is_empty())
+    }
+
+    /// Waits with nothing to do. Only a waker ends a wait for which the clock may not move.
+    fn idle(&self, wait: Wait) {
+        let until = wait.until.filter(|until| *until < Instant::FAR);
+        match until {
+            Some(until) if until <= self.clock.now() => {}
+            _ if wait.helpers_busy => self.bell.sleep(),
+            _ if !self.clock.is_automatic() => {}
+            Some(until) => self.clock.advance_to(until),
+            None => self.bell.sleep(),
+        }
+    }
+
+    /// Chance may announce input where there is none.
+    fn spurious(&self) -> Option<Completion> {
+        let due = self.network.state().inboxes.get_mut(self.inbox)?.take_spurious();
+        let connections = || {
+            self.sockets
+                .all()
+                .filter(|socket| socket.kind == Kind::Connection)
+        };
+        if !due || connections().next().is_none() || self.choices.choose(ChoiceKind::Spurious, 8) != 1 {
+            return None;
+        }
+        let which = self.choices.choose(ChoiceKind::Spurious, connections().count());
+        Some(Completion::Input(connections().nth(which)?.key))
+    }
+
+    /// Keeps account of what the loop is about to be told.
+    fn note(&mut self, completion: &Completion) {
+        match completion {
+            Completion::Input(key) => {
+                let mut state = self.network.state();
+                let notice = self.sockets.get(*key).and_then(|socket| match socket.kind {
+                    Kind::Listener => state.listeners.get_mut(socket.id).map(|found| &mut found.notice),
+                    _ => state.ends.get_mut(socket.id).map(|end| &mut end.notice),
+                });
+                if let Some(Notice { announced, .. }) = notice {
+                    *announced = false;
+                }
+            }
+            Completion::Connected(key, Ok(())) => self.sockets.connected(*key),
+            _ => {}
+        }
+    }
+
+    /// Answers whatever is still under way at an end that is closed.
+    fn answer_rest(&self, state: &mut State, end: End) {
+        if matches!(end.phase, Phase::Connecting(_)) {
+            state.tell(end.owner, |key| {
+                Completion::Connected(key, Err(ErrorKind::ConnectionAborted.into()))
+            });
+        }
+        if let Some(outgoing) = end.sending {
+            let result = Err(ErrorKind::ConnectionAborted.into());
+            state.tell(end.owner, |key| Completion::Sent(key, Sent { outgoing, result }));
+        }
+    }
+}
+
+impl Backend for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        Arc::clone(&self.bell) as Arc<dyn Wakeup>
+    }
+
+    fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        Some(self.network.resolve(host, port))
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.calls.waits += 1;
+        let woken = self.bell.take();
+        if !woken && !self.has_events() {
+            self.idle(wait);
+        }
+        if let Some(inbox) = self.network.state().inboxes.get_mut(self.inbox) {
+            inbox.begin();
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        let next = self
+            .network
+            .state()
+            .inboxes
+            .get_mut(self.inbox)?
+            .next(&self.choices);
+        let completion = next.or_else(|| self.spurious())?;
+        self.note(&completion);
+        Some(completion)
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        let (address, owner) = (inet(address)?, self.owner(key));
+        let mut state = self.network.state();
+        if !state.is_local(address.ip()) {
+            return Err(ErrorKind::AddrNotAvailable.into());
+        }
+        let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX);
+        let (id, address) = state.listen(owner, address, backlog, options.reuse_port)?;
+        self.sockets.insert(key, id, Kind::Listener);
+        self.calls.registrations += 1;
+        Ok(address.into())
+    }
+
+    /// There are no sockets here.
+    fn adopt(&mut self, _key: Key, _listener: TcpListener) -> io::Result<Address> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        let Some(listener) = self.sockets.listener(listener) else {
+            return Accepted::Failed(ErrorKind::InvalidInput.into());
+        };
+        self.calls.accepts += 1;
+        let (mut state, owner) = (self.network.state(), self.owner(key));
+        let Some(id) = state.accept(listener, owner) else {
+            return Accepted::Dry;
+        };
+        self.sockets.insert(key, id, Kind::Connection);
+        self.calls.registrations += 1;
+        match state.ends.get(id) {
+            Some(end) => Accepted::Connection(end.addresses.clone()),
+            None => Accepted::Failed(ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        let from = options.bind.as_ref().map(inet).transpose()?;
+        let owner = self.owner(key);
+        let id = self.network.state().connect(owner, inet(address)?, from)?;
+        self.sockets.insert(key, id, Kind::Connecting);
+        self.calls.connects += 1;
+        self.calls.registrations += 1;
+        Ok(())
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        let state = self.network.state();
+        let end = self.sockets.end(key).and_then(|id| state.ends.get(id));
+        let end = end.filter(|end| !matches!(end.phase, Phase::Connecting(_) | Phase::Refused));
+        end.map_or_else(
+            || Err(ErrorKind::NotConnected.into()),
+            |end| Ok(end.addresses.clone()),
+        )
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        let Some(id) = self.sockets.end(key) else {
+            return Received::Failed(ErrorKind::NotConnected.into());
+        };
+        let mut state = self.network.state();
+        let drained = state.ends.get(id).is_some_and(|end| end.drained);
+        // A receive that took everything has told that nothing is left: no call is needed to find that out.
+        self.calls.receives += u64::from(!drained);
+        let limit = into.as_ref().map_or(SCRATCH, |memory| memory.len());
+        match (state.look(id, limit), into) {
+            (Look::Bytes(count), Some(memory)) => {
+                state.take(id, &mut memory[..count]);
+                Received::Filled(count)
+            }
+            (Look::Bytes(count), None) => {
+                let mut memory = self.scratch.take().unwrap_or_else(|| vec![0; SCRATCH]);
+                state.take(id, &mut memory[..count]);
+                Received::Chunk(Chunk::new(memory, 0, count, 0))
+            }
+            (Look::Eof, _) => Received::Eof,
+            (Look::Dry, _) => Received::Dry,
+            (Look::Failed(error), _) => Received::Failed(error),
+        }
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        self.scratch = Some(chunk.into_memory());
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<super::Outgoing>) -> Started<Sent> {
+        let Some(id) = self.sockets.end(key) else {
+            let result = Err(ErrorKind::NotConnected.into());
+            return Started::Done(Sent { outgoing, result });
+        };
+        self.calls.sends += 1;
+        self.network.state().send(id, outgoing)
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        self.calls.shutdowns += 1;
+        Started::Done(match self.sockets.end(key) {
+            Some(id) => self.network.state().finish(id),
+            None => Err(ErrorKind::NotConnected.into()),
+        })
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        let Some(socket) = self.sockets.remove(key) else {
+            return Started::Done(());
+        };
+        self.calls.closes += 1;
+        let mut state = self.network.state();
+        if socket.kind == Kind::Listener {
+            state.remove_listener(socket.id);
+        } else if let Some(end) = state.remove_end(socket.id, how) {
+            self.answer_rest(&mut state, end);
+        }
+        let Some(inbox) = state.inboxes.get_mut(self.inbox) else {
+            return Started::Done(());
+        };
+        if inbox.forget(key) {
+            inbox.push(Completion::Closed(key));
+            return Started::Pending;
+        }
+        Started::Done(())
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        let Some(id) = self.sockets.end(key) else { return };
+        let mut state = self.network.state();
+        if let Some(end) = state.ends.get_mut(id) {
+            end.watched = true;
+        }
+        state.tell_watcher(id);
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        self.calls
+    }
+}
+
+impl Drop for Memory {
+    /// What was lent for sends is dropped only when the network is no longer borrowed: that may run user code.
+    fn drop(&mut self) {
+        let keys: Vec<Key> = self.sockets.all().map(|socket| socket.key).collect();
+        for key in keys {
+            let _ = self.close(key, Close::Orderly);
+        }
+        let inbox = self.network.state().inboxes.remove(self.inbox);
+        drop(inbox);
+    }
+}
