@@ -146,7 +146,8 @@ impl Backend for Memory {
     }
 
     fn release(&mut self, chunk: Chunk) {
-        self.scratch = Some(chunk.into_memory());
+        // Another backend's chunk, released here by mistake, must not become too short a scratch buffer.
+        self.scratch = Some(chunk.into_memory()).filter(|memory| memory.len() == SCRATCH);
     }
 
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
