@@ -1,0 +1,163 @@
+//! The network's handle, for tests.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+use super::peer::{Peer, PeerListener};
+use super::state::{Owner, Phase, State};
+use super::wire::Chunking;
+use crate::address::Address;
+use crate::backend::Close;
+use crate::choice::Choices;
+
+/// A network without a kernel, shared by [`Memory`](super::Memory) backends (several hosts, or several loops) and
+/// by scripted [`Peer`]s. Clones are handles onto the same network.
+///
+/// It knows the loopback addresses, and those of the hosts that were [added](Self::add_host). Bytes arrive at
+/// once; whoever receives them sees them in its next turn.
+///
+/// ```
+/// use marline_reactor::Choices;
+/// use marline_reactor::backend::memory::Network;
+/// use std::net::SocketAddr;
+///
+/// let network = Network::new(Choices::tame());
+/// let listener = network.listen(SocketAddr::from(([127, 0, 0, 1], 80)))?;
+/// let client = network.connect(listener.address())?;
+/// let server = listener.accept().expect("a client has connected");
+/// assert_eq!(client.write(b"hello"), 5);
+/// assert_eq!(server.read(), b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Network {
+    state: Rc<RefCell<State>>,
+}
+
+impl Network {
+    /// An empty network, where chance is drawn from `choices`.
+    #[must_use]
+    pub fn new(choices: Choices) -> Self {
+        let state = Rc::new(RefCell::new(State::new(choices)));
+        Self { state }
+    }
+
+    /// Where chance is drawn from.
+    #[must_use]
+    pub fn choices(&self) -> Choices {
+        self.state().choices.clone()
+    }
+
+    /// How bytes are cut up on their way.
+    #[must_use]
+    pub fn chunking(&self) -> Chunking {
+        self.state().chunking
+    }
+
+    /// From now on, bytes are cut up like this, those that are on their way included.
+    pub fn set_chunking(&self, chunking: Chunking) {
+        self.state().chunking = chunking;
+    }
+
+    /// How many bytes each direction of a connection holds, at least one; 64 KiB by default. More does not fit, and
+    /// a send waits until some are received.
+    pub fn set_capacity(&self, bytes: usize) {
+        let mut state = self.state();
+        state.capacity = bytes.max(1);
+        for end in state.ends.keys() {
+            state.resume(end);
+        }
+    }
+
+    /// Makes `name` (in any case) resolve to `addresses`, and the addresses known. `localhost` is known from the
+    /// start, as 127.0.0.1. A name without addresses resolves to nothing, an unknown one is an error.
+    pub fn add_host(&self, name: &str, addresses: Vec<IpAddr>) {
+        self.state().hosts.insert(name.to_ascii_lowercase(), addresses);
+    }
+
+    /// Lets every connect to `address` wait for ever.
+    pub fn ignore(&self, address: impl Into<Address>) {
+        if let Some(address) = address.into().as_inet() {
+            self.state().ignored.insert(address);
+        }
+    }
+
+    /// Connects a scripted client. If the listener's backlog is full, the client
+    /// [is connected](Peer::is_connected) once there is room.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionRefused` if nobody listens there.
+    pub fn connect(&self, address: impl Into<Address>) -> io::Result<Peer> {
+        let to = inet(&address.into())?;
+        let mut state = self.state();
+        let id = state.connect(Owner::Script, to, None)?;
+        let Some(end) = state.ends.get(id) else {
+            return Err(ErrorKind::NotConnected.into());
+        };
+        if end.phase == Phase::Refused {
+            state.remove_end(id, Close::Reset);
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        let addresses = end.addresses.clone();
+        Ok(Peer::new(self.clone(), id, addresses))
+    }
+
+    /// Begins to listen as a scripted server. Port 0 means any free port.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if somebody listens there.
+    pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
+        let address = inet(&address.into())?;
+        let (id, address) = self.state().listen(Owner::Script, address, usize::MAX, false)?;
+        Ok(PeerListener::new(self.clone(), id, address.into()))
+    }
+
+    /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
+    /// have descriptors for.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.state().sockets
+    }
+
+    /// Whether any backend has an event to hand out.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        let state = self.state();
+        let mut inboxes = state.inboxes.keys().into_iter();
+        inboxes.any(|id| state.inboxes.get(id).is_some_and(|inbox| !inbox.is_empty()))
+    }
+
+    /// The state, for one operation. No code of the user's ever runs while it is borrowed.
+    pub(super) fn state(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
+    }
+
+    pub(super) fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let name = host.to_ascii_lowercase();
+        let ips = match self.state().hosts.get(&name) {
+            Some(known) => known.clone(),
+            None if name == "localhost" => vec![Ipv4Addr::LOCALHOST.into()],
+            None => vec![name.parse().map_err(|_| unknown(host))?],
+        };
+        Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
+fn unknown(host: &str) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, format!("no host is called {host:?}"))
+}
+
+pub(super) fn inet(address: &Address) -> io::Result<SocketAddr> {
+    address.as_inet().ok_or_else(|| ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,203 @@
+//! The backend contract, operation by operation.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use super::ends::Look;
+use super::network::inet;
+use super::sockets::Kind;
+use super::state::Phase;
+use super::{Memory, SCRATCH};
+use crate::address::{Address, Addresses};
+use crate::backend::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, SystemCalls, Wait, Wakeup,
+};
+use crate::choice::Choices;
+use crate::instant::Instant;
+use crate::key::Key;
+
+impl Backend for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        Arc::clone(&self.bell) as Arc<dyn Wakeup>
+    }
+
+    fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        Some(self.network.resolve(host, port))
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.calls.waits += 1;
+        let woken = self.bell.take();
+        if !woken && !self.has_events() {
+            self.idle(wait);
+        }
+        if let Some(inbox) = self.network.state().inboxes.get_mut(self.inbox) {
+            inbox.begin();
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        let next = self
+            .network
+            .state()
+            .inboxes
+            .get_mut(self.inbox)?
+            .next(&self.choices);
+        let Some(completion) = next else {
+            return self.spurious();
+        };
+        self.note(&completion);
+        Some(completion)
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        let (address, owner) = (inet(address)?, self.owner(key));
+        let mut state = self.network.state();
+        if !state.is_local(address.ip()) {
+            return Err(ErrorKind::AddrNotAvailable.into());
+        }
+        let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX);
+        let (id, address) = state.listen(owner, address, backlog, options.reuse_port)?;
+        self.sockets.insert(key, id, Kind::Listener);
+        self.calls.registrations += 1;
+        Ok(address.into())
+    }
+
+    /// There are no sockets here.
+    fn adopt(&mut self, _key: Key, _listener: TcpListener) -> io::Result<Address> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        let Some(listener) = self.sockets.listener(listener) else {
+            return Accepted::Failed(ErrorKind::InvalidInput.into());
+        };
+        self.calls.accepts += 1;
+        let (mut state, owner) = (self.network.state(), self.owner(key));
+        let Some(id) = state.accept(listener, owner) else {
+            return Accepted::Dry;
+        };
+        self.sockets.insert(key, id, Kind::Connection);
+        self.calls.registrations += 1;
+        match state.ends.get(id) {
+            Some(end) => Accepted::Connection(end.addresses.clone()),
+            None => Accepted::Failed(ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        let from = options.bind.as_ref().map(inet).transpose()?;
+        let owner = self.owner(key);
+        let id = self.network.state().connect(owner, inet(address)?, from)?;
+        self.sockets.insert(key, id, Kind::Connecting);
+        self.calls.connects += 1;
+        self.calls.registrations += 1;
+        Ok(())
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        let state = self.network.state();
+        let end = self.sockets.end(key).and_then(|id| state.ends.get(id));
+        let end = end.filter(|end| !matches!(end.phase, Phase::Connecting(_) | Phase::Refused));
+        end.map_or_else(
+            || Err(ErrorKind::NotConnected.into()),
+            |end| Ok(end.addresses.clone()),
+        )
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        let Some(id) = self.sockets.end(key) else {
+            return Received::Failed(ErrorKind::NotConnected.into());
+        };
+        let mut state = self.network.state();
+        let drained = state.ends.get(id).is_some_and(|end| end.drained);
+        // A receive that took everything has told that nothing is left: no call is needed to find that out.
+        self.calls.receives += u64::from(!drained);
+        let limit = into.as_ref().map_or(SCRATCH, |memory| memory.len());
+        match (state.look(id, limit), into) {
+            (Look::Bytes(count), Some(memory)) => {
+                state.take(id, &mut memory[..count]);
+                Received::Filled(count)
+            }
+            (Look::Bytes(count), None) => {
+                let mut memory = self.scratch.take().unwrap_or_else(|| vec![0; SCRATCH]);
+                state.take(id, &mut memory[..count]);
+                Received::Chunk(Chunk::new(memory, 0, count, 0))
+            }
+            (Look::Eof, _) => Received::Eof,
+            (Look::Dry, _) => Received::Dry,
+            (Look::Failed(error), _) => Received::Failed(error),
+        }
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        // Another backend's chunk, released here by mistake, must not become too short a scratch buffer.
+        self.scratch = Some(chunk.into_memory()).filter(|memory| memory.len() == SCRATCH);
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        let Some(id) = self.sockets.end(key) else {
+            let result = Err(ErrorKind::NotConnected.into());
+            return Started::Done(Sent { outgoing, result });
+        };
+        self.calls.sends += 1;
+        self.network.state().send(id, outgoing)
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        self.calls.shutdowns += 1;
+        Started::Done(match self.sockets.end(key) {
+            Some(id) => self.network.state().finish(id),
+            None => Err(ErrorKind::NotConnected.into()),
+        })
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        let Some(socket) = self.sockets.remove(key) else {
+            return Started::Done(());
+        };
+        self.calls.closes += 1;
+        let mut state = self.network.state();
+        if socket.kind == Kind::Listener {
+            state.remove_listener(socket.id);
+        } else if let Some(end) = state.remove_end(socket.id, how) {
+            self.answer_rest(&mut state, end);
+        }
+        let Some(inbox) = state.inboxes.get_mut(self.inbox) else {
+            return Started::Done(());
+        };
+        if inbox.forget(key) {
+            inbox.push(Completion::Closed(key));
+            return Started::Pending;
+        }
+        Started::Done(())
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        let Some(id) = self.sockets.end(key) else { return };
+        let mut state = self.network.state();
+        if let Some(end) = state.ends.get_mut(id) {
+            end.watched = true;
+        }
+        state.tell_watcher(id);
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        self.calls
+    }
+}

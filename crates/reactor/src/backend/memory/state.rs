@@ -1,0 +1,191 @@
+//! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use super::inbox::Inbox;
+use super::wire::{Chunking, Wire};
+use crate::address::{Address, Addresses};
+use crate::backend::{Completion, Outgoing};
+use crate::choice::Choices;
+use crate::key::Key;
+use crate::slab::Slab;
+
+/// Names a slot of one of the network's own tables. The loops' keys never appear as such.
+pub(super) type Id = Key;
+
+/// What a receive buffer of a kernel typically holds.
+const CAPACITY: usize = 64 * 1024;
+
+/// The first of the ports that IANA leaves to the system to give out (RFC 6335).
+pub(super) const FIRST_EPHEMERAL: u16 = 49152;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) choices: Choices,
+    pub(super) chunking: Chunking,
+    /// How many bytes each direction holds; at least one.
+    pub(super) capacity: usize,
+    pub(super) hosts: HashMap<String, Vec<IpAddr>>,
+    pub(super) ignored: HashSet<SocketAddr>,
+    pub(super) ends: Slab<End>,
+    pub(super) listeners: Slab<Listener>,
+    /// The listeners of each port, in the order they began.
+    pub(super) ports: HashMap<u16, Vec<Id>>,
+    pub(super) inboxes: Slab<Inbox>,
+    pub(super) next_port: u16,
+    /// How many ends and listeners belong to backends.
+    pub(super) sockets: usize,
+}
+
+impl State {
+    pub(super) fn new(choices: Choices) -> Self {
+        Self {
+            choices,
+            chunking: Chunking::default(),
+            capacity: CAPACITY,
+            hosts: HashMap::new(),
+            ignored: HashSet::new(),
+            ends: Slab::new(),
+            listeners: Slab::new(),
+            ports: HashMap::new(),
+            inboxes: Slab::new(),
+            next_port: FIRST_EPHEMERAL,
+            sockets: 0,
+        }
+    }
+
+    /// Gives an event to a backend; a script asks for itself.
+    pub(super) fn tell(&mut self, owner: Owner, completion: impl FnOnce(Key) -> Completion) {
+        if let Owner::Backend { inbox, key } = owner {
+            if let Some(inbox) = self.inboxes.get_mut(inbox) {
+                inbox.push(completion(key));
+            }
+        }
+    }
+}
+
+/// Who uses an end or a listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner {
+    /// A backend, for a key of its loop.
+    Backend { inbox: Id, key: Key },
+    /// A scripted peer.
+    Script,
+    /// Nobody yet: it waits to be accepted.
+    Backlog,
+}
+
+impl Owner {
+    pub(super) fn is_backend(self) -> bool {
+        matches!(self, Self::Backend { .. })
+    }
+}
+
+/// Whether an edge is to be announced, and whether it is about to be.
+#[derive(Debug)]
+pub(super) struct Notice {
+    /// The owner found nothing since the last announcement, and relies on the next.
+    pub(super) armed: bool,
+    /// An announcement is in the inbox.
+    pub(super) announced: bool,
+}
+
+impl Notice {
+    pub(super) fn new() -> Self {
+        Self {
+            armed: true,
+            announced: false,
+        }
+    }
+
+    /// Whether to announce now, on account of something new. It is not repeated while the owner still has to
+    /// take what was announced before, except where it must look again (`anyway`): so a loop that does not keep
+    /// its part of the contract is found out.
+    pub(super) fn raise(&mut self, anyway: bool) -> bool {
+        if self.announced || !(self.armed || anyway) {
+            return false;
+        }
+        self.armed = false;
+        self.announced = true;
+        true
+    }
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It waits for room in the backlog of a listener, or for one that never answers.
+    Connecting(Option<Id>),
+    Open,
+    Refused,
+    /// It was reset.
+    Broken {
+        /// A send has told so.
+        told: bool,
+    },
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) owner: Owner,
+    pub(super) addresses: Addresses,
+    pub(super) phase: Phase,
+    /// The other end, while that exists.
+    pub(super) other: Option<Id>,
+    /// What the other end sent.
+    pub(super) incoming: Wire,
+    /// We ended our direction.
+    pub(super) finished: bool,
+    /// A send that waits for room.
+    pub(super) sending: Option<Box<Outgoing>>,
+    pub(super) notice: Notice,
+    /// The last receive took everything, and the owner knows.
+    pub(super) drained: bool,
+    /// The owner wants to hear of the peer's end.
+    pub(super) watched: bool,
+}
+
+impl End {
+    pub(super) fn new(owner: Owner, addresses: Addresses, phase: Phase) -> Self {
+        Self {
+            owner,
+            addresses,
+            phase,
+            other: None,
+            incoming: Wire::default(),
+            finished: false,
+            sending: None,
+            notice: Notice::new(),
+            drained: false,
+            watched: false,
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.phase, Phase::Broken { .. } | Phase::Refused)
+    }
+}
+
+/// A place where connections are accepted.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) owner: Owner,
+    pub(super) address: SocketAddr,
+    pub(super) backlog: usize,
+    /// Others may listen here too, if they also say so.
+    pub(super) shared: bool,
+    /// Our ends of the connections that were not accepted yet.
+    pub(super) waiting: VecDeque<Id>,
+    /// The other ends of those that do not fit into the backlog.
+    pub(super) queue: VecDeque<Id>,
+    pub(super) notice: Notice,
+}
+
+pub(super) fn addresses(local: SocketAddr, peer: SocketAddr) -> Addresses {
+    Addresses {
+        local: Address::Inet(local),
+        peer: Address::Inet(peer),
+    }
+}
