@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
 ///
-/// This is the joint between the two styles: a callback keeps the resolver, an async function awaits the deferred.
-/// It needs no loop, and both halves may be on different threads where `T` is `Send`.
+/// This is the joint between the two styles: a callback keeps the resolver, an async function awaits the
+/// deferred. It needs no loop, and both halves may be on different threads where `T` is `Send`.
 ///
 /// ```
 /// use marline_tasks::deferred;
@@ -50,12 +50,13 @@ pub struct Resolver<T> {
 }
 
 impl<T> Resolver<T> {
-    /// Gives the value, and wakes whoever awaits it. Nothing of theirs runs inside the call, unless their executor
-    /// does so when it is woken.
+    /// Gives the value, and wakes whoever awaits it. Nothing of theirs runs inside the call, unless their
+    /// executor does so when it is woken.
     ///
     /// # Errors
     ///
-    /// The value comes back if the [`Deferred`] was dropped. One that is dropped later drops the value with it.
+    /// The value comes back if the [`Deferred`] was dropped. One that is dropped later drops the value with
+    /// it.
     ///
     /// ```
     /// let (resolver, deferred) = marline_tasks::deferred();
@@ -71,8 +72,8 @@ impl<T> Resolver<T> {
 
     /// Whether the [`Deferred`] is still there, so that work on the value is not for nothing.
     ///
-    /// The answer can be outdated at once where the other side is on another thread; [`resolve`](Self::resolve)
-    /// knows for certain.
+    /// The answer can be outdated at once where the other side is on another thread;
+    /// [`resolve`](Self::resolve) knows for certain.
     ///
     /// ```
     /// let (resolver, deferred) = marline_tasks::deferred::<u8>();
@@ -106,9 +107,9 @@ impl<T> fmt::Debug for Resolver<T> {
 ///
 /// # Cancellation
 ///
-/// Dropping it gives the value up: the resolver gets it back. Polled through a reference it can be left and awaited
-/// again, and loses nothing. Once the result was taken, by a poll or by [`try_take`](Self::try_take), it is pending
-/// for ever.
+/// Dropping it gives the value up: the resolver gets it back. Polled through a reference it can be left and
+/// awaited again, and loses nothing. Once the result was taken, by a poll or by [`try_take`](Self::try_take),
+/// it is pending for ever.
 ///
 /// ```
 /// use marline_tasks::{Abandoned, deferred};
@@ -176,8 +177,8 @@ impl<T> fmt::Debug for Deferred<T> {
 #[error("the resolver was dropped without giving a value")]
 pub struct Abandoned;
 
-/// What both sides hold. Values and wakers are foreign code to clone, wake and drop, so all of that happens outside
-/// the lock.
+/// What both sides hold. Values and wakers are foreign code to clone, wake and drop, so all of that happens
+/// outside the lock.
 struct Shared<T> {
     state: Mutex<State<T>>,
 }

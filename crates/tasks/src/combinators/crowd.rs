@@ -5,8 +5,8 @@ use std::task::{Poll, Waker};
 
 use super::wakes::{Order, WakeSet};
 
-/// Each future has a heap cell of its own: there it stays pinned while the crowd moves, and its memory is free again
-/// as soon as it has finished.
+/// Each future has a heap cell of its own: there it stays pinned while the crowd moves, and its memory is
+/// free again as soon as it has finished.
 #[derive(Debug)]
 pub(crate) struct Crowd<F> {
     futures: Vec<Option<Pin<Box<F>>>>,

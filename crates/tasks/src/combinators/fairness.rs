@@ -21,8 +21,8 @@ pub(crate) fn fairness(among: usize) -> usize {
     below(drawn.unwrap_or(0), among)
 }
 
-/// Seeds from the randomness that the standard library already drew for its hash maps. Zero is the one state that
-/// the generator never leaves.
+/// Seeds from the randomness that the standard library already drew for its hash maps. Zero is the one state
+/// that the generator never leaves.
 fn seed() -> u64 {
     RandomState::new().build_hasher().finish() | 1
 }

@@ -13,12 +13,13 @@ use super::wakes::{Order, WakeSet};
 
 /// Waits until every future has given a value, or until the first has failed.
 ///
-/// The values come in the order of `futures`. At the first error the other futures are dropped, and with them the
-/// values that had come already; then the error is returned, with the index of the future that failed. Of several
-/// that fail in the same poll the one with the lowest index is reported. No futures give an empty `Vec` at once.
+/// The values come in the order of `futures`. At the first error the other futures are dropped, and with them
+/// the values that had come already; then the error is returned, with the index of the future that failed. Of
+/// several that fail in the same poll the one with the lowest index is reported. No futures give an empty
+/// `Vec` at once.
 ///
-/// A poll reaches only the futures that were woken, so thousands of them cost no more than those that have something
-/// to do. No task is spawned.
+/// A poll reaches only the futures that were woken, so thousands of them cost no more than those that have
+/// something to do. No task is spawned.
 ///
 /// # Errors
 ///
@@ -145,8 +146,8 @@ impl<E> GatherError<E> {
     }
 }
 
-/// Waits for a tuple of one to twelve fallible futures of different types; [`gather!`](crate::gather!) is the way to
-/// write it. Everything that is said of [`gather()`] holds, except that the values are a tuple.
+/// Waits for a tuple of one to twelve fallible futures of different types; [`gather!`](crate::gather!) is the
+/// way to write it. Everything that is said of [`gather()`] holds, except that the values are a tuple.
 ///
 /// ```
 /// use marline_tasks::combinators::gather_tuple;
@@ -166,8 +167,8 @@ where
 }
 
 pin_project! {
-    /// The future that [`gather!`](crate::gather!) returns. Polled again after it has resolved, it is pending for
-    /// ever.
+    /// The future that [`gather!`](crate::gather!) returns. Polled again after it has resolved, it is pending
+    /// for ever.
     ///
     /// ```
     /// use marline_tasks::combinators::{Futures1, GatherTuple};
@@ -220,9 +221,9 @@ impl<C> fmt::Debug for GatherTuple<C> {
 
 /// Waits until each of one to twelve futures has given a value, or until the first has failed.
 ///
-/// The futures are expressions (anything that is [`IntoFuture`]) whose outputs are `Result`s: their values may
-/// differ in type, their error is the same. It evaluates to a future, whose output is a `Result` of the values as a
-/// tuple. Errors, cancellation and cost are those of [`gather()`](crate::gather()).
+/// The futures are expressions (anything that is [`IntoFuture`]) whose outputs are `Result`s: their values
+/// may differ in type, their error is the same. It evaluates to a future, whose output is a `Result` of the
+/// values as a tuple. Errors, cancellation and cost are those of [`gather()`](crate::gather()).
 ///
 /// ```
 /// use marline_tasks::{GatherError, gather};

@@ -9,13 +9,14 @@
 //! | the first                 | [`race()`]       | [`select!`](crate::select!) |
 //!
 //! - `gather`, `settle` and `race` say what each call promises.
-//! - `select` polls futures of different types and leads to the code for the first one; `one_of` names the result.
-//! - `wakes` finds out which children were woken, so that a poll costs what happened and not what is waited for.
-//! - `crowd` holds any number of futures of one type, `tuple` a few of different types; `slot` holds one of these.
+//! - `select` polls futures of different types and leads to the code for the first one; `one_of` names it.
+//! - `wakes` finds out which children were woken, so that a poll costs what happened, not what is waited for.
+//! - `crowd` holds any number of futures of one type, `tuple` a few of different types, each in a `slot`.
 //! - `fairness` is the source of the random order in which rivals are polled.
 //!
-//! Dropping a combinator drops all its futures, which is how to cancel it. One that has resolved is pending for ever
-//! when it is polled again.
+//! Dropping a combinator drops all its futures, which is how to cancel it. One that has resolved is pending
+//! for ever when it is polled again. A panic of a future reaches whoever polls the combinator, and harms none
+//! of its siblings.
 
 mod crowd;
 mod fairness;

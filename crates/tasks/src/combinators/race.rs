@@ -9,15 +9,16 @@ use super::wakes::Order;
 
 /// Waits for the first of many futures, and returns its index and its output.
 ///
-/// The losers are dropped before the winner's output is returned. The futures are polled from a random one onwards
-/// at first, and later as they were woken, so that none is favoured; [`Race::fixed`] asks for the order of the
-/// indices instead. A poll reaches only the futures that were woken, and no task is spawned.
+/// The losers are dropped before the winner's output is returned. The futures are polled from a random one
+/// onwards at first, and later as they were woken, so that none is favoured; [`Race::fixed`] asks for the
+/// order of the indices instead. A poll reaches only the futures that were woken, and no task is spawned.
 ///
 /// **A race of no futures never ends**: there is nothing that could be first.
 ///
 /// # Cancellation
 ///
-/// Dropping it drops all the futures. To race futures that are needed afterwards, race `&mut` references to them.
+/// Dropping it drops all the futures. To race futures that are needed afterwards, race `&mut` references to
+/// them.
 ///
 /// ```
 /// use marline_tasks::race;
@@ -55,7 +56,8 @@ pub struct Race<F> {
 }
 
 impl<F> Race<F> {
-    /// Polls the futures in the order of their indices: of several that are ready at once, the lowest index wins.
+    /// Polls the futures in the order of their indices: of several that are ready at once, the lowest index
+    /// wins.
     ///
     /// ```
     /// use marline_tasks::race;

@@ -10,18 +10,20 @@ use super::fairness::fairness;
 use super::one_of::Alternatives;
 use super::tuple::FutureTuple;
 
-/// Waits for the first of a tuple of two to eight futures; [`select!`](crate::select!) gives each of them code to go
-/// on with.
+/// Waits for the first of a tuple of two to eight futures; [`select!`](crate::select!) gives each of them
+/// code to go on with.
 ///
-/// The losers are dropped before the winner's output is returned. The futures are polled from a random one onwards,
-/// so that none is favoured; [`Select::fixed`] asks for the order in which they were written instead.
+/// The losers are dropped before the winner's output is returned. The futures are polled from a random one
+/// onwards, so that none is favoured; [`Select::fixed`] asks for the order in which they were written
+/// instead.
 ///
-/// Every poll reaches all the futures, and they get the caller's own waker: for so few, that costs less than to find
-/// out who was woken, and it allocates nothing.
+/// Every poll reaches all the futures, and they get the caller's own waker: for so few, that costs less than
+/// to find out who was woken, and it allocates nothing.
 ///
 /// # Cancellation
 ///
-/// Dropping it drops all the futures. To select among futures that are needed afterwards, pass `&mut` references.
+/// Dropping it drops all the futures. To select among futures that are needed afterwards, pass `&mut`
+/// references.
 ///
 /// ```
 /// use marline_tasks::{combinators::OneOf2, select};
@@ -42,7 +44,8 @@ where
 }
 
 pin_project! {
-    /// The future that [`select`](select()) returns. Polled again after it has resolved, it is pending for ever.
+    /// The future that [`select`](select()) returns. Polled again after it has resolved, it is pending for
+    /// ever.
     ///
     /// ```
     /// use marline_tasks::combinators::{Futures2, OneOf2, Select, select};
@@ -68,7 +71,8 @@ enum State {
 }
 
 impl<C> Select<C> {
-    /// Polls the futures in the order in which they were written: of several that are ready at once, the first wins.
+    /// Polls the futures in the order in which they were written: of several that are ready at once, the
+    /// first wins.
     ///
     /// ```
     /// use marline_tasks::{combinators::OneOf2, select};
@@ -123,20 +127,21 @@ impl<C> fmt::Debug for Select<C> {
 /// }
 /// ```
 ///
-/// Each future is an expression (anything that is [`IntoFuture`]); all are evaluated before the first is polled. The
-/// pattern takes the output and has to match it always. The bodies have one type, which is the type of the whole; a
-/// body that is a block needs no comma behind it.
+/// Each future is an expression (anything that is [`IntoFuture`]); all are evaluated before the first is
+/// polled. The pattern takes the output and has to match it always. The bodies have one type, which is the
+/// type of the whole; a body that is a block needs no comma behind it.
 ///
-/// All the futures are gone before a body runs, so a body may use what they had borrowed. Bodies are ordinary code
-/// of the function around: `?`, `return`, `break`, `continue` and `.await` do there what they do outside.
+/// All the futures are gone before a body runs, so a body may use what they had borrowed. Bodies are ordinary
+/// code of the function around: `?`, `return`, `break`, `continue` and `.await` do there what they do
+/// outside.
 ///
-/// The futures are polled from a random one onwards, so that none is favoured. After a leading `fixed;` they are
-/// polled in the order in which they are written.
+/// The futures are polled from a random one onwards, so that none is favoured. After a leading `fixed;` they
+/// are polled in the order in which they are written.
 ///
 /// # Cancellation
 ///
-/// The losers are dropped. To go on with one of them afterwards, pin it outside and pass a `&mut` reference. Dropping
-/// the future around drops all of them.
+/// The losers are dropped. To go on with one of them afterwards, pin it outside and pass a `&mut` reference.
+/// Dropping the future around drops all of them.
 ///
 /// ```
 /// use marline_tasks::select;
@@ -162,8 +167,8 @@ impl<C> fmt::Debug for Select<C> {
 /// ```
 #[macro_export]
 macro_rules! select {
-    // Arms are moved one by one from the end to the front of the list, each with the next variant of the result and
-    // with the enum that has just so many.
+    // Arms are moved one by one from the end to the front of the list, each with the next variant of the
+    // result and with the enum that has just so many.
     (@arms $how:tt $rest:tt $done:tt $arm:pat = $future:expr => $body:block, $($arms:tt)*) => {
         $crate::select!(@next $how $rest $done ($arm, $future, $body) $($arms)*)
     };
@@ -176,7 +181,10 @@ macro_rules! select {
     (@arms $how:tt $rest:tt $done:tt $arm:pat = $future:expr => $body:expr) => {
         $crate::select!(@next $how $rest $done ($arm, $future, $body))
     };
-    (@next $how:tt [$of:ident $variant:ident, $($rest:tt)*] [$_of:ident $($done:tt)*] ($($new:tt)*) $($arms:tt)*) => {
+    (@next
+        $how:tt [$of:ident $variant:ident, $($rest:tt)*] [$before:ident $($done:tt)*] ($($new:tt)*)
+        $($arms:tt)*
+    ) => {
         $crate::select!(@arms $how [$($rest)*] [$of $($done)* ($variant, $($new)*)] $($arms)*)
     };
     (@next $how:tt [] $done:tt $new:tt $($arms:tt)*) => {
@@ -186,7 +194,8 @@ macro_rules! select {
         ::core::compile_error!("select! takes at least two arms")
     };
     (@arms [$($how:tt)*] $rest:tt [$of:ident $(($variant:ident, $arm:pat, $future:expr, $body:expr))+]) => {{
-        // A statement of its own, so that the futures and all that they borrowed are gone before the body runs.
+        // A statement of its own, so that the futures and all that they borrowed are gone before the body
+        // runs.
         let first = $crate::combinators::select(($($future,)+))$($how)*.await;
         match first {
             $($crate::combinators::$of::$variant($arm) => $body,)+

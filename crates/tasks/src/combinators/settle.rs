@@ -13,8 +13,8 @@ use super::wakes::{Order, WakeSet};
 
 /// Waits until every future has ended, and returns every output, in the order of `futures`.
 ///
-/// Errors are outputs like any other and end nothing. No futures give an empty `Vec` at once. A poll reaches only the
-/// futures that were woken, each future is dropped as soon as it has ended, and no task is spawned.
+/// Errors are outputs like any other and end nothing. No futures give an empty `Vec` at once. A poll reaches
+/// only the futures that were woken, each future is dropped as soon as it has ended, and no task is spawned.
 ///
 /// # Cancellation
 ///
@@ -85,8 +85,8 @@ impl<F: Future> fmt::Debug for Settle<F> {
     }
 }
 
-/// Waits for a tuple of one to twelve futures of different types; [`settle!`](crate::settle!) is the way to write it.
-/// Everything that is said of [`settle()`] holds, except that the outputs are a tuple.
+/// Waits for a tuple of one to twelve futures of different types; [`settle!`](crate::settle!) is the way to
+/// write it. Everything that is said of [`settle()`] holds, except that the outputs are a tuple.
 ///
 /// ```
 /// use marline_tasks::combinators::settle_tuple;
@@ -102,8 +102,8 @@ pub fn settle_tuple<T: FutureTuple>(futures: T) -> SettleTuple<T::Futures> {
 }
 
 pin_project! {
-    /// The future that [`settle!`](crate::settle!) returns. Polled again after it has resolved, it is pending for
-    /// ever.
+    /// The future that [`settle!`](crate::settle!) returns. Polled again after it has resolved, it is pending
+    /// for ever.
     ///
     /// ```
     /// use marline_tasks::combinators::{Futures1, SettleTuple};
@@ -151,8 +151,8 @@ impl<C> fmt::Debug for SettleTuple<C> {
 
 /// Waits until each of one to twelve futures has ended, and gives every output as a tuple.
 ///
-/// The futures are expressions (anything that is [`IntoFuture`]) of any output types. It evaluates to a future.
-/// Cancellation and cost are those of [`settle()`](crate::settle()).
+/// The futures are expressions (anything that is [`IntoFuture`]) of any output types. It evaluates to a
+/// future. Cancellation and cost are those of [`settle()`](crate::settle()).
 ///
 /// ```
 /// use marline_tasks::settle;

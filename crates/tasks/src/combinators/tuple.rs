@@ -34,10 +34,12 @@ pub trait Futures: Sealed {
     /// How many futures there are.
     const LEN: usize;
 
-    /// Polls the future at `index`. It is ready once; after that, and for an index out of range, it stays pending.
+    /// Polls the future at `index`. It is ready once; after that, and for an index out of range, it stays
+    /// pending.
     fn poll_at(self: Pin<&mut Self>, index: usize, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Empties the tuple, dropping every future that is still there. The answer is the outputs, if all were ready.
+    /// Empties the tuple, dropping every future that is still there. The answer is the outputs, if all were
+    /// ready.
     fn take_all(self: Pin<&mut Self>) -> Option<Self::Outputs>;
 }
 

@@ -1,9 +1,9 @@
 //! Which children were woken.
 //!
-//! Each child of a combinator is polled with a waker of its own, which notes the child's index in a queue that all of
-//! them share and then wakes the parent. A poll of the parent is one *round*: it takes what is in the queue and polls
-//! these children, so it costs what happened, not how many children there are. A child that is woken during a round
-//! goes to the next one, so no child can keep a parent from returning.
+//! Each child of a combinator is polled with a waker of its own, which notes the child's index in a queue
+//! that all of them share and then wakes the parent. A poll of the parent is one *round*: it takes what is in
+//! the queue and polls these children, so it costs what happened, not how many children there are. A child
+//! that is woken during a round goes to the next one, so no child can keep a parent from returning.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,7 +29,8 @@ pub(crate) enum Order {
 pub(crate) struct WakeSet {
     shared: Arc<Shared>,
     children: Vec<State>,
-    /// The children whose turn is still to come in this round. It outlives the round only if a child panicked.
+    /// The children whose turn is still to come in this round. It outlives the round only if a child
+    /// panicked.
     round: VecDeque<usize>,
     unfinished: usize,
     started: bool,
@@ -46,7 +47,8 @@ enum State {
 
 #[derive(Debug)]
 struct Shared {
-    /// Whether waking the child would tell nothing new: it stands in the queue or the round already, or has finished.
+    /// Whether waking the child would tell nothing new: it stands in the queue or the round already, or has
+    /// finished.
     marks: Box<[AtomicBool]>,
     woken: Mutex<Woken>,
 }
@@ -114,8 +116,8 @@ impl WakeSet {
         index: usize,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        // Cleared before the poll, so that no wake during it is lost; a swap, so that what was written before the
-        // wake that set the mark is seen in the poll.
+        // Cleared before the poll, so that no wake during it is lost; a swap, so that what was written before
+        // the wake that set the mark is seen in the poll.
         self.shared.marks[index].swap(false, Ordering::AcqRel);
         let polled = match &self.children[index] {
             State::Waiting(waker) => poll(&mut Context::from_waker(waker)),
@@ -168,8 +170,8 @@ impl Drop for WakeSet {
 }
 
 impl Shared {
-    /// Moves the woken children to `round` and remembers the parent, as one step: between two, a wake could take the
-    /// parent for a child that is collected anyway, and leave nobody to wake for the next.
+    /// Moves the woken children to `round` and remembers the parent, as one step: between two, a wake could
+    /// take the parent for a child that is collected anyway, and leave nobody to wake for the next.
     ///
     /// Cloning or dropping a waker is foreign code, so both happen outside the lock.
     fn collect(&self, parent: &Waker, round: &mut VecDeque<usize>) {

@@ -1,35 +1,38 @@
 //! Other executors, no reactor, and no helper tasks.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::rc::Rc;
 
 use futures::executor::{LocalPool, block_on};
 use futures::task::LocalSpawnExt;
 use marline_tasks::combinators::{Gather, Race, Select, Settle};
-use marline_tasks::{deferred, gather, race, select, settle};
+use marline_tasks::{GatherError, deferred, gather, race, select, settle};
 
 #[test]
 fn a25_everything_works_under_block_on() {
-    let result = block_on(async {
-        let (resolver, answer) = deferred();
-        let (gathered, settled, (index, raced), resolved) = gather!(
-            gather((0..3).map(|n| async move { Ok::<_, ()>(n) })),
-            async { Ok(settle!(async { 1 }, settle([async { 2 }])).await) },
-            async { Ok(race([async { 'r' }]).await) },
-            async {
-                select! {
-                    fixed;
-                    answer = answer => Ok(answer),
-                    () = async { resolver.resolve("resolved").expect("it is observed"); std::future::pending().await } => Ok(Ok("")),
-                }
-            },
-        )
-        .await?;
-        Ok::<_, marline_tasks::GatherError<marline_tasks::GatherError<()>>>((
-            gathered, settled, index, raced, resolved,
-        ))
-    });
-    assert_eq!(result, Ok((vec![0, 1, 2], (1, vec![2]), 0, 'r', Ok("resolved"))));
+    let (resolver, answer) = deferred();
+    let resolving = async {
+        resolver.resolve("resolved").expect("it is observed");
+        pending().await
+    };
+    let selected = async {
+        select! {
+            fixed;
+            answer = answer => answer.map_err(drop),
+            () = resolving => Err(()),
+        }
+    };
+    let gathered = async {
+        gather((0..3).map(|n| async move { Ok(n) }))
+            .await
+            .map_err(GatherError::into_error)
+    };
+    let settled = async { Ok(settle!(async { 1 }, settle([async { 2 }])).await) };
+    let raced = async { Ok(race([async { 'r' }]).await) };
+
+    let values = block_on(async { gather!(gathered, settled, raced, selected).await });
+    assert_eq!(values, Ok((vec![0, 1, 2], (1, vec![2]), (0, 'r'), "resolved")));
 }
 
 #[test]
@@ -60,21 +63,13 @@ fn a25_everything_works_under_a_local_pool_among_other_tasks() {
 #[test]
 fn a23_a_thousand_waits_need_no_helper_task() {
     let (resolvers, answers): (Vec<_>, Vec<_>) = (0..1000).map(|_| deferred()).unzip();
-    let sum = block_on(async {
-        let resolving = async {
-            for (index, resolver) in resolvers.into_iter().enumerate().rev() {
-                resolver.resolve(index).expect("it is observed");
-            }
-            Ok(())
-        };
-        let (values, ()) = gather!(
-            async { gather(answers).await.map_err(|failed| failed.error) },
-            resolving
-        )
-        .await?;
-        Ok::<usize, marline_tasks::GatherError<marline_tasks::Abandoned>>(values.into_iter().sum())
-    });
-    assert_eq!(sum, Ok(499_500));
+    let resolving = async {
+        for (index, resolver) in resolvers.into_iter().enumerate().rev() {
+            resolver.resolve(index).expect("it is observed");
+        }
+    };
+    let (values, ()) = block_on(async { settle!(gather(answers), resolving).await });
+    assert_eq!(values, Ok((0..1000).collect()));
 }
 
 #[test]

@@ -76,6 +76,23 @@ fn a10_the_parent_of_the_last_poll_is_woken() {
 }
 
 #[test]
+fn a10_the_waker_of_a_child_that_has_ended_wakes_nobody() {
+    let (controls, children, _) = probes::<Result<(), ()>>(3);
+    let mut all = gather(children);
+    let (parent, waker) = Parent::new();
+    controls[0].finish(Ok(()));
+    assert!(poll(&mut all, &waker).is_pending());
+    controls[1].finish(Ok(()));
+    assert!(poll(&mut all, &waker).is_pending());
+    parent.wakes();
+
+    controls[0].wake();
+    controls[1].wake();
+    assert!(poll(&mut all, &waker).is_pending());
+    assert_eq!((polls(&controls), parent.wakes()), (vec![1, 2, 1], 0));
+}
+
+#[test]
 fn a10_wakers_left_over_do_not_keep_the_parent_alive() {
     let (controls, children, _) = probes::<Result<(), ()>>(2);
     let mut all = gather(children);
