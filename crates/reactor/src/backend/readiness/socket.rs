@@ -1,6 +1,7 @@
 //! The calls to the operating system for stream sockets. This is the file to write anew for another system.
 //!
-//! Every call is counted as `strace` would show it, the repetitions after an interrupted one included.
+//! Every call is counted as `strace` would show it, the repetitions after an interrupted one included (but not the
+//! check of the descriptor that the standard library makes before each close in debug builds).
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
