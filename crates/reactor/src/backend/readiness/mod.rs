@@ -70,7 +70,8 @@ pub struct Readiness {
     poller: Poller,
     /// Answers to operations that a close ended.
     answers: VecDeque<Completion>,
-    /// The memory for receives. It is away while a chunk of it is out.
+    /// The memory for receives. It is away while it is out as a chunk; a receive meanwhile makes another, and one of
+    /// them is kept.
     scratch: Option<Vec<u8>>,
     waker: Arc<Waker>,
     start: std::time::Instant,
@@ -110,28 +111,9 @@ impl Readiness {
         wait.until.map(|until| until.since(self.now()))
     }
 
-    fn take_scratch(&mut self) -> Vec<u8> {
-        self.scratch.take().unwrap_or_else(|| vec![0; SCRATCH])
-    }
-
-    fn receive_chunk(&mut self, key: Key) -> Received {
-        let mut memory = self.take_scratch();
-        let received = match self.table.connection(key) {
-            Some(connection) => connection.receive(&mut memory, &mut self.calls),
-            None => Err(Received::Failed(unknown())),
-        };
-        match received {
-            Ok(count) => Received::Chunk(Chunk::new(memory, 0, count, 0)),
-            Err(received) => {
-                self.scratch = Some(memory);
-                received
-            }
-        }
-    }
-
     fn close_connection(&mut self, key: Key, connection: Connection, how: Close) -> Started<()> {
         if how == Close::Orderly && connection.has_unread() {
-            let mut scratch = self.take_scratch();
+            let mut scratch = self.scratch.take().unwrap_or_else(scratch);
             connection.discard(&mut scratch, &mut self.calls);
             self.scratch = Some(scratch);
         }
@@ -243,7 +225,14 @@ impl Backend for Readiness {
             return Received::Dry;
         }
         let Some(memory) = into else {
-            return self.receive_chunk(key);
+            let mut memory = self.scratch.take().unwrap_or_else(scratch);
+            return match connection.receive(&mut memory, &mut self.calls) {
+                Ok(count) => Received::Chunk(Chunk::new(memory, 0, count, 0)),
+                Err(received) => {
+                    self.scratch = Some(memory);
+                    received
+                }
+            };
         };
         match connection.receive(memory, &mut self.calls) {
             Ok(count) => Received::Filled(count),
@@ -298,6 +287,10 @@ impl Backend for Readiness {
         calls.others += self.waker.calls();
         calls
     }
+}
+
+fn scratch() -> Vec<u8> {
+    vec![0; SCRATCH]
 }
 
 /// The answer to an operation of a key that stands for nothing, which the core does not start.

@@ -131,12 +131,7 @@ fn an_end_before_the_watch_is_told_in_the_next_turn() {
     rig.input(key);
     rig.backend.watch_peer(key);
     rig.backend.watch_peer(key);
-    rig.backend
-        .wait(Wait {
-            until: None,
-            helpers_busy: false,
-        })
-        .unwrap();
+    rig.backend.wait(FOREVER).unwrap();
     assert!(!peer_closed(&mut rig, key));
     assert!(rig.rest().is_empty());
 }

@@ -25,6 +25,11 @@ use crate::key::Key;
 /// Long enough for whatever a test waits for, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const FOREVER: Wait = Wait {
+    until: None,
+    helpers_busy: false,
+};
+
 /// A backend, and keys for it.
 struct Rig {
     backend: Readiness,

@@ -1,10 +1,5 @@
 use super::*;
 
-const FOREVER: Wait = Wait {
-    until: None,
-    helpers_busy: false,
-};
-
 /// N01
 #[test]
 fn another_thread_ends_a_wait_without_end() {
