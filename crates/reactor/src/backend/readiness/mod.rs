@@ -1,1 +1,299 @@
-//! The readiness backend.
+//! The readiness backend: epoll on Linux, through mio.
+//!
+//! The kernel tells when a socket *may* be read or written, and the calls are made when the core asks for bytes or
+//! lends some. What the kernel said is remembered for each socket, so a call that would find nothing is not made.
+//!
+//! - `poller.rs`: the multiplexer, and its events as plain data.
+//! - `socket.rs`: the calls to the operating system, to be written anew for another system.
+//! - `connection.rs`: one connection, and what is known about its socket without asking.
+//! - `listener.rs`: one listener.
+//! - `table.rs`: what each key stands for.
+//! - `waker.rs`: waking the loop from another thread.
+//! - `bits.rs`: a small set of named bits.
+//!
+//! # What the kernel does, and what follows
+//!
+//! - Each object is registered once, *edge-triggered*, for both directions: epoll(7) then reports a change once,
+//!   together with the state of everything else at that time, and the state at the registration as the first
+//!   change. Reading less or more often needs no call.
+//! - close(2) takes the registration back if it closes the last descriptor. That holds for the sockets that are made
+//!   here, and not for an adopted listener, whose registration is taken back by hand.
+//! - Events that were collected before a close may still be there after it. Their key finds nothing in the table.
+//! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
+//!   an orderly end to the call after that.
+
+mod bits;
+mod connection;
+mod listener;
+mod poller;
+mod socket;
+mod table;
+#[cfg(test)]
+mod tests;
+mod waker;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, SystemCalls, Wait, Wakeup,
+};
+use crate::address::{Address, Addresses};
+use crate::choice::Choices;
+use crate::instant::Instant;
+use crate::key::Key;
+use bits::Bits;
+use connection::Connection;
+use listener::Listener;
+use poller::{Event, Poller, due};
+use socket::Socket;
+use table::{Object, Table};
+use waker::Waker;
+
+/// How much a receive asks for when the core has no memory of its own for it.
+const SCRATCH: usize = 64 * 1024;
+
+/// The backend for the operating system's readiness multiplexer.
+///
+/// Its waits have a resolution of one millisecond, rounded up: they never end before their moment on account of
+/// time, and up to one millisecond after it. Other threads' wake-ups are counted among the other system calls.
+///
+/// An [orderly](Close::Orderly) close throws away what was received and not read, up to one megabyte, where an event
+/// has told of it: the kernel would send a reset in place of the end otherwise.
+#[derive(Debug)]
+pub struct Readiness {
+    table: Table,
+    poller: Poller,
+    /// Answers to operations that a close ended.
+    answers: VecDeque<Completion>,
+    /// The memory for receives. It is away while it is out as a chunk; a receive meanwhile makes another, and one of
+    /// them is kept.
+    scratch: Option<Vec<u8>>,
+    waker: Arc<Waker>,
+    start: std::time::Instant,
+    choices: Choices,
+    calls: SystemCalls,
+}
+
+impl Readiness {
+    /// A backend with nothing registered. Its clock starts now.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, where it has no descriptors or memory left.
+    pub fn new() -> io::Result<Self> {
+        let poller = Poller::new()?;
+        Ok(Self {
+            waker: Arc::new(Waker::new(&poller)?),
+            poller,
+            table: Table::default(),
+            answers: VecDeque::new(),
+            scratch: None,
+            start: std::time::Instant::now(),
+            choices: Choices::random(),
+            calls: SystemCalls {
+                // The multiplexer and the waker, and the latter's registration.
+                others: 2,
+                registrations: 1,
+                ..SystemCalls::default()
+            },
+        })
+    }
+
+    fn timeout(&self, wait: Wait) -> Option<Duration> {
+        if self.poller.has_events() || !self.answers.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        wait.until.map(|until| until.since(self.now()))
+    }
+
+    fn close_connection(&mut self, key: Key, connection: Connection, how: Close) -> Started<()> {
+        if how == Close::Orderly && connection.has_unread() {
+            let mut scratch = self.scratch.take().unwrap_or_else(scratch);
+            connection.discard(&mut scratch, &mut self.calls);
+            self.scratch = Some(scratch);
+        }
+        let before = self.answers.len();
+        connection.close(key, how, &mut self.answers, &mut self.calls);
+        if self.answers.len() == before {
+            return Started::Done(());
+        }
+        self.answers.push_back(Completion::Closed(key));
+        Started::Pending
+    }
+}
+
+impl Backend for Readiness {
+    fn name(&self) -> &'static str {
+        "readiness"
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.start.elapsed()
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        self.waker.clone()
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        let timeout = self.timeout(wait);
+        self.poller.wait(timeout, &mut self.calls)
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        loop {
+            if let Some(answer) = self.answers.pop_front() {
+                return Some(answer);
+            }
+            let mut event = self.poller.pop()?;
+            let completion = match self.table.get(event.key) {
+                Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
+                Some(Object::Listener(listener)) => listener.advance(&mut event),
+                Some(Object::Vacant) | None => continue,
+            };
+            if !event.due.is_empty() {
+                self.poller.push_front(event);
+            }
+            if completion.is_some() {
+                return completion;
+            }
+        }
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        let (listener, local) = socket::listen(address, options, &mut self.calls)?;
+        let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
+        let listener = Box::new(listener.nodelay(options.nodelay));
+        self.table.insert(key, Object::Listener(listener));
+        Ok(local.into())
+    }
+
+    /// The socket's options are left as they are, TCP_NODELAY included: it may have other holders.
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+        let adopted = socket::adopt(&listener, &mut self.calls);
+        self.calls.closes += u64::from(adopted.is_err());
+        let local = adopted?;
+        let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
+        let listener = Box::new(listener.shared());
+        self.table.insert(key, Object::Listener(listener));
+        Ok(local.into())
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        let Some(listener) = self.table.listener(listener) else {
+            return Accepted::Failed(unknown());
+        };
+        match listener.accept(&self.poller, key, &mut self.calls) {
+            Ok((socket, addresses)) => {
+                let connection = Connection::accepted(socket);
+                self.table.insert(key, Object::Connection(connection));
+                Accepted::Connection(addresses)
+            }
+            Err(accepted) => accepted,
+        }
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        let stream = socket::connect(address, options, &mut self.calls)?;
+        let stream = mio::net::TcpStream::from_std(stream);
+        // It is registered after the connect: epoll calls a socket that was never connected hung up.
+        let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?;
+        let connection = Connection::connecting(socket);
+        self.table.insert(key, Object::Connection(connection));
+        Ok(())
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        let connection = self.table.connection(key).ok_or_else(unknown)?;
+        connection.addresses(&mut self.calls)
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        let Some(connection) = self.table.connection(key) else {
+            return Received::Failed(unknown());
+        };
+        if !connection.is_readable() {
+            return Received::Dry;
+        }
+        let Some(memory) = into else {
+            let mut memory = self.scratch.take().unwrap_or_else(scratch);
+            return match connection.receive(&mut memory, &mut self.calls) {
+                Ok(count) => Received::Chunk(Chunk::new(memory, 0, count, 0)),
+                Err(received) => {
+                    self.scratch = Some(memory);
+                    received
+                }
+            };
+        };
+        match connection.receive(memory, &mut self.calls) {
+            Ok(count) => Received::Filled(count),
+            Err(received) => received,
+        }
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        let memory = chunk.into_memory();
+        if memory.len() == SCRATCH {
+            self.scratch = Some(memory);
+        }
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        match self.table.connection(key) {
+            Some(connection) => connection.send(outgoing, &mut self.calls),
+            None => Started::Done(Sent {
+                outgoing,
+                result: Err(unknown()),
+            }),
+        }
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        let connection = self.table.connection(key).ok_or_else(unknown);
+        Started::Done(connection.and_then(|connection| connection.shutdown(&mut self.calls)))
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        match self.table.remove(key) {
+            Some(Object::Connection(connection)) => return self.close_connection(key, connection, how),
+            Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
+            Some(Object::Vacant) | None => {}
+        }
+        Started::Done(())
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        let watch = self.table.connection(key).map(Connection::watch);
+        if watch == Some(true) {
+            self.poller.push(Event {
+                key,
+                says: Bits::NONE,
+                due: due::PEER,
+            });
+        }
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        let mut calls = self.calls;
+        calls.others += self.waker.calls();
+        calls
+    }
+}
+
+fn scratch() -> Vec<u8> {
+    vec![0; SCRATCH]
+}
+
+/// The answer to an operation of a key that stands for nothing, which the core does not start.
+fn unknown() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}

@@ -1,0 +1,299 @@
+//! One connection: what is known about its socket without asking.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::bits::Bits;
+use super::poller::{Event, due, says};
+use super::socket::{self, Socket};
+use crate::address::Addresses;
+use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls};
+use crate::key::Key;
+
+/// A receive might give something.
+const READABLE: Bits = Bits::bit(0);
+/// A send might take something.
+const WRITABLE: Bits = Bits::bit(1);
+/// A receive that gives less than it could might leave something behind; [`Connection::receive`] tells when.
+const DOUBTFUL: Bits = Bits::bit(2);
+/// The connection attempt is under way.
+const CONNECTING: Bits = Bits::bit(3);
+/// The connection attempt failed, and there is nothing but a close to come.
+const FAILED: Bits = Bits::bit(4);
+/// The end was received.
+const EOF: Bits = Bits::bit(5);
+/// Our direction was ended.
+const SHUT: Bits = Bits::bit(6);
+/// An event said that the peer ended the connection.
+const ENDED: Bits = Bits::bit(7);
+/// The core wants to hear of that.
+const WATCHED: Bits = Bits::bit(8);
+/// The core has heard of that.
+const TOLD: Bits = Bits::bit(9);
+
+/// A connection, or an attempt at one.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: Socket,
+    state: Bits,
+    /// The number of the error that broke the connection, or zero. The kernel tells each error once, to whichever
+    /// call comes first, and afterwards a receive would take the broken connection for an ended one.
+    error: u16,
+    /// The send that waits until the socket is writable.
+    outgoing: Option<Box<Outgoing>>,
+}
+
+impl Connection {
+    /// An accepted connection. It starts out as not readable: its first event tells if it is.
+    pub(super) fn accepted(socket: Socket) -> Self {
+        Self::new(socket, WRITABLE)
+    }
+
+    pub(super) fn connecting(socket: Socket) -> Self {
+        Self::new(socket, CONNECTING)
+    }
+
+    fn new(socket: Socket, state: Bits) -> Self {
+        Self {
+            socket,
+            state,
+            error: 0,
+            outgoing: None,
+        }
+    }
+
+    pub(super) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
+        self.socket.addresses(calls)
+    }
+
+    /// Does what is due about `event`, until there is something to tell.
+    pub(super) fn advance(&mut self, event: &mut Event, calls: &mut SystemCalls) -> Option<Completion> {
+        while let Some(step) = event.due.pop() {
+            let completion = match step {
+                due::CONNECT => self.connected(event, calls),
+                due::INPUT => Some(Completion::Input(event.key)),
+                due::SEND => self.send_again(event.key, calls),
+                due::PEER => self.peer_closed(event.key, calls),
+                _ => {
+                    event.due = self.look(event.says);
+                    None
+                }
+            };
+            if completion.is_some() {
+                return completion;
+            }
+        }
+        None
+    }
+
+    /// Notes what an event says, and tells what is due.
+    fn look(&mut self, says: Bits) -> Bits {
+        if self.state.has(FAILED) {
+            return Bits::NONE;
+        }
+        let odd = says::ENDED.or(says::HUNG_UP).or(says::ERROR);
+        self.state.insert(ENDED.when(says.has(says::ENDED)));
+        self.state.insert(DOUBTFUL.when(says.has(odd.or(says::URGENT))));
+        self.state.insert(WRITABLE.when(says.has(says::WRITABLE.or(odd))));
+        // After the end, only that the connection broke is news: readable it stays for good.
+        let news = if self.state.has(EOF) {
+            says::ERROR
+        } else {
+            says::READABLE.or(odd)
+        };
+        let input = says.has(news);
+        self.state.insert(READABLE.when(input));
+        due::CONNECT
+            .when(self.state.has(CONNECTING))
+            .or(due::INPUT.when(input))
+            .or(due::SEND.when(self.outgoing.is_some() && self.state.has(WRITABLE)))
+            .or(due::PEER.when(self.state.has(WATCHED) && says.has(says::ENDED)))
+    }
+
+    /// Finds out how the connection attempt ended, if it did.
+    fn connected(&mut self, event: &mut Event, calls: &mut SystemCalls) -> Option<Completion> {
+        let result = match self.broken(calls) {
+            Some(error) => Err(error),
+            None if self.socket.is_connected(calls) => Ok(()),
+            None => {
+                event.due = Bits::NONE;
+                return None;
+            }
+        };
+        self.state.remove(CONNECTING);
+        if result.is_err() {
+            self.state.insert(FAILED);
+            event.due = Bits::NONE;
+        }
+        Some(Completion::Connected(event.key, result))
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.state.has(READABLE)
+    }
+
+    /// Receives at least one byte into `memory`, or tells why not.
+    ///
+    /// A stream socket that gives less than was asked for is drained, and what comes later is announced by an event,
+    /// so the call that would find nothing is saved. There are exceptions: an end or an error that arrived with the
+    /// data was announced by the same event and not again, and urgent data ends a receive in the middle. If an event
+    /// told of such a thing, receiving goes on until the kernel says itself that there is no more.
+    pub(super) fn receive(&mut self, memory: &mut [u8], calls: &mut SystemCalls) -> Result<usize, Received> {
+        if !self.is_readable() {
+            return Err(Received::Dry);
+        }
+        match self.socket.receive(memory, calls) {
+            Ok(0) => Err(self.end(calls)),
+            Ok(count) => {
+                let drained = count < memory.len() && !self.state.has(DOUBTFUL);
+                self.state.remove(READABLE.when(drained));
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.state.remove(READABLE.or(DOUBTFUL));
+                Err(Received::Dry)
+            }
+            Err(error) => {
+                self.state.remove(READABLE);
+                self.remember(&error);
+                Err(Received::Failed(error))
+            }
+        }
+    }
+
+    /// A receive gave no bytes. That is the end, unless the socket holds an error: once a FIN was received, Linux
+    /// answers every receive with zero bytes (SOCK_DONE), even after a reset.
+    fn end(&mut self, calls: &mut SystemCalls) -> Received {
+        self.state.remove(READABLE.or(DOUBTFUL));
+        match self.broken(calls) {
+            Some(error) => Received::Failed(error),
+            None if self.state.has(EOF) => Received::Dry,
+            None => {
+                self.state.insert(EOF);
+                Received::Eof
+            }
+        }
+    }
+
+    /// Sends from the front of `outgoing`, or keeps it for later.
+    ///
+    /// A stream socket that takes less than was offered is full, and tells when it has room again. That saves the
+    /// call that would find it full.
+    pub(super) fn send(&mut self, outgoing: Box<Outgoing>, calls: &mut SystemCalls) -> Started<Sent> {
+        if !self.state.has(WRITABLE) {
+            self.outgoing = Some(outgoing);
+            return Started::Pending;
+        }
+        let result = match self.socket.send(&outgoing, calls) {
+            Ok((count, all)) => {
+                self.state.remove(WRITABLE.when(!all));
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.state.remove(WRITABLE);
+                self.outgoing = Some(outgoing);
+                return Started::Pending;
+            }
+            Err(error) => Err(self.refused(error, calls)),
+        };
+        Started::Done(Sent { outgoing, result })
+    }
+
+    fn send_again(&mut self, key: Key, calls: &mut SystemCalls) -> Option<Completion> {
+        let outgoing = self.outgoing.take()?;
+        match self.send(outgoing, calls) {
+            Started::Done(sent) => Some(Completion::Sent(key, sent)),
+            Started::Pending => None,
+        }
+    }
+
+    /// What a send's error means. A connection that we have not shut ourselves is a broken pipe for one reason only:
+    /// it was broken before, and another call was told how.
+    fn refused(&mut self, error: io::Error, calls: &mut SystemCalls) -> io::Error {
+        if socket::is_shortage(&error) {
+            return io::ErrorKind::WouldBlock.into();
+        }
+        let error = match error.kind() {
+            io::ErrorKind::BrokenPipe if !self.state.has(SHUT) => {
+                self.broken(calls).unwrap_or_else(socket::reset)
+            }
+            _ => error,
+        };
+        self.remember(&error);
+        error
+    }
+
+    pub(super) fn shutdown(&mut self, calls: &mut SystemCalls) -> io::Result<()> {
+        self.state.insert(SHUT);
+        self.socket.shutdown(calls)
+    }
+
+    /// Begins to watch for the peer's end. Tells whether that has come already.
+    pub(super) fn watch(&mut self) -> bool {
+        self.state.insert(WATCHED);
+        self.state.has(ENDED) && !self.state.has(TOLD)
+    }
+
+    fn peer_closed(&mut self, key: Key, calls: &mut SystemCalls) -> Option<Completion> {
+        if self.state.has(TOLD) {
+            return None;
+        }
+        self.state.insert(TOLD);
+        let reset = self.broken(calls).is_some();
+        Some(Completion::PeerClosed { key, reset })
+    }
+
+    /// The error that broke the connection, if one did.
+    fn broken(&mut self, calls: &mut SystemCalls) -> Option<io::Error> {
+        if self.error == 0 {
+            let error = self.socket.take_error(calls)?;
+            self.remember(&error);
+            return Some(error);
+        }
+        Some(io::Error::from_raw_os_error(i32::from(self.error)))
+    }
+
+    fn remember(&mut self, error: &io::Error) {
+        let number = error.raw_os_error().and_then(|number| u16::try_from(number).ok());
+        self.error = number.unwrap_or(self.error);
+    }
+
+    /// Whether there may be bytes that a close would answer with a reset.
+    pub(super) fn has_unread(&self) -> bool {
+        self.is_readable() && !self.state.has(EOF) && self.error == 0
+    }
+
+    pub(super) fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
+        self.socket.discard(scratch, calls);
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_nodelay(&self) -> bool {
+        self.socket.has_nodelay()
+    }
+
+    /// Closes the socket, and answers what is under way.
+    pub(super) fn close(
+        self,
+        key: Key,
+        how: Close,
+        answers: &mut VecDeque<Completion>,
+        calls: &mut SystemCalls,
+    ) {
+        if how == Close::Reset {
+            self.socket.reset_on_close(calls);
+        }
+        self.socket.close(calls);
+        if self.state.has(CONNECTING) {
+            answers.push_back(Completion::Connected(key, Err(aborted())));
+        }
+        if let Some(outgoing) = self.outgoing {
+            let result = Err(aborted());
+            answers.push_back(Completion::Sent(key, Sent { outgoing, result }));
+        }
+    }
+}
+
+fn aborted() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}

@@ -1,0 +1,170 @@
+//! The multiplexer, and its events as plain data.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::{Interest, Token};
+
+use super::bits::Bits;
+use crate::backend::SystemCalls;
+use crate::key::Key;
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("the readiness backend packs a 64-bit key into mio's token, which is a `usize`");
+
+/// How many events one wait takes at most. More stay on the kernel's ready list for the next wait.
+const EVENTS: usize = 1024;
+
+/// The waker's token: no key is this number, as the core's slots are counted up from zero.
+const WAKE: Token = Token(usize::MAX);
+
+/// Both directions, once and for all. Priority is asked for because urgent data ends a receive early, and
+/// only a socket that is asked about it tells that it has some.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CONNECTION: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const CONNECTION: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// What an event said.
+pub(super) mod says {
+    use super::Bits;
+
+    pub(crate) const READABLE: Bits = Bits::bit(0);
+    pub(crate) const WRITABLE: Bits = Bits::bit(1);
+    /// The peer ended its direction, or both directions are over.
+    pub(crate) const ENDED: Bits = Bits::bit(2);
+    /// Nothing can be sent any more.
+    pub(crate) const HUNG_UP: Bits = Bits::bit(3);
+    /// The socket holds an error.
+    pub(crate) const ERROR: Bits = Bits::bit(4);
+    /// There is urgent data.
+    pub(crate) const URGENT: Bits = Bits::bit(5);
+}
+
+/// What there is to do about an event, in this order: data comes before everything that ends a connection.
+pub(super) mod due {
+    use super::Bits;
+
+    /// The event was not looked at yet.
+    pub(crate) const LOOK: Bits = Bits::bit(0);
+    /// A connection attempt has ended.
+    pub(crate) const CONNECT: Bits = Bits::bit(1);
+    pub(crate) const INPUT: Bits = Bits::bit(2);
+    /// A send that waited can go on.
+    pub(crate) const SEND: Bits = Bits::bit(3);
+    /// The peer ended a watched connection.
+    pub(crate) const PEER: Bits = Bits::bit(4);
+}
+
+/// One event, and what is still to be done about it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    pub(super) key: Key,
+    pub(super) says: Bits,
+    pub(super) due: Bits,
+}
+
+/// The multiplexer.
+#[derive(Debug)]
+pub(super) struct Poller {
+    poll: mio::Poll,
+    /// mio's buffer, which can only be walked in one go. The core stops between any two events to run user code, so
+    /// they are translated into `events` first.
+    buffer: mio::Events,
+    events: VecDeque<Event>,
+}
+
+impl Poller {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: mio::Poll::new()?,
+            buffer: mio::Events::with_capacity(EVENTS),
+            events: VecDeque::with_capacity(EVENTS),
+        })
+    }
+
+    pub(super) fn waker(&self) -> io::Result<mio::Waker> {
+        mio::Waker::new(self.poll.registry(), WAKE)
+    }
+
+    /// Registers a connection. Right after it the kernel reports the state as it is, so nothing that came before
+    /// is missed, and nobody needs to probe for it.
+    pub(super) fn connection(
+        &self,
+        source: &mut impl Source,
+        key: Key,
+        calls: &mut SystemCalls,
+    ) -> io::Result<()> {
+        calls.registrations += 1;
+        source.register(self.poll.registry(), token(key), CONNECTION)
+    }
+
+    /// Registers a listener, which can only ever be readable.
+    pub(super) fn listener(
+        &self,
+        source: &mut impl Source,
+        key: Key,
+        calls: &mut SystemCalls,
+    ) -> io::Result<()> {
+        calls.registrations += 1;
+        source.register(self.poll.registry(), token(key), Interest::READABLE)
+    }
+
+    /// Takes a registration back, for what others hold too: `close` takes it back only with the last descriptor.
+    pub(super) fn forget(&self, source: &mut impl Source, calls: &mut SystemCalls) {
+        calls.registrations += 1;
+        // An error would say that it is not registered, which is what we want.
+        let _ = source.deregister(self.poll.registry());
+    }
+
+    /// Waits, and appends what happened to the events that are still there.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>, calls: &mut SystemCalls) -> io::Result<()> {
+        calls.waits += 1;
+        match self.poll.poll(&mut self.buffer, timeout) {
+            Ok(()) => {}
+            // A signal came. The buffer then still holds the events of the wait before.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let events = self.buffer.iter().filter(|event| event.token() != WAKE);
+        self.events.extend(events.map(translate));
+        Ok(())
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(super) fn push_front(&mut self, event: Event) {
+        self.events.push_front(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn token(key: Key) -> Token {
+    Token(key.to_u64() as usize)
+}
+
+fn translate(event: &mio::event::Event) -> Event {
+    Event {
+        key: Key::from_u64(event.token().0 as u64),
+        says: says::READABLE
+            .when(event.is_readable())
+            .or(says::WRITABLE.when(event.is_writable()))
+            .or(says::ENDED.when(event.is_read_closed()))
+            .or(says::HUNG_UP.when(event.is_write_closed()))
+            .or(says::ERROR.when(event.is_error()))
+            .or(says::URGENT.when(event.is_priority())),
+        due: due::LOOK,
+    }
+}
