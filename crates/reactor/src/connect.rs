@@ -74,7 +74,10 @@ impl Connecting {
                 let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
                 shell.answer(done, Err(error));
                 shell.contained(move || drop(factory));
-                return Self { shell: shell.weak(), key: None };
+                return Self {
+                    shell: shell.weak(),
+                    key: None,
+                };
             }
         };
         let timeout = endpoint.timeout_value();
@@ -93,26 +96,37 @@ impl Connecting {
             shell.attempt(key, |attempt| attempt.deadline = Some(deadline));
         }
         shell.look_up(key);
-        Self { shell: shell.weak(), key: Some(key) }
+        Self {
+            shell: shell.weak(),
+            key: Some(key),
+        }
     }
 
     /// Gives up: the outcome is [`ConnectError::Cancelled`], told from the loop. `false` if the outcome is certain already.
     pub fn cancel(&self) -> bool {
-        let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else { return false };
-        shell.fail_connect(key, |attempt| ConnectError::Cancelled { target: attempt.endpoint.to_string() })
+        let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
+            return false;
+        };
+        shell.fail_connect(key, |attempt| ConnectError::Cancelled {
+            target: attempt.endpoint.to_string(),
+        })
     }
 
     /// Whether the outcome is still open.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else { return false };
+        let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
+            return false;
+        };
         shell.attempt(key, |_| ()).is_some()
     }
 }
 
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connecting").field("is_pending", &self.is_pending()).finish()
+        f.debug_struct("Connecting")
+            .field("is_pending", &self.is_pending())
+            .finish()
     }
 }
 
@@ -163,7 +177,10 @@ impl Shell {
                 self.try_next(key);
             }
             Err(source) => {
-                self.fail_connect(key, |attempt| ConnectError::Lookup { host: attempt.endpoint.host(), source });
+                self.fail_connect(key, |attempt| ConnectError::Lookup {
+                    host: attempt.endpoint.host(),
+                    source,
+                });
             }
         }
     }
@@ -206,7 +223,9 @@ impl Shell {
         });
         let Some(key) = key.flatten() else { return };
         // An attempt that was given up is being closed; its answer concerns nobody.
-        let current = self.attempt(key, |attempt| attempt.current.take_if(|(current, _)| *current == slot));
+        let current = self.attempt(key, |attempt| {
+            attempt.current.take_if(|(current, _)| *current == slot)
+        });
         let Some(Some((_, address))) = current else { return };
         match result.and_then(|()| self.backend().addresses(slot)) {
             Ok(addresses) => self.established(key, slot, addresses),
@@ -227,7 +246,15 @@ impl Shell {
     }
 
     fn established(self: &Rc<Self>, key: Key, slot: Key, addresses: Addresses) {
-        let Some(Attempt { endpoint, factory, done, .. }) = self.take_attempt(key) else { return };
+        let Some(Attempt {
+            endpoint,
+            factory,
+            done,
+            ..
+        }) = self.take_attempt(key)
+        else {
+            return;
+        };
         let target = || endpoint.to_string();
         let outcome = match contain(|| factory(&addresses)) {
             Ok(Some(protocol)) => {
@@ -241,7 +268,10 @@ impl Shell {
             refused => {
                 self.turn_away(slot);
                 Err(match refused {
-                    Err(panic) => ConnectError::Panicked { target: target(), panic },
+                    Err(panic) => ConnectError::Panicked {
+                        target: target(),
+                        panic,
+                    },
                     _ => ConnectError::Refused { target: target() },
                 })
             }
@@ -251,7 +281,9 @@ impl Shell {
 
     /// Ends an attempt with an error: whether it was still open.
     fn fail_connect(self: &Rc<Self>, key: Key, error: impl FnOnce(&mut Attempt) -> ConnectError) -> bool {
-        let Some(mut attempt) = self.take_attempt(key) else { return false };
+        let Some(mut attempt) = self.take_attempt(key) else {
+            return false;
+        };
         let error = error(&mut attempt);
         if let Some((slot, _)) = attempt.current {
             let started = self.backend().close(slot, Close::Orderly);

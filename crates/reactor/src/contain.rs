@@ -32,7 +32,10 @@ impl Panic {
         } else {
             "a panic without a message"
         };
-        Self { message: message.into(), payload: Arc::new(Mutex::new(Some(Payload(Some(payload))))) }
+        Self {
+            message: message.into(),
+            payload: Arc::new(Mutex::new(Some(Payload(Some(payload))))),
+        }
     }
 
     /// The text of the panic, if it had one.
@@ -44,7 +47,10 @@ impl Panic {
     /// The payload, as `catch_unwind` gives it: once, for whoever asks first.
     #[must_use]
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
-        self.payload.lock().take().and_then(|mut payload| payload.0.take())
+        self.payload
+            .lock()
+            .take()
+            .and_then(|mut payload| payload.0.take())
     }
 }
 

@@ -1,19 +1,75 @@
-//! A callback event loop.
+//! A callback event loop: protocols, transports, timers, and backends that can be swapped.
+//!
+//! It is what Twisted's reactor, asyncio's transports and protocols, and libuv are to their languages. It knows
+//! nothing of futures: `marline-tasks` builds them on this crate's public API, and so can anybody else. It is not a
+//! scheduler for many threads: a loop belongs to one thread, and programs with many cores run one loop on each.
+//!
+//! ```no_run
+//! use marline_reactor::{Protocol, Transport, serve};
+//!
+//! struct Echo;
+//!
+//! impl Protocol for Echo {
+//!     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+//!         transport.write(data);
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     serve("tcp://127.0.0.1:8000", |_| Echo)
+//! }
+//! ```
+//!
+//! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
+//! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
+//! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
+//! * [`backend`] is the contract of multiplexers.
 
 mod address;
 pub mod backend;
 mod choice;
+mod connect;
+mod connection;
+mod contain;
 mod endpoint;
+mod error;
 pub mod framing;
 mod instant;
 mod key;
-#[allow(dead_code)]
+mod lost;
+mod program;
+mod protocol;
+mod reactor;
+mod ready;
+mod relay;
+mod remote;
+mod resolve;
+mod server;
+mod signals;
 mod slab;
-#[allow(dead_code)]
+pub mod testing;
 mod timer;
+mod transport;
 
 pub use address::{Address, Addresses};
 pub use choice::{Choice, ChoiceKind, Choices};
+pub use connect::Connecting;
+pub use contain::Panic;
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
+pub use error::{
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,
+    WatermarkError,
+};
 pub use instant::Instant;
 pub use key::Key;
+pub use lost::{Lost, Reason};
+pub use program::{endpoint_arg, greeting, serve};
+pub use protocol::{IntoProtocol, OnEof, Protocol};
+pub use reactor::{Builder, Call, Failure, Handle, Hold, KeepAlive, LoopId, OnPanic, Phase, Reactor, Stats};
+pub use relay::relay;
+pub use remote::{Remote, Signal};
+pub use server::Server;
+pub use timer::Timer;
+pub use transport::{Transport, WriteStatus};

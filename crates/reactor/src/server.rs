@@ -63,7 +63,9 @@ impl Listening {
 
     fn accepts(&self) -> bool {
         let state = self.state;
-        !(state.paused || state.backing_off || state.stopping) && self.live < self.limit && self.factory.is_some()
+        !(state.paused || state.backing_off || state.stopping)
+            && self.live < self.limit
+            && self.factory.is_some()
     }
 
     /// Whether it has to be listed, to go on accepting. Marks it so.
@@ -82,7 +84,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub(crate) fn listen(shell: &Rc<Shell>, endpoint: &Endpoint, factory: Factory) -> Result<Self, ListenError> {
+    pub(crate) fn listen(
+        shell: &Rc<Shell>,
+        endpoint: &Endpoint,
+        factory: Factory,
+    ) -> Result<Self, ListenError> {
         if shell.is_over() {
             return Err(ListenError::Over);
         }
@@ -101,7 +107,11 @@ impl Server {
         }
     }
 
-    pub(crate) fn adopt(shell: &Rc<Shell>, listener: TcpListener, factory: Factory) -> Result<Self, ListenError> {
+    pub(crate) fn adopt(
+        shell: &Rc<Shell>,
+        listener: TcpListener,
+        factory: Factory,
+    ) -> Result<Self, ListenError> {
         if shell.is_over() {
             return Err(ListenError::Over);
         }
@@ -117,8 +127,13 @@ impl Server {
     }
 
     fn install(shell: &Rc<Shell>, key: Key, factory: Factory, address: Address, limit: usize) -> Self {
-        shell.slot(key, |slot| *slot = Slot::Listener(Listening::new(factory, address, limit)));
-        Self { shell: Rc::clone(shell), key }
+        shell.slot(key, |slot| {
+            *slot = Slot::Listener(Listening::new(factory, address, limit))
+        });
+        Self {
+            shell: Rc::clone(shell),
+            key,
+        }
     }
 
     /// Where it listens, with the real port. `None` once it is closed.
@@ -158,7 +173,11 @@ impl Server {
     /// Calls `call` when the socket is closed and its port is free; soon, if it is already.
     pub fn on_stopped(&self, call: impl FnOnce() + 'static) {
         let mut call = Some(call);
-        self.with(|listening| listening.on_stopped.extend(call.take().map(|call| Box::new(call) as Box<dyn FnOnce()>)));
+        self.with(|listening| {
+            listening
+                .on_stopped
+                .extend(call.take().map(|call| Box::new(call) as Box<dyn FnOnce()>))
+        });
         if let Some(call) = call {
             crate::reactor::Handle::new(Rc::clone(&self.shell)).call_soon(call);
         }
@@ -270,13 +289,19 @@ impl Shell {
 
     /// Asks the factory for a protocol, and begins the connection.
     fn welcome(self: &Rc<Self>, listener: Key, key: Key, addresses: Addresses) {
-        let factory = self.listening(listener, |listening| listening.factory.take()).flatten();
-        let Some(mut factory) = factory else { return self.turn_away(key) };
+        let factory = self
+            .listening(listener, |listening| listening.factory.take())
+            .flatten();
+        let Some(mut factory) = factory else {
+            return self.turn_away(key);
+        };
         let protocol = self.contained(|| factory(&addresses)).flatten();
         let mut factory = Some(factory);
         self.listening(listener, |listening| listening.factory = factory.take());
         self.contained(move || drop(factory));
-        let Some(protocol) = protocol else { return self.turn_away(key) };
+        let Some(protocol) = protocol else {
+            return self.turn_away(key);
+        };
         self.listening(listener, |listening| listening.live += 1);
         let connection = Connection::new(protocol, addresses, Some(listener));
         self.begin(key, connection);
@@ -299,7 +324,10 @@ impl Shell {
     }
 
     fn accept_failed(self: &Rc<Self>, key: Key, error: &io::Error) -> Step {
-        let this_peer_only = matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::PermissionDenied);
+        let this_peer_only = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::PermissionDenied
+        );
         if !this_peer_only {
             self.listening(key, |listening| listening.state.backing_off = true);
             let shell = Rc::clone(self);
@@ -308,7 +336,9 @@ impl Shell {
                 shell.go_on_accepting(key);
             });
         }
-        let call = self.listening(key, |listening| listening.on_error.take()).flatten();
+        let call = self
+            .listening(key, |listening| listening.on_error.take())
+            .flatten();
         if let Some(mut call) = call {
             self.contained(|| call(error));
             let mut call = Some(call);
@@ -346,7 +376,9 @@ impl Shell {
     // The end of a listener.
 
     fn stop_listener(&self, key: Key) {
-        let begin = self.listening(key, |listening| !std::mem::replace(&mut listening.state.stopping, true));
+        let begin = self.listening(key, |listening| {
+            !std::mem::replace(&mut listening.state.stopping, true)
+        });
         if begin == Some(true) {
             let started = self.backend().close(key, Close::Orderly);
             if let Started::Done(()) = started {
@@ -357,7 +389,13 @@ impl Shell {
 
     pub(crate) fn listener_closed(&self, key: Key) {
         if let Some(Slot::Listener(listening)) = self.remove_slot(key) {
-            let Listening { factory, on_lost, on_error, on_stopped, .. } = *listening;
+            let Listening {
+                factory,
+                on_lost,
+                on_error,
+                on_stopped,
+                ..
+            } = *listening;
             self.discard((factory, on_lost, on_error));
             for call in on_stopped {
                 self.push(crate::ready::Entry::Call(crate::ready::Callback::new(

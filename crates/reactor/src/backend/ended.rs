@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent, Started,
-    Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, Wait, Wakeup,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -89,7 +89,10 @@ impl Backend for Ended {
     }
 
     fn send(&mut self, _: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        Started::Done(Sent { outgoing, result: Err(ended()) })
+        Started::Done(Sent {
+            outgoing,
+            result: Err(ended()),
+        })
     }
 
     fn shutdown(&mut self, _: Key) -> Started<io::Result<()>> {

@@ -129,9 +129,10 @@ pub trait Backend {
     /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
 
-    /// Whether [`receive`](Self::receive) would look for more. It costs no call to the operating system; `true` may
-    /// turn out wrong, `false` means `Dry`.
-    fn may_receive(&self, key: Key) -> bool {
+    /// Whether [`receive`](Self::receive) would look for more, told without a call to the operating system, so that a
+    /// protocol is asked for memory only when bytes are at hand. `true` (the default) may turn out wrong; `false` means
+    /// what `Dry` means.
+    fn may_receive(&mut self, key: Key) -> bool {
         let _ = key;
         true
     }
@@ -191,11 +192,11 @@ pub enum Completion {
     Shut(Key, io::Result<()>),
     /// A close is done: the last that is heard of that key.
     Closed(Key),
-    /// The peer of a [watched](Backend::watch_peer) connection ended it, or reset it. Bytes may still be there.
+    /// The peer of a [watched](Backend::watch_peer) connection ended it, or it broke. Bytes may still be there.
     PeerClosed {
         /// Which connection.
         key: Key,
-        /// Whether it was a reset.
+        /// Whether it broke (a reset, a timeout), so that nothing can be sent any more.
         reset: bool,
     },
 }
@@ -221,7 +222,7 @@ pub enum Received {
     Eof,
     /// Nothing now; an [`Input`](Completion::Input) will come.
     Dry,
-    /// The connection broke.
+    /// The connection broke. The core closes it.
     Failed(io::Error),
 }
 

@@ -29,7 +29,9 @@ impl Shell {
         let mut protocol = self.check_out(key)?;
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = contain(|| call(&mut *protocol, &transport));
-        let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
+        let answer = outcome
+            .map_err(|panic| self.abort(key, Reason::Panicked(panic)))
+            .ok();
         self.check_in(key, protocol);
         answer
     }
@@ -72,7 +74,9 @@ impl Shell {
     fn deliver_flow(self: &Rc<Self>, key: Key) {
         let due = self.alter(key, |connection| {
             connection.flags.clear(Flags::FLOW_QUEUED);
-            let due = connection.flow_due().filter(|_| !connection.flags.any(Flags::LOST))?;
+            let due = connection
+                .flow_due()
+                .filter(|_| !connection.flags.any(Flags::LOST))?;
             if due {
                 connection.flags.set(Flags::TOLD_PAUSE);
             } else {
@@ -80,10 +84,14 @@ impl Shell {
             }
             Some(due)
         });
-        match due.flatten() {
-            Some(true) => drop(self.call_protocol(key, |protocol, transport| protocol.pause_writing(transport))),
-            Some(false) => drop(self.call_protocol(key, |protocol, transport| protocol.resume_writing(transport))),
-            None => {}
+        if let Some(pause) = due.flatten() {
+            self.call_protocol(key, |protocol, transport| {
+                if pause {
+                    protocol.pause_writing(transport)
+                } else {
+                    protocol.resume_writing(transport)
+                }
+            });
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{Connection, Flags, Notice};
 use crate::backend::{Close, Received, Started};
-use crate::contain::contain;
 use crate::key::Key;
 use crate::lost::{Lost, Reason};
 use crate::reactor::{Shell, Slot};
@@ -80,7 +79,9 @@ impl Shell {
             rare.lost = Some(Lost::new(reason, unsent));
             Some((rare.timer.take(), connection.outgoing.take()))
         });
-        let Some(Some((timer, outgoing))) = ended else { return };
+        let Some(Some((timer, outgoing))) = ended else {
+            return;
+        };
         if let Some(timer) = timer {
             self.cancel_timer(timer);
         }
@@ -94,7 +95,9 @@ impl Shell {
     }
 
     pub(super) fn deliver_lost(self: &Rc<Self>, key: Key) {
-        let ended = self.alter(key, |connection| (connection.protocol.take(), connection.rare().lost.take()));
+        let ended = self.alter(key, |connection| {
+            (connection.protocol.take(), connection.rare().lost.take())
+        });
         let Some((protocol, lost)) = ended else { return };
         let lost = lost.unwrap_or_else(|| Lost::new(Reason::Clean, 0));
         let transport = Transport::new(Rc::clone(self), key);
@@ -142,7 +145,9 @@ impl Shell {
     /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
     /// probably in the middle of sending, and is listened to until it ends or a short time is over.
     pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
-        let ended = self.inspect(key, |connection| connection.flags.any(Flags::EOF)).unwrap_or(true);
+        let ended = self
+            .inspect(key, |connection| connection.flags.any(Flags::EOF))
+            .unwrap_or(true);
         let left = if ended { Left::End } else { self.drop_input(key) };
         match left {
             Left::Nothing | Left::End => self.lose(key, Reason::Clean, Close::Orderly),

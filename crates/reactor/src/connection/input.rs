@@ -105,7 +105,9 @@ impl Shell {
     }
 
     fn receive(self: &Rc<Self>, key: Key) -> bool {
-        let Some(mut protocol) = self.check_out(key) else { return false };
+        let Some(mut protocol) = self.check_out(key) else {
+            return false;
+        };
         let transport = Transport::new(Rc::clone(self), key);
         let mut chunk = None;
         let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut chunk));
@@ -118,7 +120,9 @@ impl Shell {
             Ok(Pulled::Dry) => self.dry(key),
             Ok(Pulled::Eof) => self.eof(key),
             Ok(Pulled::Failed(error)) => self.broken(key, error),
-            Ok(Pulled::EmptyBuffer) => self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer))),
+            Ok(Pulled::EmptyBuffer) => {
+                self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))
+            }
             Err(panic) => self.failed(key, Reason::Panicked(panic)),
         };
         self.check_in(key, protocol);
@@ -172,7 +176,7 @@ impl Shell {
 
     /// Whether the backend has more; if not, the connection waits for the next input.
     fn may_receive(&self, key: Key) -> bool {
-        self.backend_ref().may_receive(key) || self.dry(key)
+        self.backend().may_receive(key) || self.dry(key)
     }
 
     fn dry(&self, key: Key) -> bool {
@@ -202,7 +206,10 @@ impl Shell {
         let received = self.backend().receive(key, None);
         match received {
             Received::Failed(error) => self.broken(key, error),
-            Received::Chunk(chunk) => self.release(chunk),
+            Received::Chunk(chunk) => {
+                self.release(chunk);
+                false
+            }
             _ => self.dry(key),
         }
     }
@@ -216,13 +223,16 @@ impl Shell {
         }
         // What was written goes out, and the close begins, without waiting for the end of the turn.
         self.flush(key);
-        self.inspect(key, |connection| connection.flags.any(Flags::INPUT)).unwrap_or(false)
+        self.inspect(key, |connection| connection.flags.any(Flags::INPUT))
+            .unwrap_or(false)
     }
 
     // Bytes that were given back.
 
     fn deliver_unread(self: &Rc<Self>, key: Key, mut unread: Unread) -> bool {
-        let Some(mut protocol) = self.check_out(key) else { return false };
+        let Some(mut protocol) = self.check_out(key) else {
+            return false;
+        };
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = contain(|| {
             if let Some(buffer) = protocol.receive_buffer() {
@@ -305,7 +315,9 @@ impl Shell {
         let mut delivery = self.delivery.borrow_mut();
         let (start, end) = (data.as_ptr() as usize, data.as_ptr() as usize + data.len());
         match delivery.current {
-            Some((current, first, last)) if current == key && delivery.kept.is_none() && start >= first && end == last => {
+            Some((current, first, last))
+                if current == key && delivery.kept.is_none() && start >= first && end == last =>
+            {
                 delivery.kept = Some(start - first);
             }
             Some((current, ..)) if current == key && delivery.kept.is_some() => {

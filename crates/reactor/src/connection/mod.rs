@@ -23,6 +23,7 @@ use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
+pub(crate) use input::Delivery;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {
@@ -104,7 +105,8 @@ impl Connection {
 
     /// Whether bytes may be delivered to the protocol as soon as they are there.
     pub(crate) fn is_reading(&self) -> bool {
-        !self.flags.any(Flags::PAUSED | Flags::EOF | Flags::CLOSING | Flags::LOST)
+        let has_successor = self.rare.as_ref().is_some_and(|rare| rare.successor.is_some());
+        !has_successor && !self.flags.any(Flags::PAUSED | Flags::CLOSING | Flags::LOST)
     }
 
     fn accepts_writes(&self) -> bool {

@@ -1,12 +1,13 @@
 //! Protocols of lines.
 
-use super::{Feed, LineParser, LineTooLong, Rest};
+use super::{Feed, LineParser, LineTooLong};
 use crate::{Lost, OnEof, Protocol, Transport};
 
 /// A protocol that gets lines instead of bytes, once it is wrapped: `Lines(Session)`.
 ///
 /// Pausing the transport inside one of these methods stops the lines at once, and resuming goes on with those
-/// that were held back, before any fresh bytes. After a close or an abort there is no further line.
+/// that were held back, before any fresh bytes. After a close or an abort there is no further line, and after
+/// [`set_protocol`](Transport::set_protocol) the bytes behind the line go to the successor.
 pub trait LineProtocol: 'static {
     /// A connection exists. It comes before everything else.
     fn connection_made(&mut self, transport: &Transport) {
@@ -15,14 +16,6 @@ pub trait LineProtocol: 'static {
 
     /// A line arrived; it comes without its delimiter.
     fn line_received(&mut self, transport: &Transport, line: &[u8]);
-
-    /// A line arrived, and here is what arrived behind it. Write this method if some line gives the connection to
-    /// another protocol: `transport.set_protocol(next, rest.take())`. By default it calls
-    /// [`line_received`](Self::line_received) and leaves the rest alone, to be found as lines.
-    fn line_received_with_rest(&mut self, transport: &Transport, line: &[u8], rest: &mut Rest<'_>) {
-        let _ = rest;
-        self.line_received(transport, line);
-    }
 
     /// A line was longer than the parser allows. By default the connection fails with the error. A protocol that
     /// goes on instead gets the lines that follow; what was too long is dropped.
@@ -72,28 +65,9 @@ impl<P: LineProtocol> Lines<P> {
         Self { protocol, parser }
     }
 
-    /// Hands out lines for as long as the transport reads, and keeps the rest.
-    fn hand_out(&mut self, transport: &Transport, data: &[u8]) {
-        let mut input = data;
-        while transport.is_reading() && !transport.is_closing() {
-            match self.parser.next_and_kept(&mut input) {
-                Ok(Some((line, kept))) => {
-                    let mut rest = Rest::new(kept, input);
-                    self.protocol.line_received_with_rest(transport, line, &mut rest);
-                    if rest.was_taken() {
-                        self.parser.clear();
-                        return;
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => self.protocol.line_too_long(transport, error),
-            }
-        }
-        if transport.is_closing() {
-            self.parser.clear();
-        } else {
-            self.parser.keep(input);
-        }
+    /// The protocol inside.
+    pub fn get_mut(&mut self) -> &mut P {
+        &mut self.protocol
     }
 }
 
@@ -103,11 +77,16 @@ impl<P: LineProtocol> Protocol for Lines<P> {
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        self.hand_out(transport, data);
-    }
-
-    fn reading_resumed(&mut self, transport: &Transport) {
-        self.hand_out(transport, &[]);
+        let mut input = data;
+        // A line's handler may pause, close, or name a successor; what is left then waits for whoever reads next.
+        while transport.is_reading() {
+            match self.parser.next(&mut input) {
+                Ok(Some(line)) => self.protocol.line_received(transport, line),
+                Ok(None) => return,
+                Err(error) => self.protocol.line_too_long(transport, error),
+            }
+        }
+        transport.unread(input);
     }
 
     fn eof_received(&mut self, transport: &Transport) -> OnEof {
@@ -125,5 +104,10 @@ impl<P: LineProtocol> Protocol for Lines<P> {
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         self.protocol.connection_lost(transport, lost);
+    }
+
+    /// The start of a line goes to the successor.
+    fn replaced(&mut self) -> Vec<u8> {
+        self.parser.take_rest()
     }
 }

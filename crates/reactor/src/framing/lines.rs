@@ -98,14 +98,6 @@ impl LineParser {
         self
     }
 
-    /// Forgets everything that was kept.
-    #[allow(dead_code)]
-    pub(crate) fn clear(&mut self) {
-        self.start = self.buffer.len();
-        (self.scanned, self.skipping) = (0, false);
-        self.forget_handed_out();
-    }
-
     /// The next line, and what of the bytes that were kept comes behind it.
     pub(crate) fn next_and_kept<'a, 'i: 'a>(
         &'a mut self,

@@ -41,7 +41,10 @@ pub(super) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn }
+        Self {
+            post_limit: usize::MAX,
+            on_panic: OnPanic::GoOn,
+        }
     }
 }
 
@@ -83,7 +86,9 @@ impl Builder {
             Some(backend) => backend,
             None => auto()?,
         };
-        Ok(Reactor { shell: Shell::new(backend, self.config) })
+        Ok(Reactor {
+            shell: Shell::new(backend, self.config),
+        })
     }
 }
 

@@ -64,7 +64,10 @@ impl Shell {
                 tracing::debug!(?key, "a connection was still open when its loop ended");
             }
             // A close that is under way already dies with the backend.
-            if !self.inspect(key, |connection| connection.flags.any(Flags::LOST)).unwrap_or(false) {
+            if !self
+                .inspect(key, |connection| connection.flags.any(Flags::LOST))
+                .unwrap_or(false)
+            {
                 drop(self.backend().close(key, Close::Orderly));
             }
             let slot = self.remove_slot(key);

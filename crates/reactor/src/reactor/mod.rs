@@ -27,7 +27,7 @@ pub use config::{Builder, OnPanic};
 pub use context::LoopId;
 pub use failure::Failure;
 pub use handle::{Call, Handle, KeepAlive};
-pub(crate) use shell::Shell;
+pub(crate) use shell::{Life, Shell};
 pub use shutdown::{Hold, Phase};
 pub use stats::Stats;
 
@@ -117,6 +117,11 @@ impl Drop for Reactor {
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reactor({:?} on {})", self.shell.id, self.shell.backend_ref().name())
+        write!(
+            f,
+            "Reactor({:?} on {})",
+            self.shell.id,
+            self.shell.backend_ref().name()
+        )
     }
 }

@@ -186,7 +186,10 @@ impl Shell {
 
     /// Whether a connection is gone, or its end is certain.
     pub(crate) fn is_gone(&self, key: Key) -> bool {
-        self.inspect(key, |connection| connection.flags.any(crate::connection::Flags::LOST)).unwrap_or(true)
+        self.inspect(key, |connection| {
+            connection.flags.any(crate::connection::Flags::LOST)
+        })
+        .unwrap_or(true)
     }
 
     // Lists of things to do.
@@ -244,7 +247,9 @@ impl Shell {
     #[track_caller]
     pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
         let place = std::panic::Location::caller();
-        contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
+        contain(call)
+            .map_err(|panic| self.report_panic(panic, place))
+            .ok()
     }
 
     // The end.

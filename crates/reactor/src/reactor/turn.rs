@@ -50,7 +50,11 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
-        let mut until = if self.has_work() { Some(Instant::ZERO) } else { self.wait_limit(limit) };
+        let mut until = if self.has_work() {
+            Some(Instant::ZERO)
+        } else {
+            self.wait_limit(limit)
+        };
         let remote = self.remote.shared();
         let sleeps = until != Some(Instant::ZERO);
         if sleeps && !remote.may_sleep() {
@@ -65,7 +69,10 @@ impl Shell {
     }
 
     fn wait_limit(&self, limit: Option<Duration>) -> Option<Instant> {
-        let deadline = self.timers.next_deadline().filter(|deadline| *deadline != Instant::FAR);
+        let deadline = self
+            .timers
+            .next_deadline()
+            .filter(|deadline| *deadline != Instant::FAR);
         let limit = match limit {
             Some(Duration::ZERO) => return Some(Instant::ZERO),
             Some(limit) => Some(self.now() + limit),
@@ -136,7 +143,9 @@ impl Shell {
         for _ in 0..count {
             let key = self.listed.borrow_mut().pop_front();
             let Some(key) = key else { return };
-            self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
+            self.alter(key, |connection| {
+                connection.flags.clear(crate::connection::Flags::LISTED)
+            });
             let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
             match is_listener {
                 Some(true) => self.accept_more(key),
@@ -150,8 +159,12 @@ impl Shell {
         let mut arrived = self.arrived.take();
         if self.remote.shared().take(&mut arrived) {
             let mut ready = self.ready.borrow_mut();
-            arrived.posts.drain(..).for_each(|post| drop(ready.push(Entry::Call(post.into_callback()))));
-            arrived.signals.drain(..).for_each(|signal| drop(ready.push(Entry::Signal(signal))));
+            for post in arrived.posts.drain(..) {
+                ready.push(Entry::Call(post.into_callback()));
+            }
+            for signal in arrived.signals.drain(..) {
+                ready.push(Entry::Signal(signal));
+            }
             drop(ready);
             for signal in arrived.forgotten.drain(..) {
                 self.forget_signal(signal);
@@ -210,7 +223,11 @@ impl Shell {
 
     fn next_of_batch(&self) -> Option<Entry> {
         let mut ready = self.ready.borrow_mut();
-        if ready.first() < self.batch_end.get() { ready.pop() } else { None }
+        if ready.first() < self.batch_end.get() {
+            ready.pop()
+        } else {
+            None
+        }
     }
 
     fn run_entry(self: &Rc<Self>, entry: Entry) {
@@ -237,7 +254,9 @@ impl Shell {
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
         for key in dirty.drain(..) {
-            if self.ask(key, |connection| connection.flags.any(crate::connection::Flags::DIRTY)) {
+            if self.ask(key, |connection| {
+                connection.flags.any(crate::connection::Flags::DIRTY)
+            }) {
                 self.flush(key);
             }
         }

@@ -17,7 +17,10 @@ struct Bell {
 
 impl Bell {
     fn new() -> Self {
-        Self { rung: Mutex::new(false), heard: Condvar::new() }
+        Self {
+            rung: Mutex::new(false),
+            heard: Condvar::new(),
+        }
     }
 
     fn ring(&self) {

@@ -145,6 +145,20 @@ impl Backend for Memory {
         }
     }
 
+    fn may_receive(&mut self, key: Key) -> bool {
+        let Some(id) = self.sockets.end(key) else {
+            return false;
+        };
+        let mut state = self.network.state();
+        let Some(end) = state.ends.get_mut(id) else {
+            return true;
+        };
+        if end.drained {
+            end.notice.armed = true;
+        }
+        !end.drained
+    }
+
     fn release(&mut self, chunk: Chunk) {
         // Another backend's chunk, released here by mistake, must not become too short a scratch buffer.
         self.scratch = Some(chunk.into_memory()).filter(|memory| memory.len() == SCRATCH);

@@ -240,6 +240,12 @@ impl Backend for Readiness {
         }
     }
 
+    fn may_receive(&mut self, key: Key) -> bool {
+        self.table
+            .connection(key)
+            .is_some_and(|connection| connection.is_readable())
+    }
+
     fn release(&mut self, chunk: Chunk) {
         let memory = chunk.into_memory();
         if memory.len() == SCRATCH {

@@ -1,0 +1,1 @@
+//! Tests with no descriptors, and with the order of events forced.
