@@ -32,26 +32,13 @@ fn every_link_between_pages_leads_somewhere() {
 fn unnamed_dependencies(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     let manifest = tree.need("Cargo.toml", "the workspace's manifest", &mut problems);
-    let page = tree.need(
-        DEPENDENCIES,
-        "a table of every dependency and why it is there",
-        &mut problems,
-    );
-    let rows = || {
-        page.lines()
-            .enumerate()
-            .filter_map(|(index, line)| Some((index + 1, row_name(line)?)))
-    };
+    let page = tree.need(DEPENDENCIES, "a table of every dependency and why it is there", &mut problems);
+    let rows = || page.lines().enumerate().filter_map(|(index, line)| Some((index + 1, row_name(line)?)));
     let named: BTreeSet<&str> = rows().map(|(_, name)| name).collect();
-    let all = entries(manifest)
-        .into_iter()
-        .filter(|entry| entry.table == "workspace.dependencies");
+    let all = entries(manifest).into_iter().filter(|entry| entry.table == "workspace.dependencies");
     let external: Vec<_> = all.filter(|entry| !entry.value.contains("path =")).collect();
     for entry in external.iter().filter(|entry| !named.contains(entry.key)) {
-        let advice = format!(
-            "`{}` has no row in {DEPENDENCIES}; add it with the reason",
-            entry.key
-        );
+        let advice = format!("`{}` has no row in {DEPENDENCIES}; add it with the reason", entry.key);
         problems.push(Problem::new("Cargo.toml", entry.line, advice));
     }
     for (line, name) in rows().filter(|(_, name)| external.iter().all(|entry| entry.key != *name)) {
@@ -76,10 +63,8 @@ fn own_dependencies(tree: &Tree) -> Vec<Problem> {
         for entry in dependencies(text) {
             let inherited = entry.value.contains("workspace = true") || entry.key.ends_with(".workspace");
             if !inherited {
-                let advice = format!(
-                    "take `{}` from [workspace.dependencies]: `workspace = true`",
-                    entry.key
-                );
+                let advice =
+                    format!("take `{}` from [workspace.dependencies]: `workspace = true`", entry.key);
                 problems.push(Problem::new(path, entry.line, advice));
             }
         }
@@ -90,10 +75,7 @@ fn own_dependencies(tree: &Tree) -> Vec<Problem> {
 fn unlinked_pages(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut linked = BTreeSet::new();
-    for (page, purpose) in [
-        (README, "the first page"),
-        (CONTENTS, "the book's table of contents"),
-    ] {
+    for (page, purpose) in [(README, "the first page"), (CONTENTS, "the book's table of contents")] {
         let text = tree.need(page, purpose, &mut problems);
         linked.extend(links(page, text).map(|(_, target)| target));
     }
@@ -129,10 +111,7 @@ fn broken_links(tree: &Tree) -> Vec<Problem> {
 fn links<'a>(page: &'a str, text: &'a str) -> impl Iterator<Item = (usize, String)> + 'a {
     let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
     text.lines().enumerate().flat_map(move |(index, line)| {
-        let targets = line
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split([')', '#']).next());
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         let files = targets.filter(|target| !target.is_empty() && !target.contains(':'));
         files.map(move |target| (index + 1, resolve(folder, target)))
     })
@@ -171,21 +150,14 @@ mod tests {
         let manifest = "[dependencies]\na = { workspace = true }\nb.workspace = true\nc = \"1\"\n";
         let found = own_dependencies(&Tree::fixture(&[("crates/x/Cargo.toml", manifest)]));
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0]
-                .to_string()
-                .starts_with("crates/x/Cargo.toml:4: take `c`")
-        );
+        assert!(found[0].to_string().starts_with("crates/x/Cargo.toml:4: take `c`"));
     }
 
     #[test]
     fn pages_are_found_through_links_only() {
         let tree = Tree::fixture(&[
             (README, "[the book](docs/README.md) and [one](docs/a.md#part)"),
-            (
-                CONTENTS,
-                "[b](b.md), [c](https://example.org/docs/c.md), [gone](gone.md), [up](../README.md)",
-            ),
+            (CONTENTS, "[b](b.md), [c](https://example.org/docs/c.md), [gone](gone.md), [up](../README.md)"),
             ("docs/a.md", ""),
             ("docs/b.md", ""),
             ("docs/c.md", ""),
@@ -195,10 +167,6 @@ mod tests {
         assert!(unlinked[0].to_string().starts_with("docs/c.md:1: no link"));
         let broken = broken_links(&tree);
         assert_eq!(broken.len(), 1);
-        assert!(
-            broken[0]
-                .to_string()
-                .starts_with("docs/README.md:1: docs/gone.md does not exist")
-        );
+        assert!(broken[0].to_string().starts_with("docs/README.md:1: docs/gone.md does not exist"));
     }
 }

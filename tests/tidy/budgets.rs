@@ -38,10 +38,7 @@ fn long_files(tree: &Tree) -> Vec<Problem> {
 fn long_functions(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, text) in tree.rust() {
-        for function in functions(text)
-            .iter()
-            .filter(|function| function.length > FUNCTION)
-        {
+        for function in functions(text).iter().filter(|function| function.length > FUNCTION) {
             let (name, length) = (function.name, function.length);
             let advice =
                 format!("`{name}` has {length} lines, at most {FUNCTION} are allowed; take steps out of it");
@@ -78,11 +75,7 @@ mod tests {
         let tree = Tree::fixture(&[("a.rs", &"\n".repeat(500)), ("b.rs", &"\n".repeat(501))]);
         let found = long_files(&tree);
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0]
-                .to_string()
-                .starts_with("b.rs:501: the file has 501 lines")
-        );
+        assert!(found[0].to_string().starts_with("b.rs:501: the file has 501 lines"));
     }
 
     #[test]
@@ -90,10 +83,7 @@ mod tests {
         let of_lines = |n: usize| format!("\nfn f() {{{}}}", "\n".repeat(n - 1));
         assert!(long_functions(&Tree::fixture(&[("a.rs", &of_lines(80))])).is_empty());
         let found = long_functions(&Tree::fixture(&[("a.rs", &of_lines(81))]));
-        assert!(
-            found[0].to_string().starts_with("a.rs:2: `f` has 81 lines"),
-            "{found:?}"
-        );
+        assert!(found[0].to_string().starts_with("a.rs:2: `f` has 81 lines"), "{found:?}");
     }
 
     #[test]
@@ -101,14 +91,7 @@ mod tests {
         let path = "crates/marline/src/lib.rs";
         assert!(facade(&Tree::fixture(&[(path, "#![forbid(unsafe_code)]\n")])).is_empty());
         let long = "// #![forbid(unsafe_code)]\n".repeat(100);
-        assert_eq!(
-            facade(&Tree::fixture(&[
-                (path, &long),
-                ("crates/marline/src/a.rs", &long)
-            ]))
-            .len(),
-            2
-        );
+        assert_eq!(facade(&Tree::fixture(&[(path, &long), ("crates/marline/src/a.rs", &long)])).len(), 2);
         assert_eq!(facade(&Tree::fixture(&[])).len(), 2);
     }
 }

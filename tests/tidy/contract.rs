@@ -19,16 +19,8 @@ fn every_sentence_of_the_contract_is_tested_or_pending() {
 
 fn check(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let contract = tree.need(
-        CONTRACT,
-        "the behaviours that a program may rely on",
-        &mut problems,
-    );
-    let pending = tree.need(
-        PENDING,
-        "the identifiers that no test carries yet, one a line",
-        &mut problems,
-    );
+    let contract = tree.need(CONTRACT, "the behaviours that a program may rely on", &mut problems);
+    let pending = tree.need(PENDING, "the identifiers that no test carries yet, one a line", &mut problems);
     let sentences = sentences(contract, &mut problems);
     let pending = pending_list(pending, &sentences, &mut problems);
     let tested = tested(tree, &sentences, &mut problems);
@@ -52,10 +44,7 @@ fn check(tree: &Tree) -> Vec<Problem> {
 fn sentences(contract: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for (index, line) in contract.lines().enumerate() {
-        let id = line
-            .strip_prefix("- **")
-            .and_then(|rest| rest.split_once("** "))
-            .map(|(id, _)| id);
+        let id = line.strip_prefix("- **").and_then(|rest| rest.split_once("** ")).map(|(id, _)| id);
         let Some(id) = id else { continue };
         if !is_identifier(id) {
             problems.push(Problem::new(
@@ -86,17 +75,9 @@ fn pending_list(
             continue;
         }
         if !sentences.contains_key(id) {
-            problems.push(Problem::new(
-                PENDING,
-                index + 1,
-                format!("{id} is not in {CONTRACT}; remove it"),
-            ));
+            problems.push(Problem::new(PENDING, index + 1, format!("{id} is not in {CONTRACT}; remove it")));
         } else if found.insert(id.to_owned(), index + 1).is_some() {
-            problems.push(Problem::new(
-                PENDING,
-                index + 1,
-                format!("{id} is listed twice; remove one"),
-            ));
+            problems.push(Problem::new(PENDING, index + 1, format!("{id} is listed twice; remove one")));
         }
     }
     found
@@ -111,10 +92,7 @@ fn tested(
     let mut found = BTreeMap::new();
     for (path, text) in tree.rust() {
         let Some(place) = Place::of(path) else { continue };
-        for function in functions(text)
-            .iter()
-            .filter(|f| f.is_test || place == Place::Suite)
-        {
+        for function in functions(text).iter().filter(|f| f.is_test || place == Place::Suite) {
             for id in carried(function) {
                 if !sentences.contains_key(&id) {
                     let advice = format!(
@@ -123,9 +101,7 @@ fn tested(
                     );
                     problems.push(Problem::new(path, function.line, advice));
                 }
-                found
-                    .entry(id)
-                    .or_insert_with(|| format!("{path}:{}", function.line));
+                found.entry(id).or_insert_with(|| format!("{path}:{}", function.line));
             }
         }
     }
@@ -140,10 +116,8 @@ enum Place {
 
 impl Place {
     fn of(path: &str) -> Option<Self> {
-        let in_crate = path
-            .strip_prefix("crates/")
-            .and_then(|rest| rest.split_once('/'))
-            .map(|(_, inner)| inner);
+        let in_crate =
+            path.strip_prefix("crates/").and_then(|rest| rest.split_once('/')).map(|(_, inner)| inner);
         match in_crate {
             None => is_in(path, "tests").then_some(Self::Suite),
             Some(inner) if is_in(inner, "tests") => Some(Self::Suite),
@@ -155,17 +129,11 @@ impl Place {
 fn carried(function: &Function<'_>) -> BTreeSet<String> {
     let mut words: Vec<&str> = function.name.split('_').collect();
     words.pop(); // What follows the last underscore is no prefix.
-    let in_name = words
-        .into_iter()
-        .take_while(|word| word.chars().all(|c| !c.is_uppercase()));
-    let mut ids: BTreeSet<String> = in_name
-        .map(str::to_uppercase)
-        .take_while(|word| is_identifier(word))
-        .collect();
+    let in_name = words.into_iter().take_while(|word| word.chars().all(|c| !c.is_uppercase()));
+    let mut ids: BTreeSet<String> =
+        in_name.map(str::to_uppercase).take_while(|word| is_identifier(word)).collect();
     for line in &function.docs {
-        let words = line
-            .split([' ', ',', ':', ';', '.'])
-            .filter(|word| !word.is_empty() && *word != "and");
+        let words = line.split([' ', ',', ':', ';', '.']).filter(|word| !word.is_empty() && *word != "and");
         ids.extend(words.take_while(|word| is_identifier(word)).map(str::to_owned));
     }
     ids
@@ -194,12 +162,8 @@ mod tests {
         let test = "fn s01_dg02_hold() {}\n/// W13: so.\nfn other() {}";
         assert!(problems("", "tests/conformance/a.rs", test).is_empty());
         assert!(
-            problems(
-                "# later\nDG02\nW13 # why\n",
-                "crates/x/src/a.rs",
-                "#[test] fn s01_holds() {}"
-            )
-            .is_empty()
+            problems("# later\nDG02\nW13 # why\n", "crates/x/src/a.rs", "#[test] fn s01_holds() {}")
+                .is_empty()
         );
     }
 
@@ -224,10 +188,7 @@ mod tests {
     #[test]
     fn a_test_may_not_carry_an_unknown_identifier() {
         let found = problems("DG02\nS01\nW13", "tests/a.rs", "\nfn q77_x() {}");
-        assert!(
-            found[0].starts_with("tests/a.rs:2: `q77_x` carries Q77"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("tests/a.rs:2: `q77_x` carries Q77"), "{found:?}");
     }
 
     #[test]

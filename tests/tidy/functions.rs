@@ -58,24 +58,13 @@ fn function_at<'a>(tokens: &[Token<'a>], at: usize, above: Above<'a>) -> Option<
     let close = closing(tokens, open, "{", "}")?;
     let line = tokens[at].line;
     let length = tokens[close].line - line + 1;
-    Some(Function {
-        name: name.text,
-        line,
-        length,
-        is_test: above.is_test,
-        docs: above.docs,
-    })
+    Some(Function { name: name.text, line, length, is_test: above.is_test, docs: above.docs })
 }
 
 /// Where the body of the function at `at` opens; a declaration without one has none.
 fn body(tokens: &[Token<'_>], at: usize) -> Option<usize> {
     let mut depth = 0_usize;
-    for (index, token) in tokens
-        .iter()
-        .enumerate()
-        .skip(at)
-        .filter(|(_, token)| token.kind == Kind::Mark)
-    {
+    for (index, token) in tokens.iter().enumerate().skip(at).filter(|(_, token)| token.kind == Kind::Mark) {
         match token.text {
             "(" | "[" => depth += 1,
             ")" | "]" => depth = depth.checked_sub(1)?,
@@ -104,16 +93,13 @@ fn closing(tokens: &[Token<'_>], open: usize, opener: &str, closer: &str) -> Opt
 
 /// `#[test]`, and other authors' `#[name::test(...)]`; not `#[cfg(test)]`.
 fn is_test_attribute(attribute: &[Token<'_>]) -> bool {
-    let path = attribute
-        .iter()
-        .take_while(|token| token.kind == Kind::Word || token.is_mark(":"));
+    let path = attribute.iter().take_while(|token| token.kind == Kind::Word || token.is_mark(":"));
     path.last().is_some_and(|token| token.is_word("test"))
 }
 
 fn may_stand_before_fn(token: &Token<'_>) -> bool {
-    const QUALIFIERS: [&str; 10] = [
-        "pub", "(", ")", "crate", "super", "in", "const", "async", "unsafe", "extern",
-    ];
+    const QUALIFIERS: [&str; 10] =
+        ["pub", "(", ")", "crate", "super", "in", "const", "async", "unsafe", "extern"];
     token.kind == Kind::Literal || QUALIFIERS.contains(&token.text)
 }
 
@@ -121,10 +107,7 @@ fn may_stand_before_fn(token: &Token<'_>) -> bool {
 fn functions_are_measured_from_fn_to_closing_brace() {
     let text =
         "fn a() {}\nfn b(x: [u8; { 3 }])\n-> u8\n{\n let c = '}'; \"}\"; // }\n fn d() {\n }\n}\nfn e();\n";
-    let lengths: Vec<_> = functions(text)
-        .iter()
-        .map(|f| (f.name, f.line, f.length))
-        .collect();
+    let lengths: Vec<_> = functions(text).iter().map(|f| (f.name, f.line, f.length)).collect();
     assert_eq!(lengths, [("a", 1, 1), ("b", 2, 7), ("d", 6, 2)]);
 }
 
@@ -135,10 +118,7 @@ fn function_pointers_and_declarations_are_not_functions() {
 
 #[test]
 fn a_function_in_a_macro_is_named_by_its_variable() {
-    assert_eq!(
-        functions("macro_rules! m { ($n:ident) => { #[test] fn $n() { } } }")[0].name,
-        "n"
-    );
+    assert_eq!(functions("macro_rules! m { ($n:ident) => { #[test] fn $n() { } } }")[0].name, "n");
 }
 
 #[test]

@@ -20,9 +20,7 @@ fn every_suite_is_declared() {
 }
 
 fn undocumented_folders(tree: &Tree) -> Vec<Problem> {
-    let modules = tree
-        .ending_in("/mod.rs")
-        .filter(|(_, text)| !text.starts_with("//!"));
+    let modules = tree.ending_in("/mod.rs").filter(|(_, text)| !text.starts_with("//!"));
     modules
         .map(|(path, _)| Problem::new(path, 1, "begin with `//!`: the idea, and each file in a sentence"))
         .collect()
@@ -32,14 +30,9 @@ fn undocumented_folders(tree: &Tree) -> Vec<Problem> {
 fn stray_files(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, _) in tree.rust().filter(|(path, _)| !is_root(path)) {
-        let module = path
-            .strip_suffix("/mod.rs")
-            .or(path.strip_suffix(".rs"))
-            .unwrap_or(path);
+        let module = path.strip_suffix("/mod.rs").or(path.strip_suffix(".rs")).unwrap_or(path);
         let (folder, name) = module.rsplit_once('/').unwrap_or(("", module));
-        let mut parents = tree
-            .rust()
-            .filter(|(other, _)| *other != path && may_declare(other, folder));
+        let mut parents = tree.rust().filter(|(other, _)| *other != path && may_declare(other, folder));
         if !parents.any(|(_, text)| declares(text, name)) {
             let advice =
                 format!("no file declares `mod {name};`, so this one is not compiled; declare or delete it");
@@ -74,24 +67,14 @@ fn is_root(path: &str) -> bool {
 fn undeclared_suites(tree: &Tree) -> Vec<Problem> {
     const MANIFEST: &str = "tests/Cargo.toml";
     let mut problems = Vec::new();
-    let declared = targets(
-        tree.need(MANIFEST, "the manifest of the suites", &mut problems),
-        "test",
-    );
-    for (path, _) in tree
-        .rust()
-        .filter(|(path, _)| is_in(path, "tests") && !is_in(path, "tests/src"))
-    {
+    let declared = targets(tree.need(MANIFEST, "the manifest of the suites", &mut problems), "test");
+    for (path, _) in tree.rust().filter(|(path, _)| is_in(path, "tests") && !is_in(path, "tests/src")) {
         let inner = &path["tests/".len()..];
         let is_suite = inner.ends_with("/main.rs") || !inner.contains('/');
         if is_suite && !declared.iter().any(|(_, target)| *target == inner) {
             let name = inner.trim_end_matches("/main.rs").trim_end_matches(".rs");
             let entry = format!("[[test]] name = \"{name}\" path = \"{inner}\"");
-            problems.push(Problem::new(
-                path,
-                1,
-                format!("the suite never runs; add {entry} to {MANIFEST}"),
-            ));
+            problems.push(Problem::new(path, 1, format!("the suite never runs; add {entry} to {MANIFEST}")));
         }
     }
     problems
@@ -103,10 +86,7 @@ mod tests {
 
     #[test]
     fn a_folder_module_needs_docs() {
-        let tree = Tree::fixture(&[
-            ("a/mod.rs", "//! Idea.\nmod b;"),
-            ("c/mod.rs", "mod b;\n//! Late."),
-        ]);
+        let tree = Tree::fixture(&[("a/mod.rs", "//! Idea.\nmod b;"), ("c/mod.rs", "mod b;\n//! Late.")]);
         let found = undocumented_folders(&tree);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().starts_with("c/mod.rs:1: "));
@@ -140,10 +120,6 @@ mod tests {
         ]);
         let found = undeclared_suites(&tree);
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0]
-                .to_string()
-                .contains("add [[test]] name = \"b\" path = \"b/main.rs\"")
-        );
+        assert!(found[0].to_string().contains("add [[test]] name = \"b\" path = \"b/main.rs\""));
     }
 }

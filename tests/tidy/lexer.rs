@@ -45,12 +45,7 @@ pub(crate) fn matches_at(tokens: &[Token<'_>], at: usize, texts: &[&str]) -> boo
 
 /// Takes Rust text apart.
 pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        line: 1,
-        tokens: Vec::new(),
-    };
+    let mut lexer = Lexer { text, at: 0, line: 1, tokens: Vec::new() };
     while lexer.at < text.len() {
         lexer.step();
     }
@@ -91,11 +86,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn push(&mut self, kind: Kind, text: &'a str) {
-        self.tokens.push(Token {
-            line: self.line,
-            kind,
-            text,
-        });
+        self.tokens.push(Token { line: self.line, kind, text });
     }
 
     fn skip(&mut self, length: usize) {
@@ -119,9 +110,7 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self) {
         let rest = self.rest();
-        let end = rest
-            .find(|c: char| c != '_' && !c.is_alphanumeric())
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let raw = matches!(word, "r" | "br" | "cr") && after.trim_start_matches('#').starts_with('"');
         if raw {
@@ -138,9 +127,7 @@ impl<'a> Lexer<'a> {
         match (first, second) {
             (Some((_, '\\')), Some((at, escaped))) => {
                 let past = at + escaped.len_utf8();
-                let end = self.rest()[past..]
-                    .find('\'')
-                    .map_or(self.rest().len(), |found| past + found + 1);
+                let end = self.rest()[past..].find('\'').map_or(self.rest().len(), |found| past + found + 1);
                 self.literal(end);
             }
             (Some(_), Some((at, '\''))) => self.literal(at + 1),
@@ -187,9 +174,7 @@ fn raw_string_length(text: &str) -> usize {
     let hashes = text.len() - text.trim_start_matches('#').len();
     let close = format!("\"{}", &text[..hashes]);
     let body = hashes + 1;
-    text[body..]
-        .find(&close)
-        .map_or(text.len(), |found| body + found + close.len())
+    text[body..].find(&close).map_or(text.len(), |found| body + found + close.len())
 }
 
 #[test]
@@ -202,31 +187,16 @@ fn strings_comments_and_characters_are_not_code() {
         let g = r"\"; let f: &'static str = last;
     "####;
     let tokens = lex(text);
-    assert!(
-        tokens
-            .iter()
-            .all(|token| !token.text.contains("unsafe") && token.text != "{"),
-        "{tokens:?}"
-    );
-    assert_eq!(
-        tokens.iter().filter(|token| token.kind == Kind::Literal).count(),
-        10
-    );
-    assert!(matches_at(
-        &tokens,
-        tokens.len() - 6,
-        &["&", "static", "str", "=", "last", ";"]
-    ));
+    assert!(tokens.iter().all(|token| !token.text.contains("unsafe") && token.text != "{"), "{tokens:?}");
+    assert_eq!(tokens.iter().filter(|token| token.kind == Kind::Literal).count(), 10);
+    assert!(matches_at(&tokens, tokens.len() - 6, &["&", "static", "str", "=", "last", ";"]));
 }
 
 #[test]
 fn tokens_know_their_lines() {
     let tokens = lex("a\n\"two\nlines\" b /* \n */ c // d\n/// doc\ne");
     let lines: Vec<_> = tokens.iter().map(|token| (token.text, token.line)).collect();
-    assert_eq!(
-        lines,
-        [("a", 1), ("", 2), ("b", 3), ("c", 4), (" doc", 5), ("e", 6)]
-    );
+    assert_eq!(lines, [("a", 1), ("", 2), ("b", 3), ("c", 4), (" doc", 5), ("e", 6)]);
 }
 
 #[test]

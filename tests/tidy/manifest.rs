@@ -23,17 +23,8 @@ pub(crate) fn entries(text: &str) -> Vec<Entry<'_>> {
             number += 1;
         } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
             let value = value.trim();
-            let value = value
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .unwrap_or(value);
-            found.push(Entry {
-                table,
-                number,
-                key: key.trim().trim_matches('"'),
-                value,
-                line: index + 1,
-            });
+            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+            found.push(Entry { table, number, key: key.trim().trim_matches('"'), value, line: index + 1 });
         }
     }
     found
@@ -44,9 +35,7 @@ pub(crate) fn targets<'a>(text: &'a str, kind: &str) -> Vec<(&'a str, &'a str)> 
     let all = entries(text);
     let table = format!("[{kind}]");
     let of = |number: usize, key: &str| {
-        all.iter()
-            .find(|e| e.number == number && e.key == key)
-            .map_or("", |e| e.value)
+        all.iter().find(|e| e.number == number && e.key == key).map_or("", |e| e.value)
     };
     all.iter()
         .filter(|entry| entry.table == table && entry.key == "name")
@@ -57,10 +46,7 @@ pub(crate) fn targets<'a>(text: &'a str, kind: &str) -> Vec<(&'a str, &'a str)> 
 /// Every dependency, of whichever kind and for whichever platform; `a.workspace = true` is of the name `a`.
 pub(crate) fn dependencies(text: &str) -> Vec<Entry<'_>> {
     let is_dependencies = |table: &str| table.ends_with("dependencies");
-    entries(text)
-        .into_iter()
-        .filter(|entry| is_dependencies(entry.table))
-        .collect()
+    entries(text).into_iter().filter(|entry| is_dependencies(entry.table)).collect()
 }
 
 #[test]
@@ -74,16 +60,6 @@ fn targets_have_their_own_name_and_path() {
 fn dependencies_of_every_kind_are_found() {
     let text = "[package]\nname = \"x\"\n[dependencies]\n# no = \"1\"\na = { workspace = true }\n\
                 [target.'cfg(loom)'.dependencies]\nb = \"1\"\n[dev-dependencies]\nc.workspace = true\n";
-    let found: Vec<_> = dependencies(text)
-        .iter()
-        .map(|e| (e.key, e.value, e.line))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("a", "{ workspace = true }", 5),
-            ("b", "1", 7),
-            ("c.workspace", "true", 9)
-        ]
-    );
+    let found: Vec<_> = dependencies(text).iter().map(|e| (e.key, e.value, e.line)).collect();
+    assert_eq!(found, [("a", "{ workspace = true }", 5), ("b", "1", 7), ("c.workspace", "true", 9)]);
 }

@@ -17,13 +17,8 @@ fn every_example_is_declared_listed_and_says_how_to_run_it() {
 fn the_short_examples_stay_short() {
     let tree = Tree::of_workspace();
     for (name, most) in SHORT {
-        let count = tree
-            .get(&format!("examples/{name}.rs"))
-            .map(|text| lines_of_code(text).to_string());
-        println!(
-            "{name}: {} lines of code of at most {most}",
-            count.as_deref().unwrap_or("no")
-        );
+        let count = tree.get(&format!("examples/{name}.rs")).map(|text| lines_of_code(text).to_string());
+        println!("{name}: {} lines of code of at most {most}", count.as_deref().unwrap_or("no"));
     }
     assert_none(short(&tree));
 }
@@ -32,15 +27,9 @@ fn presented(tree: &Tree) -> Vec<Problem> {
     const MANIFEST: &str = "examples/Cargo.toml";
     const README: &str = "README.md";
     let mut problems = Vec::new();
-    let declared = targets(
-        tree.need(MANIFEST, "the examples' manifest", &mut problems),
-        "example",
-    );
-    let readme = tree.need(
-        README,
-        "what Marline is, a program that runs, and the list of examples",
-        &mut problems,
-    );
+    let declared = targets(tree.need(MANIFEST, "the examples' manifest", &mut problems), "example");
+    let readme =
+        tree.need(README, "what Marline is, a program that runs, and the list of examples", &mut problems);
     for (name, path, text) in examples(tree) {
         if !declared.contains(&(name, &format!("{name}.rs"))) {
             let entry = format!("[[example]] name = \"{name}\" path = \"{name}.rs\"");
@@ -51,11 +40,7 @@ fn presented(tree: &Tree) -> Vec<Problem> {
             ));
         }
         if !mentions(readme, name) {
-            problems.push(Problem::new(
-                path,
-                1,
-                format!("{README} does not list `{name}`; add it there"),
-            ));
+            problems.push(Problem::new(path, 1, format!("{README} does not list `{name}`; add it there")));
         }
         let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
         let command = format!("cargo run --example {name}");
@@ -72,10 +57,7 @@ fn presented(tree: &Tree) -> Vec<Problem> {
             problems.push(Problem::new(path, LONGEST + 1, advice));
         }
     }
-    for (name, path) in declared
-        .iter()
-        .filter(|(_, path)| tree.get(&format!("examples/{path}")).is_none())
-    {
+    for (name, path) in declared.iter().filter(|(_, path)| tree.get(&format!("examples/{path}")).is_none()) {
         let advice = format!("`{name}` is declared, but examples/{path} does not exist; remove one of them");
         problems.push(Problem::new(MANIFEST, 1, advice));
     }
@@ -106,15 +88,11 @@ fn examples(tree: &Tree) -> impl Iterator<Item = (&str, &str, &str)> {
 
 /// Whether `name` stands in `text` as a word of its own, so that `echo` is not found in `echo_await`.
 fn mentions(text: &str, name: &str) -> bool {
-    text.split(|c: char| c != '_' && !c.is_alphanumeric())
-        .any(|word| word == name)
+    text.split(|c: char| c != '_' && !c.is_alphanumeric()).any(|word| word == name)
 }
 
 fn lines_of_code(text: &str) -> usize {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .count()
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
 }
 
 #[cfg(test)]
@@ -148,9 +126,7 @@ mod tests {
         let found: Vec<_> = presented(&tree).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 5, "{found:?}");
         for (problem, part) in
-            found
-                .iter()
-                .zip(["not declared", "does not list", "`//!`", "111 lines", "`gone`"])
+            found.iter().zip(["not declared", "does not list", "`//!`", "111 lines", "`gone`"])
         {
             assert!(problem.contains(part), "{problem}");
         }
@@ -159,17 +135,8 @@ mod tests {
     #[test]
     fn only_code_counts_against_a_short_example() {
         let code = |n: usize| format!("//! x\n\n// y\n{}", "    a();\n".repeat(n));
-        let tree = |n| {
-            Tree::fixture(&[
-                ("examples/echo_callback.rs", &code(n)),
-                ("examples/pubsub.rs", ""),
-            ])
-        };
+        let tree = |n| Tree::fixture(&[("examples/echo_callback.rs", &code(n)), ("examples/pubsub.rs", "")]);
         assert!(short(&tree(12)).is_empty());
-        assert!(
-            short(&tree(13))[0]
-                .to_string()
-                .starts_with("examples/echo_callback.rs:1: 13 lines of code")
-        );
+        assert!(short(&tree(13))[0].to_string().starts_with("examples/echo_callback.rs:1: 13 lines of code"));
     }
 }

@@ -37,10 +37,7 @@ fn unlisted_unsafe(tree: &Tree) -> Vec<Problem> {
     let purpose = "a table whose first column names each file with `unsafe` in backticks, beside its rules";
     let listed = listed_files(tree.need(SAFETY, purpose, &mut problems));
     for (path, text) in tree.rust() {
-        let first = lex(text)
-            .iter()
-            .find(|token| token.is_word("unsafe"))
-            .map(|token| token.line);
+        let first = lex(text).iter().find(|token| token.is_word("unsafe")).map(|token| token.line);
         match (first, listed.get(path)) {
             (Some(line), None) => {
                 let advice =
@@ -48,21 +45,13 @@ fn unlisted_unsafe(tree: &Tree) -> Vec<Problem> {
                 problems.push(Problem::new(path, line, advice));
             }
             (None, Some(line)) => {
-                problems.push(Problem::new(
-                    SAFETY,
-                    *line,
-                    format!("{path} has no `unsafe`; remove its row"),
-                ));
+                problems.push(Problem::new(SAFETY, *line, format!("{path} has no `unsafe`; remove its row")));
             }
             _ => {}
         }
     }
     for (path, line) in listed.iter().filter(|(path, _)| tree.get(path).is_none()) {
-        problems.push(Problem::new(
-            SAFETY,
-            *line,
-            format!("{path} does not exist; correct its row"),
-        ));
+        problems.push(Problem::new(SAFETY, *line, format!("{path} does not exist; correct its row")));
     }
     problems
 }
@@ -78,9 +67,8 @@ fn listed_files(page: &str) -> BTreeMap<&str, usize> {
 
 fn unfinished(tree: &Tree) -> Vec<Problem> {
     find_all(tree, "", |tokens, at| {
-        let call = ["todo", "unimplemented", "dbg"]
-            .into_iter()
-            .find(|name| matches_at(tokens, at, &[name, "!"]))?;
+        let call =
+            ["todo", "unimplemented", "dbg"].into_iter().find(|name| matches_at(tokens, at, &[name, "!"]))?;
         Some(format!("`{call}!` is left; finish the code or take it out"))
     })
 }
@@ -98,9 +86,7 @@ fn futures_in_sources(tree: &Tree) -> Vec<Problem> {
         } else {
             return None;
         };
-        Some(format!(
-            "`{found}` in the reactor, which knows nothing of futures; move it to crates/tasks"
-        ))
+        Some(format!("`{found}` in the reactor, which knows nothing of futures; move it to crates/tasks"))
     })
 }
 
@@ -142,10 +128,7 @@ fn hidden_items(tree: &Tree) -> Vec<Problem> {
 /// A problem for each token of the Rust files in `folder` (everywhere, if empty) for which `look` has advice.
 fn find_all(tree: &Tree, folder: &str, look: impl Fn(&[Token<'_>], usize) -> Option<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (path, text) in tree
-        .rust()
-        .filter(|(path, _)| folder.is_empty() || is_in(path, folder))
-    {
+    for (path, text) in tree.rust().filter(|(path, _)| folder.is_empty() || is_in(path, folder)) {
         let tokens = lex(text);
         for (at, token) in tokens.iter().enumerate() {
             problems.extend(look(&tokens, at).map(|advice| Problem::new(path, token.line, advice)));
@@ -167,12 +150,7 @@ mod tests {
         let page =
             "| File | Rules |\n|---|---|\n| `a.rs` | one |\n| `b.rs`, `gone.rs` | two |\nSee `c.rs`.\n";
         let code = "#![deny(unsafe_code)] // unsafe\nunsafe fn f() {}";
-        let tree = Tree::fixture(&[
-            (SAFETY, page),
-            ("a.rs", code),
-            ("b.rs", "// unsafe"),
-            ("c.rs", code),
-        ]);
+        let tree = Tree::fixture(&[(SAFETY, page), ("a.rs", code), ("b.rs", "// unsafe"), ("c.rs", code)]);
         let mut found: Vec<_> = unlisted_unsafe(&tree).iter().map(ToString::to_string).collect();
         found.sort();
         assert_eq!(found.len(), 3, "{found:?}");
@@ -192,10 +170,7 @@ mod tests {
 
     #[test]
     fn unfinished_code_is_found_but_not_in_text() {
-        let tree = Tree::fixture(&[(
-            "a.rs",
-            "// todo!()\nfn a() { \"dbg!\"; todo() }\nfn b() { todo!() }",
-        )]);
+        let tree = Tree::fixture(&[("a.rs", "// todo!()\nfn a() { \"dbg!\"; todo() }\nfn b() { todo!() }")]);
         let found = unfinished(&tree);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().starts_with("a.rs:3: `todo!`"));
@@ -203,12 +178,9 @@ mod tests {
 
     #[test]
     fn futures_are_found_in_the_reactor_however_they_are_named() {
-        for text in [
-            "use std::future::Future;",
-            "use core::{cell::Cell, task::Waker};",
-            "async fn a() {}",
-            "x.await",
-        ] {
+        for text in
+            ["use std::future::Future;", "use core::{cell::Cell, task::Waker};", "async fn a() {}", "x.await"]
+        {
             let found = futures_in_sources(&in_reactor(text));
             assert_eq!(found.len(), 1, "{text}");
             assert!(found[0].to_string().starts_with("crates/reactor/src/a.rs:1: "));
@@ -222,19 +194,12 @@ mod tests {
         let manifest = "[dependencies]\nmio = \"1\"\n[dev-dependencies]\nfutures-core.workspace = true\n";
         let found = futures_in_manifest(&Tree::fixture(&[("crates/reactor/Cargo.toml", manifest)]));
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0]
-                .to_string()
-                .contains("Cargo.toml:4: the reactor depends on `futures-core`")
-        );
+        assert!(found[0].to_string().contains("Cargo.toml:4: the reactor depends on `futures-core`"));
     }
 
     #[test]
     fn hidden_items_are_found() {
-        assert_eq!(
-            hidden_items(&in_reactor("#[doc(hidden)]\npub fn a() {}")).len(),
-            1
-        );
+        assert_eq!(hidden_items(&in_reactor("#[doc(hidden)]\npub fn a() {}")).len(), 1);
         assert!(hidden_items(&in_reactor("#[doc = \"hidden\"]\npub fn a() {}")).is_empty());
     }
 }

@@ -127,9 +127,7 @@ impl Choices {
 
 impl From<Source> for Choices {
     fn from(source: Source) -> Self {
-        Self {
-            shared: Rc::new(RefCell::new(Stream { source, log: None })),
-        }
+        Self { shared: Rc::new(RefCell::new(Stream { source, log: None })) }
     }
 }
 

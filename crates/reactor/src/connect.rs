@@ -74,10 +74,7 @@ impl Connecting {
                 let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
                 shell.answer(done, Err(error));
                 shell.contained(move || drop(factory));
-                return Self {
-                    shell: shell.weak(),
-                    key: None,
-                };
+                return Self { shell: shell.weak(), key: None };
             }
         };
         let timeout = endpoint.timeout_value();
@@ -96,10 +93,7 @@ impl Connecting {
             shell.attempt(key, |attempt| attempt.deadline = Some(deadline));
         }
         shell.look_up(key);
-        Self {
-            shell: shell.weak(),
-            key: Some(key),
-        }
+        Self { shell: shell.weak(), key: Some(key) }
     }
 
     /// Gives up: the outcome is [`ConnectError::Cancelled`], told from the loop. `false` if the outcome is certain already.
@@ -107,9 +101,7 @@ impl Connecting {
         let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
             return false;
         };
-        shell.fail_connect(key, |attempt| ConnectError::Cancelled {
-            target: attempt.endpoint.to_string(),
-        })
+        shell.fail_connect(key, |attempt| ConnectError::Cancelled { target: attempt.endpoint.to_string() })
     }
 
     /// Whether the outcome is still open.
@@ -124,9 +116,7 @@ impl Connecting {
 
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connecting")
-            .field("is_pending", &self.is_pending())
-            .finish()
+        f.debug_struct("Connecting").field("is_pending", &self.is_pending()).finish()
     }
 }
 
@@ -223,9 +213,7 @@ impl Shell {
         });
         let Some(key) = key.flatten() else { return };
         // An attempt that was given up is being closed; its answer concerns nobody.
-        let current = self.attempt(key, |attempt| {
-            attempt.current.take_if(|(current, _)| *current == slot)
-        });
+        let current = self.attempt(key, |attempt| attempt.current.take_if(|(current, _)| *current == slot));
         let Some(Some((_, address))) = current else { return };
         match result.and_then(|()| self.backend().addresses(slot)) {
             Ok(addresses) => self.established(key, slot, addresses),
@@ -246,13 +234,7 @@ impl Shell {
     }
 
     fn established(self: &Rc<Self>, key: Key, slot: Key, addresses: Addresses) {
-        let Some(Attempt {
-            endpoint,
-            factory,
-            done,
-            ..
-        }) = self.take_attempt(key)
-        else {
+        let Some(Attempt { endpoint, factory, done, .. }) = self.take_attempt(key) else {
             return;
         };
         let target = || endpoint.to_string();
@@ -268,10 +250,7 @@ impl Shell {
             refused => {
                 self.turn_away(slot);
                 Err(match refused {
-                    Err(panic) => ConnectError::Panicked {
-                        target: target(),
-                        panic,
-                    },
+                    Err(panic) => ConnectError::Panicked { target: target(), panic },
                     _ => ConnectError::Refused { target: target() },
                 })
             }
@@ -316,7 +295,7 @@ impl Shell {
         for key in table.table.keys() {
             let current = table.table.get(key).and_then(|attempt| attempt.current.as_ref());
             if let Some((slot, _)) = current {
-                drop(self.backend().close(*slot, Close::Orderly));
+                let _ = self.backend().close(*slot, Close::Orderly);
             }
         }
         self.contained(move || drop(table));

@@ -32,10 +32,7 @@ impl Panic {
         } else {
             "a panic without a message"
         };
-        Self {
-            message: message.into(),
-            payload: Arc::new(Mutex::new(Some(Payload(Some(payload))))),
-        }
+        Self { message: message.into(), payload: Arc::new(Mutex::new(Some(Payload(Some(payload))))) }
     }
 
     /// The text of the panic, if it had one.
@@ -47,10 +44,7 @@ impl Panic {
     /// The payload, as `catch_unwind` gives it: once, for whoever asks first.
     #[must_use]
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
-        self.payload
-            .lock()
-            .take()
-            .and_then(|mut payload| payload.0.take())
+        self.payload.lock().take().and_then(|mut payload| payload.0.take())
     }
 }
 
@@ -100,7 +94,8 @@ mod tests {
     fn a_panic_keeps_its_message_and_gives_its_payload_once() {
         let panic = contain(|| panic!("at {}", 7)).unwrap_err();
         assert_eq!(panic.message(), "at 7");
-        assert!(panic.clone().take_payload().is_some());
+        let copy = panic.clone();
+        assert!(copy.take_payload().is_some());
         assert!(panic.take_payload().is_none());
     }
 

@@ -22,10 +22,7 @@ pub struct CreateError {
 
 impl CreateError {
     pub(crate) fn system(backend: &str, cause: io::Error) -> Self {
-        Self {
-            backend: backend.to_owned(),
-            cause,
-        }
+        Self { backend: backend.to_owned(), cause }
     }
 
     pub(crate) fn unknown(backend: String, kind: io::ErrorKind) -> Self {
@@ -52,24 +49,15 @@ enum RunErrorKind {
 
 impl RunError {
     pub(crate) fn nested() -> Self {
-        Self {
-            kind: RunErrorKind::Nested,
-            cause: None,
-        }
+        Self { kind: RunErrorKind::Nested, cause: None }
     }
 
     pub(crate) fn over() -> Self {
-        Self {
-            kind: RunErrorKind::Over,
-            cause: None,
-        }
+        Self { kind: RunErrorKind::Over, cause: None }
     }
 
     pub(crate) fn backend(cause: io::Error) -> Self {
-        Self {
-            kind: RunErrorKind::Backend,
-            cause: Some(cause),
-        }
+        Self { kind: RunErrorKind::Backend, cause: Some(cause) }
     }
 
     /// Whether a loop was running on this thread already.
@@ -252,9 +240,7 @@ impl<F> PostError<F> {
 
 impl<F> fmt::Debug for PostError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostError")
-            .field("full", &self.full)
-            .finish_non_exhaustive()
+        f.debug_struct("PostError").field("full", &self.full).finish_non_exhaustive()
     }
 }
 

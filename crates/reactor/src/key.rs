@@ -41,10 +41,7 @@ impl Key {
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
         #[allow(clippy::cast_possible_truncation)]
-        Self {
-            index: number as u32,
-            generation: (number >> 32) as u32,
-        }
+        Self { index: number as u32, generation: (number >> 32) as u32 }
     }
 }
 

@@ -122,11 +122,7 @@ impl fmt::Display for Lost {
             Reason::Shutdown => f.write_str("the loop was shut down"),
             Reason::Io(error) => write!(f, "the connection broke: {error}"),
         }?;
-        if self.unsent > 0 {
-            write!(f, " ({} bytes unsent)", self.unsent)
-        } else {
-            Ok(())
-        }
+        if self.unsent > 0 { write!(f, " ({} bytes unsent)", self.unsent) } else { Ok(()) }
     }
 }
 

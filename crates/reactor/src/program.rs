@@ -41,11 +41,7 @@ pub fn serve<P: IntoProtocol>(
 pub fn greeting(address: &crate::Address) -> String {
     match address {
         crate::Address::Inet(socket) => {
-            format!(
-                "listening on {address}; try: nc {} {}",
-                socket.ip(),
-                socket.port()
-            )
+            format!("listening on {address}; try: nc {} {}", socket.ip(), socket.port())
         }
     }
 }

@@ -18,23 +18,14 @@ use crate::transport::Transport;
 /// If one of the two is gone, or both are the same; then the other is left as it is.
 pub fn relay(left: &Transport, right: &Transport) -> io::Result<()> {
     if left == right {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a connection cannot be joined to itself",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a connection cannot be joined to itself"));
     }
     if left.is_closing() || right.is_closing() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotConnected,
-            "a connection to be joined is gone",
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotConnected, "a connection to be joined is gone"));
     }
     let gone = |_| io::Error::new(io::ErrorKind::NotConnected, "a connection to be joined is gone");
-    left.set_protocol(Relay { other: right.clone() }, &[])
-        .map_err(gone)?;
-    right
-        .set_protocol(Relay { other: left.clone() }, &[])
-        .map_err(gone)
+    left.set_protocol(Relay { other: right.clone() }, &[]).map_err(gone)?;
+    right.set_protocol(Relay { other: left.clone() }, &[]).map_err(gone)
 }
 
 /// One of the two sides.

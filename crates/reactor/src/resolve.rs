@@ -33,13 +33,7 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     pub(crate) fn new(remote: Remote) -> Self {
-        Self {
-            remote,
-            questions: None,
-            receiver: None,
-            threads: 0,
-            open: 0,
-        }
+        Self { remote, questions: None, receiver: None, threads: 0, open: 0 }
     }
 
     /// Whether an answer is still to come.
@@ -49,19 +43,12 @@ impl Resolver {
 
     /// Asks for the addresses of a host. The answer goes to the loop.
     pub(crate) fn ask(&mut self, host: &str, port: u16, attempt: Key) -> io::Result<()> {
-        let question = Question {
-            host: host.to_owned(),
-            port,
-            attempt,
-        };
+        let question = Question { host: host.to_owned(), port, attempt };
         let (sender, receiver) = self.channel();
         match sender.try_send(question) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::WouldBlock,
-                    "too many names are being looked up",
-                ));
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "too many names are being looked up"));
             }
             Err(TrySendError::Disconnected(_)) => return Err(io::Error::other("the resolver has ended")),
         }

@@ -22,13 +22,15 @@ const ACCEPTS: usize = 64;
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 type Factory = Box<dyn FnMut(&Addresses) -> Option<Box<dyn Protocol>>>;
+type OnLost = Box<dyn FnMut(&Addresses, &Lost)>;
+type OnError = Box<dyn FnMut(&io::Error)>;
 
 /// What the loop keeps of a listener.
 pub(crate) struct Listening {
     /// `None` while it runs.
     factory: Option<Factory>,
-    on_lost: Option<Box<dyn FnMut(&Addresses, &Lost)>>,
-    on_error: Option<Box<dyn FnMut(&io::Error)>>,
+    on_lost: Option<OnLost>,
+    on_error: Option<OnError>,
     on_stopped: Vec<Box<dyn FnOnce()>>,
     address: Address,
     /// How many connections may stand at a time.
@@ -127,13 +129,8 @@ impl Server {
     }
 
     fn install(shell: &Rc<Shell>, key: Key, factory: Factory, address: Address, limit: usize) -> Self {
-        shell.slot(key, |slot| {
-            *slot = Slot::Listener(Listening::new(factory, address, limit))
-        });
-        Self {
-            shell: Rc::clone(shell),
-            key,
-        }
+        shell.slot(key, |slot| *slot = Slot::Listener(Listening::new(factory, address, limit)));
+        Self { shell: Rc::clone(shell), key }
     }
 
     /// Where it listens, with the real port. `None` once it is closed.
@@ -174,9 +171,7 @@ impl Server {
     pub fn on_stopped(&self, call: impl FnOnce() + 'static) {
         let mut call = Some(call);
         self.with(|listening| {
-            listening
-                .on_stopped
-                .extend(call.take().map(|call| Box::new(call) as Box<dyn FnOnce()>))
+            listening.on_stopped.extend(call.take().map(|call| Box::new(call) as Box<dyn FnOnce()>))
         });
         if let Some(call) = call {
             crate::reactor::Handle::new(Rc::clone(&self.shell)).call_soon(call);
@@ -289,9 +284,7 @@ impl Shell {
 
     /// Asks the factory for a protocol, and begins the connection.
     fn welcome(self: &Rc<Self>, listener: Key, key: Key, addresses: Addresses) {
-        let factory = self
-            .listening(listener, |listening| listening.factory.take())
-            .flatten();
+        let factory = self.listening(listener, |listening| listening.factory.take()).flatten();
         let Some(mut factory) = factory else {
             return self.turn_away(key);
         };
@@ -324,10 +317,8 @@ impl Shell {
     }
 
     fn accept_failed(self: &Rc<Self>, key: Key, error: &io::Error) -> Step {
-        let this_peer_only = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted | io::ErrorKind::PermissionDenied
-        );
+        let this_peer_only =
+            matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::PermissionDenied);
         if !this_peer_only {
             self.listening(key, |listening| listening.state.backing_off = true);
             let shell = Rc::clone(self);
@@ -336,9 +327,7 @@ impl Shell {
                 shell.go_on_accepting(key);
             });
         }
-        let call = self
-            .listening(key, |listening| listening.on_error.take())
-            .flatten();
+        let call = self.listening(key, |listening| listening.on_error.take()).flatten();
         if let Some(mut call) = call {
             self.contained(|| call(error));
             let mut call = Some(call);
@@ -376,9 +365,7 @@ impl Shell {
     // The end of a listener.
 
     fn stop_listener(&self, key: Key) {
-        let begin = self.listening(key, |listening| {
-            !std::mem::replace(&mut listening.state.stopping, true)
-        });
+        let begin = self.listening(key, |listening| !std::mem::replace(&mut listening.state.stopping, true));
         if begin == Some(true) {
             let started = self.backend().close(key, Close::Orderly);
             if let Started::Done(()) = started {
@@ -389,13 +376,7 @@ impl Shell {
 
     pub(crate) fn listener_closed(&self, key: Key) {
         if let Some(Slot::Listener(listening)) = self.remove_slot(key) {
-            let Listening {
-                factory,
-                on_lost,
-                on_error,
-                on_stopped,
-                ..
-            } = *listening;
+            let Listening { factory, on_lost, on_error, on_stopped, .. } = *listening;
             self.discard((factory, on_lost, on_error));
             for call in on_stopped {
                 self.push(crate::ready::Entry::Call(crate::ready::Callback::new(

@@ -29,10 +29,7 @@ impl Shell {
     pub(crate) fn add_signal(self: &Rc<Self>, call: Box<dyn FnMut()>) -> Signal {
         let remote = Handle::new(Rc::clone(self)).remote();
         let mut signals = self.signals.borrow_mut();
-        let key = signals.table.insert(Entry {
-            call: Some(call),
-            shared: Weak::new(),
-        });
+        let key = signals.table.insert(Entry { call: Some(call), shared: Weak::new() });
         let signal = Signal::new(&remote, key);
         if let Some(entry) = signals.table.get_mut(key) {
             entry.shared = signal.downgrade();

@@ -27,11 +27,7 @@ struct Slot<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            pages: Vec::new(),
-            vacant: NONE,
-            len: 0,
-        }
+        Self { pages: Vec::new(), vacant: NONE, len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -53,31 +49,17 @@ impl<T> Slab<T> {
 
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let slot = self.pages.get(key.index() / PAGE)?.get(key.index() % PAGE)?;
-        if slot.generation == key.generation() {
-            slot.value.as_ref()
-        } else {
-            None
-        }
+        if slot.generation == key.generation() { slot.value.as_ref() } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self
-            .pages
-            .get_mut(key.index() / PAGE)?
-            .get_mut(key.index() % PAGE)?;
-        if slot.generation == key.generation() {
-            slot.value.as_mut()
-        } else {
-            None
-        }
+        let slot = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
+        if slot.generation == key.generation() { slot.value.as_mut() } else { None }
     }
 
     /// Vacates the slot.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self
-            .pages
-            .get_mut(key.index() / PAGE)?
-            .get_mut(key.index() % PAGE)?;
+        let slot = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
         if slot.generation != key.generation() {
             return None;
         }
@@ -96,9 +78,7 @@ impl<T> Slab<T> {
     pub(crate) fn keys(&self) -> Vec<Key> {
         let slots = self.pages.iter().flat_map(|page| page.iter());
         let occupied = slots.zip(0u32..).filter(|(slot, _)| slot.value.is_some());
-        occupied
-            .map(|(slot, index)| Key::new(index, slot.generation))
-            .collect()
+        occupied.map(|(slot, index)| Key::new(index, slot.generation)).collect()
     }
 
     #[allow(clippy::cast_possible_truncation)]

@@ -69,16 +69,12 @@ impl Transport {
     /// As [`write`](Self::write), without a copy.
     pub fn write_owned(&self, data: impl Into<Bytes>) -> WriteStatus {
         let mut data = Some(data.into());
-        self.shell.write(self.key, |outgoing| {
-            outgoing.push_owned(data.take().unwrap_or_default())
-        })
+        self.shell.write(self.key, |outgoing| outgoing.push_owned(data.take().unwrap_or_default()))
     }
 
     /// As [`write`](Self::write), for several pieces in a row, however many.
     pub fn write_vectored(&self, parts: &[IoSlice<'_>]) -> WriteStatus {
-        self.shell.write(self.key, |outgoing| {
-            parts.iter().for_each(|part| outgoing.push_copy(part))
-        })
+        self.shell.write(self.key, |outgoing| parts.iter().for_each(|part| outgoing.push_copy(part)))
     }
 
     /// Sends what was written now, instead of at the end of the turn.
@@ -89,9 +85,7 @@ impl Transport {
     /// How many bytes wait to be sent, those lent to the system included.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shell
-            .inspect(self.key, |connection| connection.buffered())
-            .unwrap_or(0)
+        self.shell.inspect(self.key, |connection| connection.buffered()).unwrap_or(0)
     }
 
     /// Sets when [`pause_writing`](Protocol::pause_writing) (more than `high` bytes wait) and
@@ -107,9 +101,7 @@ impl Transport {
     /// The low and the high watermark.
     #[must_use]
     pub fn watermarks(&self) -> (usize, usize) {
-        self.shell
-            .inspect(self.key, |connection| (connection.low, connection.high))
-            .unwrap_or((0, 0))
+        self.shell.inspect(self.key, |connection| (connection.low, connection.high)).unwrap_or((0, 0))
     }
 
     /// Asks for one [`drained`](Protocol::drained) as soon as nothing waits to be sent.
@@ -131,9 +123,7 @@ impl Transport {
     /// protocol about to take over.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        self.shell
-            .inspect(self.key, |connection| connection.is_reading())
-            .unwrap_or(false)
+        self.shell.inspect(self.key, |connection| connection.is_reading()).unwrap_or(false)
     }
 
     /// Puts bytes back in front of everything not yet delivered: the protocol gets them again, after `resume_reading` if
@@ -167,8 +157,7 @@ impl Transport {
 
     /// Reports that the protocol failed: closes as [`abort`](Self::abort) does, with the error as the reason.
     pub fn fail(&self, error: impl Into<Box<dyn Error + Send + Sync>>) {
-        self.shell
-            .abort(self.key, Reason::Failed(Arc::from(error.into())));
+        self.shell.abort(self.key, Reason::Failed(Arc::from(error.into())));
     }
 
     /// How long closing may go without any progress: 30 seconds by default.
@@ -179,9 +168,7 @@ impl Transport {
     /// Whether it is closing or closed.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.shell
-            .inspect(self.key, |connection| connection.is_closing())
-            .unwrap_or(true)
+        self.shell.inspect(self.key, |connection| connection.is_closing()).unwrap_or(true)
     }
 
     /// Replaces the protocol: when the running callback of this connection returns, otherwise at once. The old one is
@@ -202,15 +189,13 @@ impl Transport {
     /// Our end, until `connection_lost` returned.
     #[must_use]
     pub fn local_address(&self) -> Option<Address> {
-        self.shell
-            .inspect(self.key, |connection| connection.addresses.local.clone())
+        self.shell.inspect(self.key, |connection| connection.addresses.local.clone())
     }
 
     /// The other end, until `connection_lost` returned.
     #[must_use]
     pub fn peer_address(&self) -> Option<Address> {
-        self.shell
-            .inspect(self.key, |connection| connection.addresses.peer.clone())
+        self.shell.inspect(self.key, |connection| connection.addresses.peer.clone())
     }
 
     /// The loop that it belongs to.

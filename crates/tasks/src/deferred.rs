@@ -20,12 +20,8 @@ use parking_lot::Mutex;
 /// assert_eq!(futures::executor::block_on(answer), Ok(42));
 /// ```
 pub fn deferred<T>() -> (Resolver<T>, Deferred<T>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::Waiting(None)),
-    });
-    let resolver = Resolver {
-        shared: Arc::clone(&shared),
-    };
+    let shared = Arc::new(Shared { state: Mutex::new(State::Waiting(None)) });
+    let resolver = Resolver { shared: Arc::clone(&shared) };
     (resolver, Deferred { shared })
 }
 

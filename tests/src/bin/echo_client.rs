@@ -48,14 +48,12 @@ fn free_port() -> Result<usize, Failure> {
 fn drive(address: &str, connections: &str, rounds: &str, mode: &str) -> Result<usize, Failure> {
     let address = address.strip_prefix("tcp://").unwrap_or(address);
     let (connections, rounds): (usize, usize) = (connections.parse()?, rounds.parse()?);
-    let mut streams = (0..connections)
-        .map(|_| connect(address))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut streams = (0..connections).map(|_| connect(address)).collect::<io::Result<Vec<_>>>()?;
     match mode {
         "lockstep" => lockstep(&mut streams, rounds)?,
-        "single" => streams
-            .iter_mut()
-            .try_for_each(|stream| lockstep(std::slice::from_mut(stream), rounds))?,
+        "single" => {
+            streams.iter_mut().try_for_each(|stream| lockstep(std::slice::from_mut(stream), rounds))?
+        }
         _ => return Err(format!("{mode} is neither `single` nor `lockstep`").into()),
     }
     streams.iter_mut().try_for_each(end)?;
@@ -110,8 +108,6 @@ fn end(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)?;
     match stream.read(&mut [0; MESSAGE])? {
         0 => Ok(()),
-        more => Err(io::Error::other(format!(
-            "{more} bytes more came back than were sent"
-        ))),
+        more => Err(io::Error::other(format!("{more} bytes more came back than were sent"))),
     }
 }

@@ -17,12 +17,7 @@ impl Chunk {
     #[must_use]
     pub fn new(memory: Vec<u8>, start: usize, end: usize, tag: u64) -> Self {
         let end = end.min(memory.len());
-        Self {
-            start: start.min(end),
-            end,
-            memory,
-            tag,
-        }
+        Self { start: start.min(end), end, memory, tag }
     }
 
     /// The bytes.

@@ -89,10 +89,7 @@ impl Backend for Ended {
     }
 
     fn send(&mut self, _: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        Started::Done(Sent {
-            outgoing,
-            result: Err(ended()),
-        })
+        Started::Done(Sent { outgoing, result: Err(ended()) })
     }
 
     fn shutdown(&mut self, _: Key) -> Started<io::Result<()>> {

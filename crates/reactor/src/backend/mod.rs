@@ -262,12 +262,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self {
-            backlog: 1024,
-            reuse_address: true,
-            reuse_port: false,
-            nodelay: true,
-        }
+        Self { backlog: 1024, reuse_address: true, reuse_port: false, nodelay: true }
     }
 }
 
@@ -283,10 +278,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self {
-            bind: None,
-            nodelay: true,
-        }
+        Self { bind: None, nodelay: true }
     }
 }
 

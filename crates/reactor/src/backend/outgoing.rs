@@ -103,9 +103,7 @@ impl Outgoing {
     /// The bytes of the first segment that wait; empty if none do.
     #[must_use]
     pub fn front(&self) -> &[u8] {
-        self.segments
-            .front()
-            .map_or(&[], |segment| &segment.bytes()[self.sent..])
+        self.segments.front().map_or(&[], |segment| &segment.bytes()[self.sent..])
     }
 
     /// How many segments wait.

@@ -29,9 +29,7 @@ impl Shell {
         let mut protocol = self.check_out(key)?;
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = contain(|| call(&mut *protocol, &transport));
-        let answer = outcome
-            .map_err(|panic| self.abort(key, Reason::Panicked(panic)))
-            .ok();
+        let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
         self.check_in(key, protocol);
         answer
     }
@@ -74,9 +72,7 @@ impl Shell {
     fn deliver_flow(self: &Rc<Self>, key: Key) {
         let due = self.alter(key, |connection| {
             connection.flags.clear(Flags::FLOW_QUEUED);
-            let due = connection
-                .flow_due()
-                .filter(|_| !connection.flags.any(Flags::LOST))?;
+            let due = connection.flow_due().filter(|_| !connection.flags.any(Flags::LOST))?;
             if due {
                 connection.flags.set(Flags::TOLD_PAUSE);
             } else {
@@ -86,11 +82,7 @@ impl Shell {
         });
         if let Some(pause) = due.flatten() {
             self.call_protocol(key, |protocol, transport| {
-                if pause {
-                    protocol.pause_writing(transport)
-                } else {
-                    protocol.resume_writing(transport)
-                }
+                if pause { protocol.pause_writing(transport) } else { protocol.resume_writing(transport) }
             });
         }
     }

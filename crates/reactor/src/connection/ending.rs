@@ -95,9 +95,7 @@ impl Shell {
     }
 
     pub(super) fn deliver_lost(self: &Rc<Self>, key: Key) {
-        let ended = self.alter(key, |connection| {
-            (connection.protocol.take(), connection.rare().lost.take())
-        });
+        let ended = self.alter(key, |connection| (connection.protocol.take(), connection.rare().lost.take()));
         let Some((protocol, lost)) = ended else { return };
         let lost = lost.unwrap_or_else(|| Lost::new(Reason::Clean, 0));
         let transport = Transport::new(Rc::clone(self), key);
@@ -145,9 +143,7 @@ impl Shell {
     /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
     /// probably in the middle of sending, and is listened to until it ends or a short time is over.
     pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
-        let ended = self
-            .inspect(key, |connection| connection.flags.any(Flags::EOF))
-            .unwrap_or(true);
+        let ended = self.inspect(key, |connection| connection.flags.any(Flags::EOF)).unwrap_or(true);
         let left = if ended { Left::End } else { self.drop_input(key) };
         match left {
             Left::Nothing | Left::End => self.lose(key, Reason::Clean, Close::Orderly),

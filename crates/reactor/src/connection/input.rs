@@ -223,8 +223,7 @@ impl Shell {
         }
         // What was written goes out, and the close begins, without waiting for the end of the turn.
         self.flush(key);
-        self.inspect(key, |connection| connection.flags.any(Flags::INPUT))
-            .unwrap_or(false)
+        self.inspect(key, |connection| connection.flags.any(Flags::INPUT)).unwrap_or(false)
     }
 
     // Bytes that were given back.

@@ -35,14 +35,7 @@ impl Shell {
             push(outgoing);
             let list = outgoing.len() > before && connection.flags.raise(Flags::DIRTY);
             let over = connection.buffered() > connection.high;
-            (
-                if over {
-                    WriteStatus::OverHigh
-                } else {
-                    WriteStatus::Ok
-                },
-                list,
-            )
+            (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
         });
         let (status, list) = written.unwrap_or((WriteStatus::Closed, false));
         if list {
@@ -68,10 +61,7 @@ impl Shell {
     fn lend(&self, key: Key) -> Option<Box<Outgoing>> {
         self.alter(key, |connection| {
             connection.flags.clear(Flags::DIRTY);
-            if connection
-                .flags
-                .any(Flags::SENDING | Flags::RETRYING | Flags::LOST)
-            {
+            if connection.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
                 return None;
             }
             let outgoing = connection.outgoing.take()?;
@@ -151,11 +141,7 @@ impl Shell {
             if drained {
                 connection.flags.clear(Flags::DRAIN_ASKED);
             }
-            (
-                connection.next_step(empty),
-                drained,
-                connection.wants_flow_check(),
-            )
+            (connection.next_step(empty), drained, connection.wants_flow_check())
         });
         let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
         if drained {
@@ -251,11 +237,7 @@ impl Connection {
     fn next_step(&mut self, empty: bool) -> Next {
         if !empty {
             let wants_timer = self.flags.any(Flags::CLOSING) && !self.has_timer();
-            return if wants_timer {
-                Next::ArmTimer
-            } else {
-                Next::Nothing
-            };
+            return if wants_timer { Next::ArmTimer } else { Next::Nothing };
         }
         if self.flags.any(Flags::CLOSING) && !self.flags.any(Flags::LINGERING) {
             Next::Close

@@ -99,14 +99,12 @@ impl fmt::Display for EndpointError {
             Kind::MissingSlashes => f.write_str("missing \"//\" after the scheme"),
             Kind::MissingHost => f.write_str("missing host"),
             Kind::BadHost => write!(f, "{part:?} is no host name"),
-            Kind::MissingBrackets => write!(
-                f,
-                "{part:?} has more than one colon; an IPv6 address wants brackets"
-            ),
-            Kind::BadBrackets => write!(
-                f,
-                "{part:?} is no IPv6 address in brackets (with a numeric scope, if any)"
-            ),
+            Kind::MissingBrackets => {
+                write!(f, "{part:?} has more than one colon; an IPv6 address wants brackets")
+            }
+            Kind::BadBrackets => {
+                write!(f, "{part:?} is no IPv6 address in brackets (with a numeric scope, if any)")
+            }
             Kind::MissingPort => f.write_str("missing \":PORT\" after the host"),
             Kind::BadPort => write!(f, "port {part:?} is no number from 0 to 65535"),
             Kind::UnexpectedPath => write!(f, "unexpected path {part:?}"),

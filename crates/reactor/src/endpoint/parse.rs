@@ -8,15 +8,8 @@ use super::{Endpoint, EndpointError, Options, Target};
 
 pub(super) const SCHEMES: &[&str] = &["tcp"];
 
-pub(super) const OPTIONS: &[&str] = &[
-    "backlog",
-    "reuse_address",
-    "reuse_port",
-    "limit",
-    "timeout",
-    "bind",
-    "nodelay",
-];
+pub(super) const OPTIONS: &[&str] =
+    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay"];
 
 /// What is wrong, and with which part.
 type Fault<'a> = (Kind, &'a str);
@@ -66,9 +59,7 @@ fn split(text: &str) -> Result<Parts<'_>, Fault<'_>> {
 /// As RFC 3986 defines it.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
 fn after_slashes(rest: &str) -> Result<&str, Fault<'_>> {
@@ -96,10 +87,7 @@ fn tcp_target(text: &str) -> Result<Target, Fault<'_>> {
     let port = port(&host_port[host.len()..])?;
     Ok(match host.parse::<Ipv4Addr>() {
         Ok(ip) => Target::Literal(SocketAddrV4::new(ip, port).into()),
-        Err(_) => Target::Name {
-            host: host.to_owned(),
-            port,
-        },
+        Err(_) => Target::Name { host: host.to_owned(), port },
     })
 }
 
@@ -156,11 +144,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), Kind> {
         "reuse_port" => put(&mut options.reuse_port, flag(value), FLAG),
         "limit" => put(&mut options.limit, number(value), NUMBER),
         "timeout" => put(&mut options.timeout, seconds(value), "seconds, like 2.5"),
-        "bind" => put(
-            &mut options.bind,
-            value.parse::<SocketAddr>().ok(),
-            "an address and a port",
-        ),
+        "bind" => put(&mut options.bind, value.parse::<SocketAddr>().ok(), "an address and a port"),
         "nodelay" => put(&mut options.nodelay, flag(value), FLAG),
         _ => Err(Kind::UnknownOption),
     }

@@ -24,12 +24,7 @@ fn c11_ip_literals_are_known_without_a_resolver() {
     ] {
         assert_eq!(parse(text).literal(), Some(literal.parse().unwrap()), "{text}");
     }
-    for text in [
-        "tcp://localhost:80",
-        "tcp://127.1:80",
-        "tcp://1.2.3.4.5:80",
-        "tcp://bücher.example:80",
-    ] {
+    for text in ["tcp://localhost:80", "tcp://127.1:80", "tcp://1.2.3.4.5:80", "tcp://bücher.example:80"] {
         assert_eq!(parse(text).literal(), None, "{text}");
     }
 }
@@ -54,10 +49,7 @@ fn options_reach_the_backend_and_the_rest_is_default() {
     let text = "tcp://127.0.0.1:0?backlog=512&reuse_port=1&limit=1000&timeout=2.5&bind=127.0.0.1:0&nodelay=0";
     let endpoint = parse(text);
     let listen = endpoint.listen_options();
-    assert_eq!(
-        (listen.backlog, listen.reuse_port, listen.nodelay),
-        (512, true, false)
-    );
+    assert_eq!((listen.backlog, listen.reuse_port, listen.nodelay), (512, true, false));
     assert!(listen.reuse_address);
     let connect = endpoint.connect_options();
     assert_eq!(connect.bind, Some(Address::Inet("127.0.0.1:0".parse().unwrap())));
@@ -68,17 +60,10 @@ fn options_reach_the_backend_and_the_rest_is_default() {
 
     let plain = parse("tcp://host:1");
     let listen = plain.listen_options();
-    assert_eq!(
-        (listen.backlog, listen.reuse_port, listen.nodelay),
-        (1024, false, true)
-    );
+    assert_eq!((listen.backlog, listen.reuse_port, listen.nodelay), (1024, false, true));
     assert_eq!((plain.limit_value(), plain.timeout_value()), (None, None));
     assert!(plain.connect_options().bind.is_none() && plain.connect_options().nodelay);
-    assert!(
-        !parse("tcp://host:1?reuse_address=false")
-            .listen_options()
-            .reuse_address
-    );
+    assert!(!parse("tcp://host:1?reuse_address=false").listen_options().reuse_address);
 }
 
 #[test]
@@ -130,41 +115,17 @@ fn an_error_names_what_is_wrong_and_where() {
         ("tcp://host:80?limit=1&limit=1", Kind::RepeatedOption, 22, "limit"),
         ("tcp://host:80?limit=", bad_value(NUMBER), 14, "limit="),
         ("tcp://host:80?limit=-1", bad_value(NUMBER), 14, "limit=-1"),
-        (
-            "tcp://host:80?backlog=4294967296",
-            bad_value(NUMBER),
-            14,
-            "backlog=4294967296",
-        ),
+        ("tcp://host:80?backlog=4294967296", bad_value(NUMBER), 14, "backlog=4294967296"),
         ("tcp://host:80?nodelay=2", bad_value("1 or 0"), 14, "nodelay=2"),
-        (
-            "tcp://host:80?timeout=soon",
-            bad_value(SECONDS),
-            14,
-            "timeout=soon",
-        ),
+        ("tcp://host:80?timeout=soon", bad_value(SECONDS), 14, "timeout=soon"),
         ("tcp://host:80?timeout=1.", bad_value(SECONDS), 14, "timeout=1."),
         ("tcp://host:80?timeout=.5", bad_value(SECONDS), 14, "timeout=.5"),
         ("tcp://host:80?timeout=-1", bad_value(SECONDS), 14, "timeout=-1"),
-        (
-            "tcp://host:80?timeout=1.1234567890",
-            bad_value(SECONDS),
-            14,
-            "timeout=1.1234567890",
-        ),
-        (
-            "tcp://host:80?bind=host:1",
-            bad_value("an address and a port"),
-            14,
-            "bind=host:1",
-        ),
+        ("tcp://host:80?timeout=1.1234567890", bad_value(SECONDS), 14, "timeout=1.1234567890"),
+        ("tcp://host:80?bind=host:1", bad_value("an address and a port"), 14, "bind=host:1"),
     ] {
         let error = text.parse::<Endpoint>().expect_err(text);
-        assert_eq!(
-            (error.kind(), error.position(), error.part()),
-            (kind, position, part),
-            "{text}"
-        );
+        assert_eq!((error.kind(), error.position(), error.part()), (kind, position, part), "{text}");
         assert_eq!(error.endpoint(), text);
         assert!(error.to_string().starts_with(&format!("endpoint {text:?}: ")));
     }
@@ -174,23 +135,14 @@ fn an_error_names_what_is_wrong_and_where() {
 fn messages_list_what_is_known() {
     for (text, message) in [
         ("tcp:/x", r#"endpoint "tcp:/x": missing "//" after the scheme"#),
-        (
-            "host:80",
-            r#"endpoint "host:80": missing scheme; write tcp://..."#,
-        ),
-        (
-            "udp://h:1",
-            r#"endpoint "udp://h:1": unknown scheme "udp"; known: tcp"#,
-        ),
+        ("host:80", r#"endpoint "host:80": missing scheme; write tcp://..."#),
+        ("udp://h:1", r#"endpoint "udp://h:1": unknown scheme "udp"; known: tcp"#),
         (
             "tcp://h:1?x=1",
             "endpoint \"tcp://h:1?x=1\": unknown option \"x\"; \
              known: backlog, reuse_address, reuse_port, limit, timeout, bind, nodelay",
         ),
-        (
-            "tcp://h:1?limit=x",
-            r#"endpoint "tcp://h:1?limit=x": option "limit=x" should be a whole number"#,
-        ),
+        ("tcp://h:1?limit=x", r#"endpoint "tcp://h:1?limit=x": option "limit=x" should be a whole number"#),
     ] {
         assert_eq!(text.parse::<Endpoint>().unwrap_err().to_string(), message);
     }
@@ -214,10 +166,7 @@ fn strings_addresses_and_endpoints_become_endpoints() {
     ];
     assert!(all.iter().all(|made| made.as_ref() == Ok(&endpoint)));
     assert_eq!(Endpoint::tcp("host").unwrap_err().kind(), Kind::MissingPort);
-    assert_eq!(
-        Endpoint::tcp("host:80?limit=1").unwrap_err().kind(),
-        Kind::BadPort
-    );
+    assert_eq!(Endpoint::tcp("host:80?limit=1").unwrap_err().kind(), Kind::BadPort);
 }
 
 fn address() -> impl Strategy<Value = SocketAddr> {
@@ -229,10 +178,7 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 
 fn base() -> impl Strategy<Value = Endpoint> {
     let name = ("[a-z0-9._-]{1,20}", any::<u16>()).prop_map(|(host, port)| format!("{host}:{port}"));
-    prop_oneof![
-        name.prop_map(|text| Endpoint::tcp(text).unwrap()),
-        address().prop_map(Endpoint::from),
-    ]
+    prop_oneof![name.prop_map(|text| Endpoint::tcp(text).unwrap()), address().prop_map(Endpoint::from),]
 }
 
 proptest! {

@@ -41,10 +41,7 @@ pub(super) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            post_limit: usize::MAX,
-            on_panic: OnPanic::GoOn,
-        }
+        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn }
     }
 }
 
@@ -81,14 +78,16 @@ impl Builder {
     /// # Errors
     ///
     /// If the system refuses what the backend needs, or `MARLINE_BACKEND` names a backend that is not there.
-    pub fn build(self) -> Result<Reactor, CreateError> {
-        let backend = match self.backend {
+    pub fn build(mut self) -> Result<Reactor, CreateError> {
+        let backend = match self.backend.take() {
             Some(backend) => backend,
             None => auto()?,
         };
-        Ok(Reactor {
-            shell: Shell::new(backend, self.config),
-        })
+        Ok(self.build_on(backend))
+    }
+
+    pub(crate) fn build_on(self, backend: Box<dyn Backend>) -> Reactor {
+        Reactor { shell: Shell::new(backend, self.config) }
     }
 }
 

@@ -48,16 +48,12 @@ pub(super) fn register(shell: &Rc<Shell>) {
 }
 
 pub(super) fn current() -> Option<Rc<Shell>> {
-    ENTERED
-        .try_with(|entered| entered.borrow().last().cloned())
-        .ok()?
+    ENTERED.try_with(|entered| entered.borrow().last().cloned()).ok()?
 }
 
 /// Whether a callback of some loop is on this thread's stack.
 pub(super) fn in_callback() -> bool {
-    ENTERED
-        .try_with(|entered| entered.borrow().iter().any(|shell| shell.in_turn.get()))
-        .unwrap_or(false)
+    ENTERED.try_with(|entered| entered.borrow().iter().any(|shell| shell.in_turn.get())).unwrap_or(false)
 }
 
 pub(super) fn find(id: LoopId) -> Option<Rc<Shell>> {
@@ -70,10 +66,7 @@ pub(super) fn find(id: LoopId) -> Option<Rc<Shell>> {
     }
     let known = KNOWN.try_with(|known| {
         let known = known.borrow();
-        known
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|shell| shell.id == id)
+        known.iter().filter_map(Weak::upgrade).find(|shell| shell.id == id)
     });
     known.ok()?
 }

@@ -64,11 +64,8 @@ impl Shell {
                 tracing::debug!(?key, "a connection was still open when its loop ended");
             }
             // A close that is under way already dies with the backend.
-            if !self
-                .inspect(key, |connection| connection.flags.any(Flags::LOST))
-                .unwrap_or(false)
-            {
-                drop(self.backend().close(key, Close::Orderly));
+            if !self.inspect(key, |connection| connection.flags.any(Flags::LOST)).unwrap_or(false) {
+                let _ = self.backend().close(key, Close::Orderly);
             }
             let slot = self.remove_slot(key);
             match slot {

@@ -37,15 +37,17 @@ impl fmt::Display for Failure {
     }
 }
 
+type Handler = Box<dyn FnMut(&Failure)>;
+
 /// Who is told.
 #[derive(Default)]
 pub(super) struct FailureHandler {
     /// `None` if nobody is, or while it runs.
-    call: Option<Box<dyn FnMut(&Failure)>>,
+    call: Option<Handler>,
 }
 
 impl Shell {
-    pub(super) fn set_failure_handler(&self, call: Box<dyn FnMut(&Failure)>) {
+    pub(super) fn set_failure_handler(&self, call: Handler) {
         let old = self.failures.borrow_mut().call.replace(call);
         self.contained(move || drop(old));
     }

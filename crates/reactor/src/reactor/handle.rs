@@ -74,13 +74,8 @@ impl Handle {
     /// words costs no allocation.
     #[track_caller]
     pub fn call_soon(&self, call: impl FnOnce() + 'static) -> Call {
-        let number = self
-            .shell
-            .push(Entry::Call(Callback::new(call, Location::caller())));
-        Call {
-            shell: Rc::clone(&self.shell),
-            number,
-        }
+        let number = self.shell.push(Entry::Call(Callback::new(call, Location::caller())));
+        Call { shell: Rc::clone(&self.shell), number }
     }
 
     /// Runs `call` after `delay`, and not before: a delay of zero still means a later batch. A delay too long to express
@@ -124,11 +119,7 @@ impl Handle {
         mut factory: impl FnMut(&Addresses) -> P + 'static,
     ) -> Result<Server, ListenError> {
         let endpoint = endpoint.into_endpoint()?;
-        Server::listen(
-            &self.shell,
-            &endpoint,
-            Box::new(move |addresses| factory(addresses).into_protocol()),
-        )
+        Server::listen(&self.shell, &endpoint, Box::new(move |addresses| factory(addresses).into_protocol()))
     }
 
     /// Takes over a socket that listens already.
@@ -141,11 +132,7 @@ impl Handle {
         listener: TcpListener,
         mut factory: impl FnMut(&Addresses) -> P + 'static,
     ) -> Result<Server, ListenError> {
-        Server::adopt(
-            &self.shell,
-            listener,
-            Box::new(move |addresses| factory(addresses).into_protocol()),
-        )
+        Server::adopt(&self.shell, listener, Box::new(move |addresses| factory(addresses).into_protocol()))
     }
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
@@ -197,9 +184,7 @@ impl Handle {
     #[must_use]
     pub fn keep_alive(&self) -> KeepAlive {
         self.shell.guards.set(self.shell.guards.get() + 1);
-        KeepAlive {
-            shell: Rc::clone(&self.shell),
-        }
+        KeepAlive { shell: Rc::clone(&self.shell) }
     }
 
     /// The value of this type that belongs to the loop, made by `init` when first asked for. Such values are dropped with the
@@ -268,9 +253,7 @@ pub struct Call {
 impl Call {
     /// Cancels the call: whether it had not begun. What the closure holds is dropped at once.
     pub fn cancel(&self) -> bool {
-        let cancelled = self
-            .number
-            .and_then(|number| self.shell.ready.borrow_mut().cancel(number));
+        let cancelled = self.number.and_then(|number| self.shell.ready.borrow_mut().cancel(number));
         let was_waiting = cancelled.is_some();
         self.shell.contained(move || drop(cancelled));
         was_waiting
@@ -279,16 +262,13 @@ impl Call {
     /// Whether it still waits.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.number
-            .is_some_and(|number| self.shell.ready.borrow().waits(number))
+        self.number.is_some_and(|number| self.shell.ready.borrow().waits(number))
     }
 }
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("is_waiting", &self.is_waiting())
-            .finish()
+        f.debug_struct("Call").field("is_waiting", &self.is_waiting()).finish()
     }
 }
 

@@ -34,6 +34,7 @@ pub use stats::Stats;
 use crate::backend::Backend;
 use crate::connection::Connection;
 use crate::error::{CreateError, RunError};
+use crate::instant::Instant;
 use crate::key::Key;
 use crate::server::Listening;
 
@@ -107,6 +108,19 @@ impl Reactor {
     pub fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
         self.shell.turn_once(limit)
     }
+
+    /// Whether a turn would find something to do without waiting: ready callbacks, connections with more to read than fits
+    /// one turn, due timers, calls from other threads. What the backend has not reported yet does not count.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.shell.has_work() || self.next_deadline().is_some_and(|deadline| deadline <= self.shell.now())
+    }
+
+    /// The deadline of the timer that is due next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.shell.timers.next_deadline()
+    }
 }
 
 impl Drop for Reactor {
@@ -117,11 +131,6 @@ impl Drop for Reactor {
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Reactor({:?} on {})",
-            self.shell.id,
-            self.shell.backend_ref().name()
-        )
+        write!(f, "Reactor({:?} on {})", self.shell.id, self.shell.backend_ref().name())
     }
 }

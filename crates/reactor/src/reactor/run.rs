@@ -14,11 +14,7 @@ impl Shell {
         self.check_life()?;
         loop {
             // A post made before the run counts as something to do, so the first turn is made in any case.
-            self.turn(if self.is_idle() {
-                Some(Duration::ZERO)
-            } else {
-                None
-            })?;
+            self.turn(if self.is_idle() { Some(Duration::ZERO) } else { None })?;
             let stopped = self.stopping.replace(false);
             if stopped || self.life.get() != Life::Alive || (self.is_idle() && !self.has_work()) {
                 return Ok(());
@@ -37,11 +33,7 @@ impl Shell {
     }
 
     fn check_life(&self) -> Result<(), RunError> {
-        if self.life.get() == Life::Alive {
-            Ok(())
-        } else {
-            Err(RunError::over())
-        }
+        if self.life.get() == Life::Alive { Ok(()) } else { Err(RunError::over()) }
     }
 
     /// Whether nothing is left that could ever call back.
@@ -57,8 +49,6 @@ impl Shell {
     pub(super) fn connection_count(&self) -> usize {
         let keys = self.slot_keys();
         let is_connection = |slot: &mut Slot| matches!(slot, Slot::Connection(_));
-        keys.into_iter()
-            .filter(|key| self.slot(*key, is_connection) == Some(true))
-            .count()
+        keys.into_iter().filter(|key| self.slot(*key, is_connection) == Some(true)).count()
     }
 }

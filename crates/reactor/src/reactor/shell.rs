@@ -68,6 +68,8 @@ pub(crate) struct Shell {
     /// Connections whose flow is looked at after the next wait.
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
+    // Boxed as connections and backends pass them around.
+    #[allow(clippy::vec_box)]
     pub(crate) spare_outgoing: RefCell<Vec<Box<Outgoing>>>,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
@@ -186,10 +188,7 @@ impl Shell {
 
     /// Whether a connection is gone, or its end is certain.
     pub(crate) fn is_gone(&self, key: Key) -> bool {
-        self.inspect(key, |connection| {
-            connection.flags.any(crate::connection::Flags::LOST)
-        })
-        .unwrap_or(true)
+        self.inspect(key, |connection| connection.flags.any(crate::connection::Flags::LOST)).unwrap_or(true)
     }
 
     // Lists of things to do.
@@ -247,9 +246,7 @@ impl Shell {
     #[track_caller]
     pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
         let place = std::panic::Location::caller();
-        contain(call)
-            .map_err(|panic| self.report_panic(panic, place))
-            .ok()
+        contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
     }
 
     // The end.

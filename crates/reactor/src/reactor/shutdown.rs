@@ -123,9 +123,7 @@ impl Shell {
 impl Hold {
     fn new(shell: &Rc<Shell>) -> Self {
         shell.shutdown.borrow_mut().holds += 1;
-        Self {
-            shell: Rc::clone(shell),
-        }
+        Self { shell: Rc::clone(shell) }
     }
 }
 

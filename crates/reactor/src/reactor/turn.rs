@@ -50,11 +50,7 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
-        let mut until = if self.has_work() {
-            Some(Instant::ZERO)
-        } else {
-            self.wait_limit(limit)
-        };
+        let mut until = if self.has_work() { Some(Instant::ZERO) } else { self.wait_limit(limit) };
         let remote = self.remote.shared();
         let sleeps = until != Some(Instant::ZERO);
         if sleeps && !remote.may_sleep() {
@@ -69,10 +65,7 @@ impl Shell {
     }
 
     fn wait_limit(&self, limit: Option<Duration>) -> Option<Instant> {
-        let deadline = self
-            .timers
-            .next_deadline()
-            .filter(|deadline| *deadline != Instant::FAR);
+        let deadline = self.timers.next_deadline().filter(|deadline| *deadline != Instant::FAR);
         let limit = match limit {
             Some(Duration::ZERO) => return Some(Instant::ZERO),
             Some(limit) => Some(self.now() + limit),
@@ -143,9 +136,7 @@ impl Shell {
         for _ in 0..count {
             let key = self.listed.borrow_mut().pop_front();
             let Some(key) = key else { return };
-            self.alter(key, |connection| {
-                connection.flags.clear(crate::connection::Flags::LISTED)
-            });
+            self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
             let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
             match is_listener {
                 Some(true) => self.accept_more(key),
@@ -223,11 +214,7 @@ impl Shell {
 
     fn next_of_batch(&self) -> Option<Entry> {
         let mut ready = self.ready.borrow_mut();
-        if ready.first() < self.batch_end.get() {
-            ready.pop()
-        } else {
-            None
-        }
+        if ready.first() < self.batch_end.get() { ready.pop() } else { None }
     }
 
     fn run_entry(self: &Rc<Self>, entry: Entry) {
@@ -254,9 +241,7 @@ impl Shell {
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
         for key in dirty.drain(..) {
-            if self.ask(key, |connection| {
-                connection.flags.any(crate::connection::Flags::DIRTY)
-            }) {
+            if self.ask(key, |connection| connection.flags.any(crate::connection::Flags::DIRTY)) {
                 self.flush(key);
             }
         }

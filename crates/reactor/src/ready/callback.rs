@@ -33,10 +33,7 @@ struct Inline<F>(PhantomData<F>);
 
 impl<F: FnOnce() + 'static> Inline<F> {
     const FITS: bool = size_of::<F>() <= size_of::<Data>() && align_of::<F>() <= align_of::<Data>();
-    const VTABLE: VTable = VTable {
-        call: Self::call,
-        drop: Self::drop,
-    };
+    const VTABLE: VTable = VTable { call: Self::call, drop: Self::drop };
 
     unsafe fn call(data: *mut Data) {
         // SAFETY: by C1 there is an `F` at `data`, and by C2 nobody uses it after this.
@@ -52,11 +49,7 @@ impl<F: FnOnce() + 'static> Inline<F> {
 
 impl Callback {
     pub(crate) fn new<F: FnOnce() + 'static>(call: F, place: &'static Location<'static>) -> Self {
-        if Inline::<F>::FITS {
-            Self::inline(call, place)
-        } else {
-            Self::inline(Box::new(call), place)
-        }
+        if Inline::<F>::FITS { Self::inline(call, place) } else { Self::inline(Box::new(call), place) }
     }
 
     fn inline<F: FnOnce() + 'static>(call: F, place: &'static Location<'static>) -> Self {
@@ -65,12 +58,7 @@ impl Callback {
         let mut data = Data::uninit();
         // SAFETY: by C3, which `new` has checked, an `F` fits here.
         unsafe { data.as_mut_ptr().cast::<F>().write(call) };
-        Self {
-            data,
-            vtable: &Inline::<F>::VTABLE,
-            place,
-            not_send: PhantomData,
-        }
+        Self { data, vtable: &Inline::<F>::VTABLE, place, not_send: PhantomData }
     }
 
     /// Where the program scheduled it.

@@ -41,11 +41,7 @@ pub(crate) struct ReadyQueue {
 
 impl ReadyQueue {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: VecDeque::new(),
-            first: 0,
-            growths: 0,
-        }
+        Self { entries: VecDeque::new(), first: 0, growths: 0 }
     }
 
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
@@ -86,8 +82,7 @@ impl ReadyQueue {
 
     /// Whether the entry `number` still waits.
     pub(crate) fn waits(&self, number: u64) -> bool {
-        self.slot(number)
-            .is_some_and(|slot| !matches!(self.entries[slot], Entry::Cancelled))
+        self.slot(number).is_some_and(|slot| !matches!(self.entries[slot], Entry::Cancelled))
     }
 
     /// Takes the entry `number` out, if it still waits. The caller drops it, outside of any borrow.

@@ -10,9 +10,7 @@ pub(crate) struct Coalesce {
 
 impl Coalesce {
     pub(crate) fn new() -> Self {
-        Self {
-            raised: AtomicBool::new(false),
-        }
+        Self { raised: AtomicBool::new(false) }
     }
 
     /// Raises it: whether the caller has to announce it, because it was not raised before.

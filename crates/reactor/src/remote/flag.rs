@@ -16,10 +16,7 @@ pub(crate) struct SleepFlag {
 
 impl SleepFlag {
     pub(crate) fn new() -> Self {
-        Self {
-            sleeping: AtomicBool::new(false),
-            work: AtomicBool::new(false),
-        }
+        Self { sleeping: AtomicBool::new(false), work: AtomicBool::new(false) }
     }
 
     /// Called by a thread after it put work down: whether it has to ring the bell.

@@ -90,9 +90,7 @@ impl Remote {
             rung: AtomicU64::new(0),
             waker: OnceLock::from(waker),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Runs `call` on the loop's thread, after everything that this thread posted before. The loop wakes if it sleeps;
@@ -199,10 +197,7 @@ impl Shared {
     pub(crate) fn close(&self) -> Arrived {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        Arrived {
-            posts: std::mem::take(&mut queue.posts),
-            ..Arrived::default()
-        }
+        Arrived { posts: std::mem::take(&mut queue.posts), ..Arrived::default() }
     }
 }
 

@@ -17,10 +17,7 @@ struct Bell {
 
 impl Bell {
     fn new() -> Self {
-        Self {
-            rung: Mutex::new(false),
-            heard: Condvar::new(),
-        }
+        Self { rung: Mutex::new(false), heard: Condvar::new() }
     }
 
     fn ring(&self) {

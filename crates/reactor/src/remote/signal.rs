@@ -28,13 +28,7 @@ pub(crate) struct SignalShared {
 impl Signal {
     pub(crate) fn new(remote: &Remote, key: Key) -> Self {
         let remote = Arc::clone(remote.shared());
-        Self {
-            shared: Arc::new(SignalShared {
-                coalesce: Coalesce::new(),
-                key,
-                remote,
-            }),
-        }
+        Self { shared: Arc::new(SignalShared { coalesce: Coalesce::new(), key, remote }) }
     }
 
     /// Makes the callback run soon on the loop's thread.

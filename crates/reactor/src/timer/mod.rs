@@ -28,40 +28,22 @@ struct Work {
 
 enum Job {
     Once(Callback),
-    Every {
-        period: Duration,
-        call: Box<dyn FnMut()>,
-    },
+    Every { period: Duration, call: Box<dyn FnMut()> },
 }
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self {
-            queue: RefCell::new(TimerQueue::new()),
-            keeping: Cell::new(0),
-        }
+        Self { queue: RefCell::new(TimerQueue::new()), keeping: Cell::new(0) }
     }
 
     fn insert(&self, deadline: Instant, job: Job) -> TimerId {
         self.keeping.set(self.keeping.get() + 1);
-        self.queue.borrow_mut().insert(
-            deadline,
-            Work {
-                job,
-                keeps_alive: true,
-            },
-        )
+        self.queue.borrow_mut().insert(deadline, Work { job, keeps_alive: true })
     }
 
     /// A timer of the loop's own, which does not keep it alive.
     pub(crate) fn insert_own(&self, deadline: Instant, callback: Callback) -> TimerId {
-        self.queue.borrow_mut().insert(
-            deadline,
-            Work {
-                job: Job::Once(callback),
-                keeps_alive: false,
-            },
-        )
+        self.queue.borrow_mut().insert(deadline, Work { job: Job::Once(callback), keeps_alive: false })
     }
 
     /// Takes a timer out. The caller drops what comes back, outside of any borrow.
@@ -130,10 +112,7 @@ impl Shell {
             Job::Every { period, mut call } => {
                 self.contained(&mut call);
                 let next = next_period(deadline, period, self.now());
-                let again = Work {
-                    job: Job::Every { period, call },
-                    keeps_alive: work.keeps_alive,
-                };
+                let again = Work { job: Job::Every { period, call }, keeps_alive: work.keeps_alive };
                 let ended = timers.queue.borrow_mut().end(due.id, Some((next, again)));
                 if let Some(ended) = ended {
                     timers.forget(&ended);
@@ -148,11 +127,7 @@ impl Shell {
 fn next_period(deadline: Instant, period: Duration, now: Instant) -> Instant {
     let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
     let missed = now.as_nanos().saturating_sub(deadline.as_nanos()) / period;
-    Instant::from_nanos(
-        deadline
-            .as_nanos()
-            .saturating_add(period.saturating_mul(missed + 1)),
-    )
+    Instant::from_nanos(deadline.as_nanos().saturating_add(period.saturating_mul(missed + 1)))
 }
 
 /// A call that was scheduled for a time. Dropping the handle changes nothing.
@@ -179,10 +154,7 @@ impl Timer {
         if shell.is_ended() {
             shell.cancel_timer(id);
         }
-        Self {
-            shell: shell.weak(),
-            id,
-        }
+        Self { shell: shell.weak(), id }
     }
 
     /// Cancels it: whether it was still to run. What the closure holds is dropped at once; that of a repeating
@@ -199,24 +171,18 @@ impl Timer {
     /// Sets it anew, to `delay` from now, sooner or later than before. `false` if it has run or was cancelled. A
     /// repeating timer keeps its period and begins to count anew.
     pub fn reset(&self, delay: Duration) -> bool {
-        self.shell
-            .upgrade()
-            .is_some_and(|shell| shell.reset_timer(self.id, shell.now() + delay))
+        self.shell.upgrade().is_some_and(|shell| shell.reset_timer(self.id, shell.now() + delay))
     }
 
     /// As [`reset`](Self::reset), to a moment.
     pub fn reset_at(&self, deadline: Instant) -> bool {
-        self.shell
-            .upgrade()
-            .is_some_and(|shell| shell.reset_timer(self.id, deadline))
+        self.shell.upgrade().is_some_and(|shell| shell.reset_timer(self.id, deadline))
     }
 
     /// When it is to run next; `None` if it will not.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.shell
-            .upgrade()
-            .and_then(|shell| shell.timers.queue.borrow().deadline(self.id))
+        self.shell.upgrade().and_then(|shell| shell.timers.queue.borrow().deadline(self.id))
     }
 
     /// Lets [`run`](crate::Reactor::run) return although this timer has not run.
@@ -233,8 +199,6 @@ impl Timer {
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timer")
-            .field("deadline", &self.deadline())
-            .finish()
+        f.debug_struct("Timer").field("deadline", &self.deadline()).finish()
     }
 }

@@ -73,12 +73,7 @@ enum State {
 
 impl<T> TimerQueue<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            heap: Heap::new(),
-            timers: Slab::new(),
-            settings: 0,
-            removed_running: 0,
-        }
+        Self { heap: Heap::new(), timers: Slab::new(), settings: 0, removed_running: 0 }
     }
 
     /// How many timers are armed, due or running.
@@ -87,11 +82,7 @@ impl<T> TimerQueue<T> {
     }
 
     pub(crate) fn insert(&mut self, deadline: Instant, value: T) -> TimerId {
-        let key = self.timers.insert(Timer {
-            value: Some(value),
-            state: State::Due(deadline),
-            arming: 0,
-        });
+        let key = self.timers.insert(Timer { value: Some(value), state: State::Due(deadline), arming: 0 });
         let sequence = self.next_sequence();
         self.arm(key, deadline, sequence);
         TimerId(key)
@@ -116,9 +107,7 @@ impl<T> TimerQueue<T> {
 
     /// Whether the timer is armed, due or running.
     pub(crate) fn is_live(&self, id: TimerId) -> bool {
-        self.timers
-            .get(id.0)
-            .is_some_and(|timer| !matches!(timer.state, State::Removed))
+        self.timers.get(id.0).is_some_and(|timer| !matches!(timer.state, State::Removed))
     }
 
     /// The value of a timer that does not run.
@@ -173,10 +162,7 @@ impl<T> TimerQueue<T> {
         timer.state = State::Due(deadline);
         timer.arming = timer.arming.wrapping_add(1);
         let arming = timer.arming;
-        Some(Due {
-            id: TimerId(key),
-            arming,
-        })
+        Some(Due { id: TimerId(key), arming })
     }
 
     /// Takes the value out to run it, unless the timer was removed, reset or begun since it became due.
@@ -189,10 +175,7 @@ impl<T> TimerQueue<T> {
         if timer.arming != due.arming {
             return None;
         }
-        timer.state = State::Running {
-            deadline,
-            reset: None,
-        };
+        timer.state = State::Running { deadline, reset: None };
         timer.value.take()
     }
 

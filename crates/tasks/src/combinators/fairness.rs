@@ -49,10 +49,7 @@ mod tests {
         for _ in 0..5000 {
             counts[fairness(5)] += 1;
         }
-        assert!(
-            counts.iter().all(|&count| (800..1200).contains(&count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|&count| (800..1200).contains(&count)), "{counts:?}");
     }
 
     #[test]

@@ -48,10 +48,7 @@ where
 {
     let crowd = Crowd::new(futures);
     let outputs = (0..crowd.len()).map(|_| None).collect();
-    Gather {
-        crowd: Some(crowd),
-        outputs,
-    }
+    Gather { crowd: Some(crowd), outputs }
 }
 
 /// The future that [`gather()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -160,10 +157,7 @@ pub fn gather_tuple<T>(futures: T) -> GatherTuple<T::Futures>
 where
     T: FutureTuple<Futures: FallibleFutures>,
 {
-    GatherTuple {
-        futures: futures.into_futures(),
-        wakes: Some(WakeSet::new(T::Futures::LEN)),
-    }
+    GatherTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN)) }
 }
 
 pin_project! {

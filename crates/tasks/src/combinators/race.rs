@@ -34,10 +34,7 @@ pub fn race<I>(futures: I) -> Race<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    Race {
-        crowd: Some(Crowd::new(futures)),
-        order: Order::Fair,
-    }
+    Race { crowd: Some(Crowd::new(futures)), order: Order::Fair }
 }
 
 /// The future that [`race`] returns. Polled again after it has resolved, it is pending for ever.
@@ -65,10 +62,7 @@ impl<F> Race<F> {
     /// assert_eq!(futures::executor::block_on(ready), (0, "a"));
     /// ```
     pub fn fixed(self) -> Self {
-        Self {
-            order: Order::Fixed,
-            ..self
-        }
+        Self { order: Order::Fixed, ..self }
     }
 }
 

@@ -37,10 +37,7 @@ pub fn select<T>(futures: T) -> Select<T::Futures>
 where
     T: FutureTuple<Futures: Alternatives>,
 {
-    Select {
-        futures: futures.into_futures(),
-        state: State::Fresh,
-    }
+    Select { futures: futures.into_futures(), state: State::Fresh }
 }
 
 pin_project! {
@@ -80,10 +77,7 @@ impl<C> Select<C> {
     /// assert_eq!(futures::executor::block_on(ready), OneOf2::First(1));
     /// ```
     pub fn fixed(self) -> Self {
-        Self {
-            state: State::From(0),
-            ..self
-        }
+        Self { state: State::From(0), ..self }
     }
 }
 

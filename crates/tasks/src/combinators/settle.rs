@@ -33,10 +33,7 @@ where
 {
     let crowd = Crowd::new(futures);
     let outputs = (0..crowd.len()).map(|_| None).collect();
-    Settle {
-        crowd: Some(crowd),
-        outputs,
-    }
+    Settle { crowd: Some(crowd), outputs }
 }
 
 /// The future that [`settle()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -95,10 +92,7 @@ impl<F: Future> fmt::Debug for Settle<F> {
 /// # });
 /// ```
 pub fn settle_tuple<T: FutureTuple>(futures: T) -> SettleTuple<T::Futures> {
-    SettleTuple {
-        futures: futures.into_futures(),
-        wakes: Some(WakeSet::new(T::Futures::LEN)),
-    }
+    SettleTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN)) }
 }
 
 pin_project! {

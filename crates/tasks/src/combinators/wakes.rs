@@ -62,10 +62,8 @@ struct Woken {
 
 impl WakeSet {
     pub(crate) fn new(len: usize) -> Self {
-        let shared = Shared {
-            marks: (0..len).map(|_| AtomicBool::new(true)).collect(),
-            woken: Mutex::default(),
-        };
+        let shared =
+            Shared { marks: (0..len).map(|_| AtomicBool::new(true)).collect(), woken: Mutex::default() };
         Self {
             shared: Arc::new(shared),
             children: (0..len).map(|_| State::Fresh).collect(),

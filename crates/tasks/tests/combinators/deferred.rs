@@ -19,10 +19,7 @@ fn a15_a_deferred_can_be_awaited_and_is_woken_once() {
     assert_eq!(resolver.resolve(7), Ok(()));
     assert_eq!(parent.wakes(), 1);
     assert_eq!(poll(&mut answer, &waker), Poll::Ready(Ok(7)));
-    assert!(
-        poll(&mut answer, &waker).is_pending(),
-        "polling once more is harmless"
-    );
+    assert!(poll(&mut answer, &waker).is_pending(), "polling once more is harmless");
     assert_eq!(answer.try_take(), None);
 }
 
@@ -60,9 +57,7 @@ fn a15_the_value_comes_back_when_nobody_waits() {
 fn a15_a_value_that_nobody_took_is_dropped_with_the_deferred() {
     let log = Log::default();
     let (resolver, answer) = deferred();
-    resolver
-        .resolve(Noisy("the value", log.clone()))
-        .expect("it is observed");
+    resolver.resolve(Noisy("the value", log.clone())).expect("it is observed");
     assert!(log.lock().is_empty());
     drop(answer);
     assert_eq!(*log.lock(), ["drop the value"]);

@@ -23,11 +23,8 @@ fn a25_everything_works_under_block_on() {
             () = resolving => Err(()),
         }
     };
-    let gathered = async {
-        gather((0..3).map(|n| async move { Ok(n) }))
-            .await
-            .map_err(GatherError::into_error)
-    };
+    let gathered =
+        async { gather((0..3).map(|n| async move { Ok(n) })).await.map_err(GatherError::into_error) };
     let settled = async { Ok(settle!(async { 1 }, settle([async { 2 }])).await) };
     let raced = async { Ok(race([async { 'r' }]).await) };
 

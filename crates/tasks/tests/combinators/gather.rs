@@ -26,11 +26,7 @@ fn a10_gather_polls_only_the_children_that_were_woken() {
     assert_eq!(polls(&controls), [2, 1, 2, 1]);
 
     assert!(poll(&mut all, &waker).is_pending());
-    assert_eq!(
-        polls(&controls),
-        [2, 1, 2, 1],
-        "a poll with nobody woken polls nobody"
-    );
+    assert_eq!(polls(&controls), [2, 1, 2, 1], "a poll with nobody woken polls nobody");
 }
 
 #[test]
@@ -42,11 +38,7 @@ fn a10_gather_returns_results_in_input_order_whatever_the_order_of_ending() {
         controls[index].finish(Ok(value));
     }
     assert_eq!(poll_quietly(&mut all), Poll::Ready(Ok(vec!['a', 'b', 'c'])));
-    assert_eq!(
-        *log.lock(),
-        ["drop 1", "drop 2", "drop 0"],
-        "each is dropped as it ends"
-    );
+    assert_eq!(*log.lock(), ["drop 1", "drop 2", "drop 0"], "each is dropped as it ends");
 }
 
 #[test]
@@ -116,18 +108,9 @@ fn a11_gather_ends_at_the_first_error_and_has_dropped_every_other_child() {
 
     let failed = poll_quietly(&mut all);
     let dropped = log.lock().clone();
-    assert!(matches!(
-        failed,
-        Poll::Ready(Err(GatherError {
-            index: 2,
-            error: "broken"
-        }))
-    ));
+    assert!(matches!(failed, Poll::Ready(Err(GatherError { index: 2, error: "broken" }))));
     assert_eq!(dropped, ["drop 0", "drop 2", "drop 1", "drop the value of 0"]);
-    assert!(
-        poll_quietly(&mut all).is_pending(),
-        "polling once more is harmless"
-    );
+    assert!(poll_quietly(&mut all).is_pending(), "polling once more is harmless");
 }
 
 #[test]
@@ -138,10 +121,7 @@ fn a11_of_several_errors_in_one_poll_gather_names_the_lowest_index() {
     for index in [4, 1, 3] {
         controls[index].finish(Err(index));
     }
-    assert_eq!(
-        poll_quietly(&mut all),
-        Poll::Ready(Err(GatherError { index: 1, error: 1 }))
-    );
+    assert_eq!(poll_quietly(&mut all), Poll::Ready(Err(GatherError { index: 1, error: 1 })));
     assert_eq!(polls(&controls), [1, 2, 1, 1, 1]);
 }
 
@@ -157,10 +137,7 @@ fn a11_gather_of_nothing_resolves_at_once() {
 fn a11_a_gather_error_names_the_index_and_leads_to_its_source() {
     let error = block_on(gather([std::future::ready("x".parse::<u8>())])).unwrap_err();
     assert_eq!(error.to_string(), "the gathered future at index 0 failed");
-    assert_eq!(
-        error.source().map(ToString::to_string),
-        Some(error.error.to_string())
-    );
+    assert_eq!(error.source().map(ToString::to_string), Some(error.error.to_string()));
 }
 
 #[test]
@@ -195,13 +172,7 @@ fn a11_the_macro_ends_at_the_first_error_and_has_dropped_the_rest() {
 
     let failed = poll(&mut all, Waker::noop());
     let dropped = log.lock().clone();
-    assert!(matches!(
-        failed,
-        Poll::Ready(Err(GatherError {
-            index: 1,
-            error: "broken"
-        }))
-    ));
+    assert!(matches!(failed, Poll::Ready(Err(GatherError { index: 1, error: "broken" }))));
     assert_eq!(dropped, ["drop 2", "drop 1", "drop 0", "drop the value of 2"]);
     assert!(poll(&mut all, Waker::noop()).is_pending());
 }
@@ -219,19 +190,6 @@ fn a11_the_macro_is_at_home_with_the_question_mark() {
 #[test]
 fn a10_the_macro_takes_twelve() {
     let one = || std::future::ready(Ok::<_, ()>(1));
-    let all = gather!(
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-        one(),
-    );
+    let all = gather!(one(), one(), one(), one(), one(), one(), one(), one(), one(), one(), one(), one(),);
     assert_eq!(block_on(all), Ok((1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)));
 }

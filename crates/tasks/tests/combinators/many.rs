@@ -29,13 +29,10 @@ fn a10_ten_thousand_children_cost_one_poll_per_wake() {
 #[test]
 fn a10_children_may_be_woken_from_any_thread() {
     let (resolvers, answers): (Vec<_>, Vec<_>) = (0..MANY).map(|_| deferred()).unzip();
-    let threads = resolvers
-        .into_iter()
-        .enumerate()
-        .fold([vec![], vec![], vec![]], |mut parts, entry| {
-            parts[entry.0 % 3].push(entry);
-            parts
-        });
+    let threads = resolvers.into_iter().enumerate().fold([vec![], vec![], vec![]], |mut parts, entry| {
+        parts[entry.0 % 3].push(entry);
+        parts
+    });
     for part in threads {
         thread::spawn(move || {
             for (index, resolver) in part {

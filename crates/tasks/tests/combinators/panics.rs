@@ -30,17 +30,10 @@ fn a10_after_a_childs_panic_its_woken_siblings_are_still_polled() {
     assert!(panics(&mut all), "the panic reaches the parent");
     assert_eq!(polls(&controls), [2, 1, 1]);
     assert!(poll_quietly(&mut all).is_pending());
-    assert_eq!(
-        polls(&controls),
-        [2, 2, 1],
-        "what was woken before the panic is not forgotten"
-    );
+    assert_eq!(polls(&controls), [2, 2, 1], "what was woken before the panic is not forgotten");
 
     controls[2].finish(2);
-    assert!(
-        poll_quietly(&mut all).is_pending(),
-        "the one that panicked never ends"
-    );
+    assert!(poll_quietly(&mut all).is_pending(), "the one that panicked never ends");
     drop(all);
     assert_eq!(*log.lock(), ["drop 0", "drop 1", "drop 2"]);
 }

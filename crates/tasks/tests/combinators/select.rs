@@ -31,16 +31,7 @@ fn a12_select_returns_the_first_finished_and_has_dropped_the_losers() {
 #[test]
 fn a12_select_names_the_index() {
     let never = pending::<()>;
-    let eight = select((
-        never(),
-        never(),
-        never(),
-        never(),
-        never(),
-        never(),
-        never(),
-        ready(8),
-    ));
+    let eight = select((never(), never(), never(), never(), never(), never(), never(), ready(8)));
     let one = block_on(eight);
     assert_eq!((one.index(), one), (7, OneOf8::Eighth(8)));
 }

@@ -16,10 +16,7 @@ fn a11_settle_waits_for_all_and_returns_every_outcome_in_input_order() {
     assert!(poll_quietly(&mut all).is_pending());
     controls[1].finish(Ok(1));
     controls[0].finish(Ok(0));
-    assert_eq!(
-        poll_quietly(&mut all),
-        Poll::Ready(vec![Ok(0), Ok(1), Err("broken")])
-    );
+    assert_eq!(poll_quietly(&mut all), Poll::Ready(vec![Ok(0), Ok(1), Err("broken")]));
     assert_eq!(polls(&controls), [2, 2, 2]);
     assert_eq!(*log.lock(), ["drop 2", "drop 0", "drop 1"]);
     assert!(poll_quietly(&mut all).is_pending());

@@ -41,9 +41,7 @@ pub(crate) fn probe<T>(name: usize, log: &Log) -> (Control<T>, Probe<T>) {
         polls: AtomicUsize::new(0),
         wakes_itself: AtomicUsize::new(0),
     });
-    let control = Control {
-        shared: Arc::clone(&shared),
-    };
+    let control = Control { shared: Arc::clone(&shared) };
     let log = Arc::clone(log);
     (control, Probe { shared, log, name })
 }

@@ -37,9 +37,7 @@ impl Clock {
     #[must_use]
     pub fn new() -> Self {
         let (now, automatic) = (Cell::new(Instant::ZERO), Cell::new(true));
-        Self {
-            shared: Rc::new(Hands { now, automatic }),
-        }
+        Self { shared: Rc::new(Hands { now, automatic }) }
     }
 
     /// What time it is.

@@ -57,9 +57,7 @@ impl State {
         // A connect to the unspecified address reaches the machine itself, as on Linux.
         let to = specified(to);
         let local = self.local_address(to, from)?;
-        let id = self
-            .ends
-            .insert(End::new(owner, addresses(local, to), Phase::Connecting(None)));
+        let id = self.ends.insert(End::new(owner, addresses(local, to), Phase::Connecting(None)));
         self.sockets += usize::from(owner.is_backend());
         if !ignored {
             self.reach_listener(id, to);
@@ -72,9 +70,7 @@ impl State {
         if candidates.is_empty() {
             candidates = self.listeners_at(to.port(), |listener| overlap(listener.address.ip(), to.ip()));
         }
-        let fair = self
-            .choices
-            .choose(crate::choice::ChoiceKind::Fairness, candidates.len());
+        let fair = self.choices.choose(crate::choice::ChoiceKind::Fairness, candidates.len());
         let Some(listener) = candidates.get(fair).copied() else {
             self.refuse(id);
             return;
@@ -90,8 +86,7 @@ impl State {
 
     fn listeners_at(&self, port: u16, wanted: impl Fn(&Listener) -> bool) -> Vec<Id> {
         let here = self.ports.get(&port).into_iter().flatten().copied();
-        here.filter(|id| self.listeners.get(*id).is_some_and(&wanted))
-            .collect()
+        here.filter(|id| self.listeners.get(*id).is_some_and(&wanted)).collect()
     }
 
     /// Moves connects from the queue into the backlog, as far as there is room. The listener's end of each exists
@@ -137,9 +132,7 @@ impl State {
         if let Some(end) = self.ends.get_mut(id) {
             end.phase = Phase::Refused;
             let owner = end.owner;
-            self.tell(owner, |key| {
-                Completion::Connected(key, Err(ErrorKind::ConnectionRefused.into()))
-            });
+            self.tell(owner, |key| Completion::Connected(key, Err(ErrorKind::ConnectionRefused.into())));
         }
     }
 

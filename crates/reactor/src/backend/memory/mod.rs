@@ -121,10 +121,7 @@ impl Memory {
     }
 
     fn owner(&self, key: Key) -> Owner {
-        Owner::Backend {
-            inbox: self.inbox,
-            key,
-        }
+        Owner::Backend { inbox: self.inbox, key }
     }
 
     fn has_events(&self) -> bool {
@@ -148,11 +145,7 @@ impl Memory {
     /// Chance may announce input where there is none.
     fn spurious(&self) -> Option<Completion> {
         let due = self.network.state().inboxes.get_mut(self.inbox)?.take_spurious();
-        let connections = || {
-            self.sockets
-                .all()
-                .filter(|socket| socket.kind == Kind::Connection)
-        };
+        let connections = || self.sockets.all().filter(|socket| socket.kind == Kind::Connection);
         if !due || connections().next().is_none() || self.choices.choose(ChoiceKind::Spurious, 8) != 1 {
             return None;
         }
@@ -181,9 +174,7 @@ impl Memory {
     /// Answers whatever is still under way at an end that is closed.
     fn answer_rest(&self, state: &mut State, end: End) {
         if matches!(end.phase, Phase::Connecting(_)) {
-            state.tell(end.owner, |key| {
-                Completion::Connected(key, Err(ErrorKind::ConnectionAborted.into()))
-            });
+            state.tell(end.owner, |key| Completion::Connected(key, Err(ErrorKind::ConnectionAborted.into())));
         }
         if let Some(outgoing) = end.sending {
             let result = Err(ErrorKind::ConnectionAborted.into());

@@ -52,12 +52,7 @@ impl Backend for Memory {
     }
 
     fn next(&mut self) -> Option<Completion> {
-        let next = self
-            .network
-            .state()
-            .inboxes
-            .get_mut(self.inbox)?
-            .next(&self.choices);
+        let next = self.network.state().inboxes.get_mut(self.inbox)?.next(&self.choices);
         let Some(completion) = next else {
             return self.spurious();
         };
@@ -114,10 +109,7 @@ impl Backend for Memory {
         let state = self.network.state();
         let end = self.sockets.end(key).and_then(|id| state.ends.get(id));
         let end = end.filter(|end| !matches!(end.phase, Phase::Connecting(_) | Phase::Refused));
-        end.map_or_else(
-            || Err(ErrorKind::NotConnected.into()),
-            |end| Ok(end.addresses.clone()),
-        )
+        end.map_or_else(|| Err(ErrorKind::NotConnected.into()), |end| Ok(end.addresses.clone()))
     }
 
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {

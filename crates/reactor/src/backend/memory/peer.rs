@@ -39,11 +39,7 @@ pub struct Peer {
 
 impl Peer {
     pub(super) fn new(network: Network, id: Id, addresses: Addresses) -> Self {
-        Self {
-            network,
-            id,
-            addresses,
-        }
+        Self { network, id, addresses }
     }
 
     /// Sends as much of `bytes` as there is room for, and tells how much that was: nothing as well if the connection
@@ -113,9 +109,7 @@ impl Peer {
     /// direction is not enough), or this one. A real peer could not always tell.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.look(true, |end| {
-            end.other.is_none() && !matches!(end.phase, Phase::Connecting(_))
-        })
+        self.look(true, |end| end.other.is_none() && !matches!(end.phase, Phase::Connecting(_)))
     }
 
     /// Ends this direction (FIN). The other may go on.

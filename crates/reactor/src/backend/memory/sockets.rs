@@ -40,15 +40,11 @@ impl Sockets {
 
     /// The end of a connection, established or not.
     pub(super) fn end(&self, key: Key) -> Option<Id> {
-        self.get(key)
-            .filter(|socket| socket.kind != Kind::Listener)
-            .map(|socket| socket.id)
+        self.get(key).filter(|socket| socket.kind != Kind::Listener).map(|socket| socket.id)
     }
 
     pub(super) fn listener(&self, key: Key) -> Option<Id> {
-        self.get(key)
-            .filter(|socket| socket.kind == Kind::Listener)
-            .map(|socket| socket.id)
+        self.get(key).filter(|socket| socket.kind == Kind::Listener).map(|socket| socket.id)
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Socket> {

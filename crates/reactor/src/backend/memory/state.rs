@@ -93,10 +93,7 @@ pub(super) struct Notice {
 
 impl Notice {
     pub(super) fn new() -> Self {
-        Self {
-            armed: true,
-            announced: false,
-        }
+        Self { armed: true, announced: false }
     }
 
     /// Whether to announce now, on account of something new. It is not repeated while the owner still has to
@@ -184,8 +181,5 @@ pub(super) struct Listener {
 }
 
 pub(super) fn addresses(local: SocketAddr, peer: SocketAddr) -> Addresses {
-    Addresses {
-        local: Address::Inet(local),
-        peer: Address::Inet(peer),
-    }
+    Addresses { local: Address::Inet(local), peer: Address::Inet(peer) }
 }

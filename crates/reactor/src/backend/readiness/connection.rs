@@ -54,12 +54,7 @@ impl Connection {
     }
 
     fn new(socket: Socket, state: Bits) -> Self {
-        Self {
-            socket,
-            state,
-            error: 0,
-            outgoing: None,
-        }
+        Self { socket, state, error: 0, outgoing: None }
     }
 
     pub(super) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
@@ -96,11 +91,7 @@ impl Connection {
         self.state.insert(DOUBTFUL.when(says.has(odd.or(says::URGENT))));
         self.state.insert(WRITABLE.when(says.has(says::WRITABLE.or(odd))));
         // After the end, only that the connection broke is news: readable it stays for good.
-        let news = if self.state.has(EOF) {
-            says::ERROR
-        } else {
-            says::READABLE.or(odd)
-        };
+        let news = if self.state.has(EOF) { says::ERROR } else { says::READABLE.or(odd) };
         let input = says.has(news);
         self.state.insert(READABLE.when(input));
         due::CONNECT

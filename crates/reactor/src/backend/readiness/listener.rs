@@ -35,13 +35,7 @@ impl Listener {
         let mut socket = mio::net::TcpListener::from_std(listener);
         let registered = poller.listener(&mut socket, key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self {
-            socket,
-            local,
-            ready: false,
-            shared: false,
-            set_nodelay: false,
-        })
+        registered.map(|()| Self { socket, local, ready: false, shared: false, set_nodelay: false })
     }
 
     /// A listener that others may hold too.
@@ -77,13 +71,7 @@ impl Listener {
         let (stream, peer) = self.take(calls)?;
         let socket = Socket::register(stream, poller, key, calls).map_err(Accepted::Failed)?;
         match self.finish(&socket, calls) {
-            Ok(local) => Ok((
-                socket,
-                Addresses {
-                    local: local.into(),
-                    peer: peer.into(),
-                },
-            )),
+            Ok(local) => Ok((socket, Addresses { local: local.into(), peer: peer.into() })),
             Err(error) => {
                 socket.close(calls);
                 Err(Accepted::Failed(error))

@@ -241,9 +241,7 @@ impl Backend for Readiness {
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
-        self.table
-            .connection(key)
-            .is_some_and(|connection| connection.is_readable())
+        self.table.connection(key).is_some_and(|connection| connection.is_readable())
     }
 
     fn release(&mut self, chunk: Chunk) {
@@ -256,10 +254,7 @@ impl Backend for Readiness {
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
         match self.table.connection(key) {
             Some(connection) => connection.send(outgoing, &mut self.calls),
-            None => Started::Done(Sent {
-                outgoing,
-                result: Err(unknown()),
-            }),
+            None => Started::Done(Sent { outgoing, result: Err(unknown()) }),
         }
     }
 
@@ -280,11 +275,7 @@ impl Backend for Readiness {
     fn watch_peer(&mut self, key: Key) {
         let watch = self.table.connection(key).map(Connection::watch);
         if watch == Some(true) {
-            self.poller.push(Event {
-                key,
-                says: Bits::NONE,
-                due: due::PEER,
-            });
+            self.poller.push(Event { key, says: Bits::NONE, due: due::PEER });
         }
     }
 

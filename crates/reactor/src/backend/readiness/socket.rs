@@ -25,11 +25,8 @@ const DISCARDS: usize = 16;
 
 /// Whether accepted connections have the TCP_NODELAY of their listener, which saves a call for each. Linux clones
 /// the listening socket with it (`tcp_create_openreq_child`), and FreeBSD copies the flag (`syncache_socket`).
-pub(super) const NODELAY_IS_INHERITED: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd"
-));
+pub(super) const NODELAY_IS_INHERITED: bool =
+    cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -113,10 +110,7 @@ impl Socket {
         calls.others += 2;
         let socket = SockRef::from(&self.0);
         let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
-        Ok(Addresses {
-            local: inet(&local)?.into(),
-            peer: inet(&peer)?.into(),
-        })
+        Ok(Addresses { local: inet(&local)?.into(), peer: inet(&peer)?.into() })
     }
 
     pub(super) fn local(&self, calls: &mut SystemCalls) -> io::Result<SocketAddr> {
@@ -273,9 +267,7 @@ fn open(address: SocketAddr, calls: &mut SystemCalls) -> io::Result<socket2::Soc
 }
 
 fn inet(address: &SockAddr) -> io::Result<SocketAddr> {
-    address
-        .as_socket()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an Internet socket"))
+    address.as_socket().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an Internet socket"))
 }
 
 /// The error of a connection that the peer has reset.

@@ -31,10 +31,7 @@ pub(super) enum Object {
 
 impl Entry {
     const fn vacant() -> Self {
-        Self {
-            generation: 0,
-            object: Object::Vacant,
-        }
+        Self { generation: 0, object: Object::Vacant }
     }
 }
 
@@ -44,17 +41,11 @@ impl Table {
         while self.pages.len() <= key.index() / PAGE {
             self.pages.push((0..PAGE).map(|_| Entry::vacant()).collect());
         }
-        self.pages[key.index() / PAGE][key.index() % PAGE] = Entry {
-            generation: key.generation(),
-            object,
-        };
+        self.pages[key.index() / PAGE][key.index() % PAGE] = Entry { generation: key.generation(), object };
     }
 
     fn entry(&mut self, key: Key) -> Option<&mut Entry> {
-        let entry = self
-            .pages
-            .get_mut(key.index() / PAGE)?
-            .get_mut(key.index() % PAGE)?;
+        let entry = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
         (entry.generation == key.generation()).then_some(entry)
     }
 

@@ -18,10 +18,7 @@ pub(super) struct Waker {
 
 impl Waker {
     pub(super) fn new(poller: &Poller) -> io::Result<Self> {
-        Ok(Self {
-            inner: poller.waker()?,
-            wakes: AtomicU64::new(0),
-        })
+        Ok(Self { inner: poller.waker()?, wakes: AtomicU64::new(0) })
     }
 
     /// How many system calls were made to wake.

@@ -70,15 +70,9 @@ fn m01_bytes_one_at_a_time_give_the_same_lines() {
 #[test]
 fn m01_a_custom_delimiter_may_be_split_and_may_overlap_itself() {
     let mut parser = LineParser::new().delimiter(b"\r\n");
-    assert_eq!(
-        lines(&mut parser, &[b"a\nb\r", b"\r", b"\nc\r\n"]),
-        ["a\nb\r", "c"].map(good)
-    );
+    assert_eq!(lines(&mut parser, &[b"a\nb\r", b"\r", b"\nc\r\n"]), ["a\nb\r", "c"].map(good));
     let mut parser = LineParser::new().delimiter(b"aab");
-    assert_eq!(
-        lines(&mut parser, &[b"a", b"a", b"a", b"baa", b"b"]),
-        ["a", ""].map(good)
-    );
+    assert_eq!(lines(&mut parser, &[b"a", b"a", b"a", b"baa", b"b"]), ["a", ""].map(good));
 }
 
 #[test]
@@ -102,12 +96,7 @@ fn m02_a_handler_that_stops_goes_on_later_without_loss_or_repetition() {
 
 #[test]
 fn m05_the_limit_counts_the_line_and_not_its_delimiter() {
-    for pieces in [
-        &[&b"1234\r\n"[..]][..],
-        &[b"1234\r", b"\n"],
-        &[b"1234", b"\r\n"],
-        &[b"1234\n"],
-    ] {
+    for pieces in [&[&b"1234\r\n"[..]][..], &[b"1234\r", b"\n"], &[b"1234", b"\r\n"], &[b"1234\n"]] {
         let mut parser = LineParser::new().max_length(4);
         assert_eq!(lines(&mut parser, pieces), [good("1234")]);
         let mut parser = LineParser::new().max_length(3);
@@ -157,10 +146,7 @@ fn m09_the_bytes_behind_a_line_can_be_seen_wherever_they_are() {
     let mut parser = LineParser::new();
     parser.keep(b"a\nb\nc");
     let mut input: &[u8] = b"d\ne";
-    assert_eq!(
-        parser.next_and_kept(&mut input),
-        Ok(Some((&b"a"[..], &b"b\nc"[..])))
-    );
+    assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"a"[..], &b"b\nc"[..]))));
     assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"b"[..], &b"c"[..]))));
     assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"cd"[..], &b""[..]))));
     assert_eq!(input, b"e");
@@ -213,10 +199,7 @@ fn pieces<'a>(input: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
 }
 
 fn soup() -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(
-        prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'a'), Just(b'b')],
-        0..60,
-    )
+    proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'a'), Just(b'b')], 0..60)
 }
 
 proptest! {

@@ -23,11 +23,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) const fn new(deadline: Instant, sequence: u64, key: Key) -> Self {
-        Self {
-            deadline,
-            sequence,
-            key,
-        }
+        Self { deadline, sequence, key }
     }
 
     fn is_before(&self, other: &Self) -> bool {
@@ -116,13 +112,11 @@ impl Heap {
     fn first_child(&self, position: usize) -> Option<usize> {
         let first = position * CHILDREN + 1;
         let end = (first + CHILDREN).min(self.entries.len());
-        (first..end).reduce(|best, child| {
-            if self.entries[child].is_before(&self.entries[best]) {
-                child
-            } else {
-                best
-            }
-        })
+        (first..end).reduce(
+            |best, child| {
+                if self.entries[child].is_before(&self.entries[best]) { child } else { best }
+            },
+        )
     }
 
     #[allow(clippy::cast_possible_truncation)]

@@ -171,10 +171,7 @@ fn t12_cancelled_far_timers_leave_nothing_behind() {
         assert_eq!(id.0.index(), kept.len());
         assert_eq!(queue.remove(id), Some(number));
     }
-    assert_eq!(
-        (queue.len(), queue.heap.len(), queue.heap.capacity()),
-        (10, 10, capacity)
-    );
+    assert_eq!((queue.len(), queue.heap.len(), queue.heap.capacity()), (10, 10, capacity));
 }
 
 #[derive(Clone, Debug)]
@@ -256,13 +253,7 @@ impl Model {
         let id = queue.insert(at(deadline), number);
         assert!(!self.dead.contains(&id));
         let phase = Phase::Armed;
-        self.rows.push(Row {
-            id,
-            number,
-            deadline,
-            sequence,
-            phase,
-        });
+        self.rows.push(Row { id, number, deadline, sequence, phase });
     }
 
     fn remove(&mut self, queue: &mut TimerQueue<u32>, which: usize) {
@@ -298,10 +289,7 @@ impl Model {
             row.phase = Phase::Due(self.pops);
             self.tickets.push((due, self.pops));
         }
-        assert!(
-            self.first()
-                .is_none_or(|first| self.rows[first].deadline > self.now)
-        );
+        assert!(self.first().is_none_or(|first| self.rows[first].deadline > self.now));
     }
 
     fn begin(&mut self, queue: &mut TimerQueue<u32>, which: usize) {
@@ -325,9 +313,7 @@ impl Model {
             return;
         }
         let row = running[which % running.len()];
-        let Row {
-            id, number, phase, ..
-        } = self.rows[row];
+        let Row { id, number, phase, .. } = self.rows[row];
         let Some(delay) = delay else {
             assert_eq!(queue.end(id, None), None);
             self.rows.remove(row);
@@ -346,17 +332,11 @@ impl Model {
     fn clear(&mut self, queue: &mut TimerQueue<u32>) {
         let mut values = queue.clear();
         values.sort_unstable();
-        let still = self
-            .rows
-            .iter()
-            .filter(|row| !matches!(row.phase, Phase::Running { .. }));
+        let still = self.rows.iter().filter(|row| !matches!(row.phase, Phase::Running { .. }));
         let mut expected: Vec<_> = still.map(|row| row.number).collect();
         expected.sort_unstable();
         assert_eq!(values, expected);
-        let running = self
-            .rows
-            .iter()
-            .filter(|row| matches!(row.phase, Phase::Running { .. }));
+        let running = self.rows.iter().filter(|row| matches!(row.phase, Phase::Running { .. }));
         self.cut.extend(running.map(|row| (row.id, row.number)));
         self.dead.extend(self.rows.drain(..).map(|row| row.id));
     }

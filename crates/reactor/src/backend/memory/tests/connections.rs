@@ -3,20 +3,14 @@
 use super::*;
 
 fn connect_from(host: &mut Host, to: &Address, from: &str) -> io::Result<()> {
-    let options = ConnectOptions {
-        bind: Some(at(from)),
-        ..ConnectOptions::default()
-    };
+    let options = ConnectOptions { bind: Some(at(from)), ..ConnectOptions::default() };
     host.memory.connect(ONE, to, &options)
 }
 
 #[test]
 fn code_under_test_connects_to_a_scripted_server() {
     let mut host = Host::new(Choices::tame());
-    let listener = host
-        .network
-        .listen(at("127.0.0.1:80").as_inet().unwrap())
-        .unwrap();
+    let listener = host.network.listen(at("127.0.0.1:80").as_inet().unwrap()).unwrap();
     assert!(listener.accept().is_none());
     host.connect(ONE, &listener.address());
     let peer = listener.accept().unwrap();
@@ -38,10 +32,7 @@ fn a_connect_that_nobody_hears_is_refused_and_then_closed() {
     assert!(host.memory.addresses(ONE).is_err());
     assert_eq!(host.close(ONE, Close::Orderly), "done");
     assert_eq!(host.network.sockets(), 0);
-    assert_eq!(
-        kind(host.network.connect(at("127.0.0.1:1"))),
-        ErrorKind::ConnectionRefused
-    );
+    assert_eq!(kind(host.network.connect(at("127.0.0.1:1"))), ErrorKind::ConnectionRefused);
 }
 
 #[test]
@@ -69,16 +60,10 @@ fn a_connect_that_won_the_race_against_its_close_says_so() {
 fn c09_the_address_to_connect_from_is_checked() {
     let mut host = Host::new(Choices::tame());
     let to = host.listen(LISTENER, "127.0.0.1:0");
-    assert_eq!(
-        kind(connect_from(&mut host, &to, "[::1]:0")),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(kind(connect_from(&mut host, &to, "[::1]:0")), ErrorKind::InvalidInput);
     let foreign = connect_from(&mut host, &to, "192.0.2.1:0");
     assert_eq!(kind(foreign), ErrorKind::AddrNotAvailable);
-    assert_eq!(
-        kind(connect_from(&mut host, &to, &to.as_inet().unwrap().to_string())),
-        ErrorKind::AddrInUse
-    );
+    assert_eq!(kind(connect_from(&mut host, &to, &to.as_inet().unwrap().to_string())), ErrorKind::AddrInUse);
     assert_eq!(host.network.sockets(), 1);
     connect_from(&mut host, &to, "127.0.0.7:4000").unwrap();
     assert_eq!(host.accept(TWO).peer, at("127.0.0.7:4000"));
@@ -88,15 +73,9 @@ fn c09_the_address_to_connect_from_is_checked() {
 fn names_resolve_to_the_hosts_of_the_network() {
     let mut host = Host::new(Choices::tame());
     host.network.add_host("Empty", Vec::new());
-    host.network.add_host(
-        "web",
-        vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
-    );
+    host.network.add_host("web", vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()]);
     let mut resolve = |name| host.memory.resolve(name, 80).unwrap();
-    assert_eq!(
-        resolve("localhost").unwrap(),
-        [at("127.0.0.1:80").as_inet().unwrap()]
-    );
+    assert_eq!(resolve("localhost").unwrap(), [at("127.0.0.1:80").as_inet().unwrap()]);
     assert_eq!(resolve("WEB").unwrap().len(), 2);
     assert_eq!(resolve("empty").unwrap(), []);
     let error = resolve("nobody").unwrap_err();

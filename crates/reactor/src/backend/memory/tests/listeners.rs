@@ -26,9 +26,7 @@ fn l02_an_address_in_use_is_an_error_and_nothing_stays_bound() {
     }
     assert_eq!(host.network.sockets(), 1);
     host.listen(TWO, "[::]:80");
-    let foreign = host
-        .memory
-        .listen(ONE, &at("192.0.2.1:80"), &ListenOptions::default());
+    let foreign = host.memory.listen(ONE, &at("192.0.2.1:80"), &ListenOptions::default());
     assert_eq!(kind(foreign), ErrorKind::AddrNotAvailable);
 }
 
@@ -53,10 +51,7 @@ fn connections_are_accepted_in_order_until_dry() {
     assert_eq!(host.turns(), ["input 0"]);
     assert_eq!(host.accept(ONE).peer, one.addresses().local);
     assert_eq!(host.accept(TWO).peer, two.addresses().local);
-    assert!(matches!(
-        host.memory.accept(LISTENER, Key::new(3, 1)),
-        Accepted::Dry
-    ));
+    assert!(matches!(host.memory.accept(LISTENER, Key::new(3, 1)), Accepted::Dry));
     assert!(host.turns().is_empty());
     let _three = host.network.connect(address).unwrap();
     assert_eq!(host.turns(), ["input 0"]);
@@ -67,10 +62,7 @@ fn l14_connects_beyond_the_backlog_wait_for_room() {
     let (network, clock) = (Network::new(Choices::tame()), Clock::new());
     let (mut server, mut client) = (Host::on(&network, &clock), Host::on(&network, &clock));
     let small = options(|options| options.backlog = 1);
-    let address = server
-        .memory
-        .listen(LISTENER, &at("127.0.0.1:0"), &small)
-        .unwrap();
+    let address = server.memory.listen(LISTENER, &at("127.0.0.1:0"), &small).unwrap();
     let first = network.connect(address.clone()).unwrap();
     client.connect(ONE, &address);
     client.connect(TWO, &address);
@@ -90,10 +82,7 @@ fn a_closed_listener_refuses_who_waits_for_room() {
     let (network, clock) = (Network::new(Choices::tame()), Clock::new());
     let (mut server, mut client) = (Host::on(&network, &clock), Host::on(&network, &clock));
     let small = options(|options| options.backlog = 0);
-    let address = server
-        .memory
-        .listen(LISTENER, &at("127.0.0.1:0"), &small)
-        .unwrap();
+    let address = server.memory.listen(LISTENER, &at("127.0.0.1:0"), &small).unwrap();
     client.connect(ONE, &address);
     client.connect(TWO, &address);
     assert_eq!(client.turns(), ["connected 1"]);
@@ -110,10 +99,7 @@ fn an_unspecified_address_hears_every_address_of_its_family() {
     for address in ["127.0.0.1:80", "10.0.0.1:80", "0.0.0.0:80"] {
         assert!(host.network.connect(at(address)).is_ok(), "{address}");
     }
-    assert_eq!(
-        kind(host.network.connect(at("[::1]:80"))),
-        ErrorKind::ConnectionRefused
-    );
+    assert_eq!(kind(host.network.connect(at("[::1]:80"))), ErrorKind::ConnectionRefused);
     assert_eq!(host.accept(ONE).local, at("127.0.0.1:80"));
     assert_eq!(host.accept(TWO).local, at("10.0.0.1:80"));
 }
@@ -147,9 +133,6 @@ fn a_connection_that_was_reset_in_the_backlog_is_accepted_and_then_fails() {
 fn sockets_of_the_system_cannot_be_adopted() {
     let mut host = Host::new(Choices::tame());
     if let Ok(listener) = TcpListener::bind("127.0.0.1:0") {
-        assert_eq!(
-            kind(host.memory.adopt(LISTENER, listener)),
-            ErrorKind::Unsupported
-        );
+        assert_eq!(kind(host.memory.adopt(LISTENER, listener)), ErrorKind::Unsupported);
     }
 }

@@ -17,10 +17,7 @@ use crate::backend::{Accepted, ConnectOptions, ListenOptions, Outgoing, Received
 const LISTENER: Key = Key::new(0, 1);
 const ONE: Key = Key::new(1, 1);
 const TWO: Key = Key::new(2, 1);
-const LOOK: Wait = Wait {
-    until: Some(Instant::ZERO),
-    helpers_busy: false,
-};
+const LOOK: Wait = Wait { until: Some(Instant::ZERO), helpers_busy: false };
 
 /// A loop reduced to its backend.
 struct Host {
@@ -35,11 +32,7 @@ impl Host {
     }
 
     fn on(network: &Network, clock: &Clock) -> Self {
-        Self {
-            memory: Memory::new(network, clock),
-            network: network.clone(),
-            clock: clock.clone(),
-        }
+        Self { memory: Memory::new(network, clock), network: network.clone(), clock: clock.clone() }
     }
 
     /// A host with one accepted connection, `ONE`, to a scripted client.

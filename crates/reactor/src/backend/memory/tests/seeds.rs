@@ -121,19 +121,12 @@ fn exchange(seed: u64, chunking: Chunking, capacity: usize) -> (Vec<u8>, Vec<u8>
 }
 
 fn pattern(length: usize, factor: usize) -> Vec<u8> {
-    (0..length)
-        .map(|index| u8::try_from((index * factor) % 251).unwrap())
-        .collect()
+    (0..length).map(|index| u8::try_from((index * factor) % 251).unwrap()).collect()
 }
 
 #[test]
 fn k08_random_parts_lose_repeat_and_reorder_nothing() {
-    let chunkings = [
-        Chunking::Joined,
-        Chunking::AsWritten,
-        Chunking::Fixed(3),
-        Chunking::Chosen,
-    ];
+    let chunkings = [Chunking::Joined, Chunking::AsWritten, Chunking::Fixed(3), Chunking::Chosen];
     for seed in 0..40 {
         for chunking in chunkings {
             for capacity in [1, 10, 64 * 1024] {
@@ -147,10 +140,7 @@ fn k08_random_parts_lose_repeat_and_reorder_nothing() {
 
 #[test]
 fn one_seed_gives_one_run() {
-    assert_eq!(
-        exchange(7, Chunking::Chosen, 10),
-        exchange(7, Chunking::Chosen, 10)
-    );
+    assert_eq!(exchange(7, Chunking::Chosen, 10), exchange(7, Chunking::Chosen, 10));
     let rounds = |seed| exchange(seed, Chunking::Chosen, 10).2;
     assert!((0..10).any(|seed| rounds(seed) != rounds(7)));
 }

@@ -36,10 +36,7 @@ fn r13_bytes_go_straight_into_memory_of_the_callers() {
     let (mut host, peer) = Host::with_peer(Choices::tame());
     peer.write(b"hello");
     let mut memory = [0; 3];
-    assert!(matches!(
-        host.memory.receive(ONE, Some(&mut memory)),
-        Received::Filled(3)
-    ));
+    assert!(matches!(host.memory.receive(ONE, Some(&mut memory)), Received::Filled(3)));
     assert_eq!(&memory, b"hel");
     assert_eq!(host.receive(ONE), "lo");
 }
@@ -96,9 +93,7 @@ fn w07_more_segments_than_one_send_takes_are_sent_by_the_next() {
     (0..100).for_each(|_| outgoing.push_owned(bytes::Bytes::from_static(b"ab")));
     let mut rounds = 0;
     while !outgoing.is_empty() {
-        let Started::Done(mut sent) = host.memory.send(ONE, outgoing) else {
-            panic!("there is room")
-        };
+        let Started::Done(mut sent) = host.memory.send(ONE, outgoing) else { panic!("there is room") };
         sent.outgoing.advance(sent.result.unwrap(), &mut Vec::new());
         outgoing = sent.outgoing;
         rounds += 1;
@@ -150,10 +145,7 @@ fn calls_are_counted_as_a_kernel_would_see_them() {
         assert_eq!(host.send(ONE, b"pong"), "4");
     }
     let after = host.memory.system_calls();
-    assert_eq!(
-        (after.receives - before.receives, after.sends - before.sends),
-        (3, 3)
-    );
+    assert_eq!((after.receives - before.receives, after.sends - before.sends), (3, 3));
     assert_eq!((after.waits - before.waits, after.accepts), (3, 1));
     assert_eq!((after.registrations, before.registrations), (2, 2));
 }

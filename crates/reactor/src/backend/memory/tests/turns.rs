@@ -110,8 +110,5 @@ fn a_postponed_event_makes_the_next_wait_return_at_once() {
     assert_eq!(host.turn(), ["connected 1"]);
     assert!(host.network.pending());
     wait(&mut host, None, false);
-    assert_eq!(
-        host.memory.next().map(|event| text(&event)).as_deref(),
-        Some("connected 2")
-    );
+    assert_eq!(host.memory.next().map(|event| text(&event)).as_deref(), Some("connected 2"));
 }

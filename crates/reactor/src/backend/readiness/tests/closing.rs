@@ -11,13 +11,8 @@ fn a_close_answers_the_send_that_waits_and_then_itself() {
     assert!(matches!(rig.backend.close(key, Close::Reset), Started::Pending));
     // It does not sleep, although nothing will ever come from the kernel.
     rig.backend.wait(FOREVER).unwrap();
-    let Some(Completion::Sent(sender, sent)) = rig.backend.next() else {
-        panic!()
-    };
-    assert_eq!(
-        (sender, sent.result.unwrap_err().kind()),
-        (key, ErrorKind::ConnectionAborted)
-    );
+    let Some(Completion::Sent(sender, sent)) = rig.backend.next() else { panic!() };
+    assert_eq!((sender, sent.result.unwrap_err().kind()), (key, ErrorKind::ConnectionAborted));
     assert_eq!(sent.outgoing.front().first(), Some(&7));
     assert!(matches!(rig.backend.next(), Some(Completion::Closed(closed)) if closed == key));
     assert!(rig.rest().is_empty());
@@ -29,10 +24,7 @@ fn a_reset_is_seen_as_one() {
     let mut rig = Rig::new();
     let (key, mut peer) = rig.connection();
     assert!(matches!(rig.backend.close(key, Close::Reset), Started::Done(())));
-    assert_eq!(
-        peer.read(&mut [0; 8]).unwrap_err().kind(),
-        ErrorKind::ConnectionReset
-    );
+    assert_eq!(peer.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 /// S27, S10
@@ -43,10 +35,7 @@ fn an_orderly_close_is_no_reset_even_with_unread_bytes() {
     peer.write_all(b"nobody reads this").unwrap();
     rig.input(key);
     rig.send(key, b"bye").unwrap();
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     let mut all = Vec::new();
     peer.read_to_end(&mut all).unwrap();
     assert_eq!(all, b"bye");
@@ -63,9 +52,7 @@ fn nothing_is_heard_of_a_closed_key() {
     while seen.is_empty() {
         rig.backend.wait(until(deadline)).unwrap();
         while let Some(completion) = rig.backend.next() {
-            let Completion::Input(key) = completion else {
-                panic!()
-            };
+            let Completion::Input(key) = completion else { panic!() };
             let other = if key == first { second } else { first };
             rig.backend.close(other, Close::Orderly);
             seen.push(key);
@@ -106,14 +93,7 @@ fn closing_gives_the_descriptor_back() {
     let mut rig = Rig::new();
     let (key, mut peer) = rig.connection();
     let before = rig.backend.system_calls().closes;
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     assert_eq!(rig.backend.system_calls().closes, before + 1);
-    assert_eq!(
-        peer.read(&mut [0; 8]).unwrap(),
-        0,
-        "the FIN left because nobody else holds the socket"
-    );
+    assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the FIN left because nobody else holds the socket");
 }

@@ -16,9 +16,7 @@ fn a_connection_is_made_and_works_in_both_directions() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let key = rig.key();
-    rig.backend
-        .connect(key, &address.into(), &ConnectOptions::default())
-        .unwrap();
+    rig.backend.connect(key, &address.into(), &ConnectOptions::default()).unwrap();
     connected(&mut rig, key).unwrap();
     let (mut peer, from) = listener.accept().unwrap();
     let addresses = rig.backend.addresses(key).unwrap();
@@ -28,11 +26,7 @@ fn a_connection_is_made_and_works_in_both_directions() {
     peer.read_exact(&mut ping).unwrap();
     peer.write_all(b"pong").unwrap();
     assert_eq!(rig.receive_all(key, 4), b"pong");
-    assert_eq!(
-        rig.backend.system_calls().registrations,
-        2,
-        "the waker's and the connection's"
-    );
+    assert_eq!(rig.backend.system_calls().registrations, 2, "the waker's and the connection's");
 }
 
 /// H12
@@ -42,9 +36,7 @@ fn data_that_comes_with_the_connection_is_told_after_it() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let key = rig.key();
     let address = listener.local_addr().unwrap();
-    rig.backend
-        .connect(key, &address.into(), &ConnectOptions::default())
-        .unwrap();
+    rig.backend.connect(key, &address.into(), &ConnectOptions::default()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     peer.write_all(b"welcome").unwrap();
     drop(peer);
@@ -58,21 +50,14 @@ fn a_refused_connection_fails_once_and_wants_its_close() {
     let mut rig = Rig::new();
     // A socket that is bound and does not listen keeps the port from everybody else.
     let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    bound
-        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-        .unwrap();
+    bound.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let address = bound.local_addr().unwrap().as_socket().unwrap();
     let key = rig.key();
-    rig.backend
-        .connect(key, &address.into(), &ConnectOptions::default())
-        .unwrap();
+    rig.backend.connect(key, &address.into(), &ConnectOptions::default()).unwrap();
     let error = connected(&mut rig, key).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     assert!(rig.rest().is_empty());
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
 }
 
 /// C09
@@ -112,20 +97,11 @@ fn closing_while_connecting_answers_the_attempt() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let key = rig.key();
     let address = listener.local_addr().unwrap();
-    rig.backend
-        .connect(key, &address.into(), &ConnectOptions::default())
-        .unwrap();
+    rig.backend.connect(key, &address.into(), &ConnectOptions::default()).unwrap();
     assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Pending));
     let answers = rig.rest();
-    let [
-        Completion::Connected(first, Err(error)),
-        Completion::Closed(second),
-    ] = answers.as_slice()
-    else {
+    let [Completion::Connected(first, Err(error)), Completion::Closed(second)] = answers.as_slice() else {
         panic!("{answers:?}")
     };
-    assert_eq!(
-        (*first, *second, error.kind()),
-        (key, key, ErrorKind::ConnectionAborted)
-    );
+    assert_eq!((*first, *second, error.kind()), (key, key, ErrorKind::ConnectionAborted));
 }

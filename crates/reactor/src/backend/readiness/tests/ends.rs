@@ -143,9 +143,6 @@ fn a_watch_is_silent_after_the_close() {
     drop(peer);
     rig.input(key);
     rig.backend.watch_peer(key);
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     assert!(rig.rest().is_empty());
 }

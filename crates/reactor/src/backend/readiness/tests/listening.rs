@@ -24,16 +24,10 @@ fn an_accepted_connection_costs_two_calls() {
     rig.input(listener);
     let before = rig.backend.system_calls();
     let (key, _) = rig.accept(listener);
-    let expected = SystemCalls {
-        accepts: before.accepts + 1,
-        registrations: before.registrations + 1,
-        ..before
-    };
+    let expected =
+        SystemCalls { accepts: before.accepts + 1, registrations: before.registrations + 1, ..before };
     assert_eq!(rig.backend.system_calls(), expected);
-    assert!(
-        rig.backend.table.connection(key).unwrap().has_nodelay(),
-        "it is inherited"
-    );
+    assert!(rig.backend.table.connection(key).unwrap().has_nodelay(), "it is inherited");
 }
 
 #[test]
@@ -41,17 +35,11 @@ fn who_listens_on_every_address_learns_which_one_was_meant() {
     let mut rig = Rig::new();
     let key = rig.key();
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let address = rig
-        .backend
-        .listen(key, &any.into(), &ListenOptions::default())
-        .unwrap();
+    let address = rig.backend.listen(key, &any.into(), &ListenOptions::default()).unwrap();
     let port = address.as_inet().unwrap().port();
     let _peer = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 5), port)).unwrap();
     let (_, addresses) = rig.accept(key);
-    assert_eq!(
-        addresses.local.as_inet().unwrap(),
-        SocketAddr::from(([127, 0, 0, 5], port))
-    );
+    assert_eq!(addresses.local.as_inet().unwrap(), SocketAddr::from(([127, 0, 0, 5], port)));
 }
 
 #[test]
@@ -74,10 +62,7 @@ fn an_address_in_use_is_an_error_and_nothing_stays_open() {
     let mut rig = Rig::new();
     let (_, address) = rig.listen();
     let key = rig.key();
-    let error = rig
-        .backend
-        .listen(key, &address.into(), &ListenOptions::default())
-        .unwrap_err();
+    let error = rig.backend.listen(key, &address.into(), &ListenOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
     assert_eq!(rig.backend.system_calls().closes, 1);
 }
@@ -86,10 +71,7 @@ fn an_address_in_use_is_an_error_and_nothing_stays_open() {
 #[test]
 fn a_port_can_be_shared_on_request() {
     let mut rig = Rig::new();
-    let options = ListenOptions {
-        reuse_port: true,
-        ..ListenOptions::default()
-    };
+    let options = ListenOptions { reuse_port: true, ..ListenOptions::default() };
     let (first, second) = (rig.key(), rig.key());
     let address = rig.backend.listen(first, &loopback(0), &options).unwrap();
     assert_eq!(rig.backend.listen(second, &address, &options).unwrap(), address);
@@ -100,14 +82,9 @@ fn a_port_can_be_shared_on_request() {
 fn a_closed_listeners_port_is_free() {
     let mut rig = Rig::new();
     let (listener, address) = rig.listen();
-    assert!(matches!(
-        rig.backend.close(listener, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(listener, Close::Orderly), Started::Done(())));
     let key = rig.key();
-    rig.backend
-        .listen(key, &address.into(), &ListenOptions::default())
-        .unwrap();
+    rig.backend.listen(key, &address.into(), &ListenOptions::default()).unwrap();
 }
 
 /// L08, L14
@@ -126,19 +103,12 @@ fn one_event_may_stand_for_several_connections() {
             Accepted::Failed(error) => panic!("{error}"),
         }
     }
-    let expected: Vec<Address> = peers
-        .iter()
-        .map(|peer| peer.local_addr().unwrap().into())
-        .collect();
+    let expected: Vec<Address> = peers.iter().map(|peer| peer.local_addr().unwrap().into()).collect();
     assert_eq!(ports, expected);
     let before = rig.backend.system_calls().accepts;
     let key = rig.key();
     assert!(matches!(rig.backend.accept(listener, key), Accepted::Dry));
-    assert_eq!(
-        rig.backend.system_calls().accepts,
-        before,
-        "a dry listener is not asked"
-    );
+    assert_eq!(rig.backend.system_calls().accepts, before, "a dry listener is not asked");
 }
 
 /// L10
@@ -148,23 +118,14 @@ fn an_adopted_listener_is_closed_and_not_shut_down() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let key = rig.key();
-    assert_eq!(
-        rig.backend.adopt(key, listener.try_clone().unwrap()).unwrap(),
-        address.into()
-    );
+    assert_eq!(rig.backend.adopt(key, listener.try_clone().unwrap()).unwrap(), address.into());
     let _ours = TcpStream::connect(address).unwrap();
     rig.accept(key);
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     let _theirs = TcpStream::connect(address).unwrap();
     rig.backend.wait(until(Instant::ZERO)).unwrap();
     let mut events = std::iter::from_fn(|| rig.backend.poller.pop());
-    assert!(
-        events.all(|event| event.key != key),
-        "the other holder's connections are no events of ours"
-    );
+    assert!(events.all(|event| event.key != key), "the other holder's connections are no events of ours");
     listener.set_nonblocking(false).unwrap();
     listener.accept().unwrap();
     let again = rig.key();
@@ -203,8 +164,5 @@ fn connections_that_nobody_accepted_end_with_their_listener() {
     let mut peer = TcpStream::connect(address).unwrap();
     rig.input(listener);
     rig.backend.close(listener, Close::Orderly);
-    assert_eq!(
-        peer.read(&mut [0; 8]).unwrap_err().kind(),
-        ErrorKind::ConnectionReset
-    );
+    assert_eq!(peer.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }

@@ -25,10 +25,7 @@ use crate::key::Key;
 /// Long enough for whatever a test waits for, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const FOREVER: Wait = Wait {
-    until: None,
-    helpers_busy: false,
-};
+const FOREVER: Wait = Wait { until: None, helpers_busy: false };
 
 /// A backend, and keys for it.
 struct Rig {
@@ -140,10 +137,7 @@ impl Rig {
 }
 
 fn until(moment: Instant) -> Wait {
-    Wait {
-        until: Some(moment),
-        helpers_busy: false,
-    }
+    Wait { until: Some(moment), helpers_busy: false }
 }
 
 fn loopback(port: u16) -> Address {

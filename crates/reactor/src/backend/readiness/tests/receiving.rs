@@ -37,15 +37,9 @@ fn a_connection_is_registered_once() {
     for _ in 0..10 {
         peer.write_all(b"ping").unwrap();
         let bytes = rig.receive(key).unwrap();
-        assert!(matches!(
-            rig.backend.send(key, outgoing(&bytes)),
-            Started::Done(_)
-        ));
+        assert!(matches!(rig.backend.send(key, outgoing(&bytes)), Started::Done(_)));
     }
-    assert!(matches!(
-        rig.backend.close(key, Close::Orderly),
-        Started::Done(())
-    ));
+    assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     assert_eq!(rig.backend.system_calls().registrations, before);
     assert_eq!(before, 3, "the waker, the listener, and the connection");
 }
@@ -59,10 +53,7 @@ fn a_message_costs_three_calls() {
     let before = rig.backend.system_calls();
     peer.write_all(b"ping").unwrap();
     let bytes = rig.receive(key).unwrap();
-    assert!(matches!(
-        rig.backend.send(key, outgoing(&bytes)),
-        Started::Done(_)
-    ));
+    assert!(matches!(rig.backend.send(key, outgoing(&bytes)), Started::Done(_)));
     let expected = SystemCalls {
         waits: before.waits + 1,
         receives: before.receives + 1,
@@ -93,14 +84,8 @@ fn full_memory_asks_for_another_receive() {
     let (key, mut peer) = rig.connection();
     peer.write_all(b"abcd").unwrap();
     rig.input(key);
-    assert!(matches!(
-        rig.backend.receive(key, Some(&mut [0; 4])),
-        Received::Filled(4)
-    ));
-    assert!(matches!(
-        rig.backend.receive(key, Some(&mut [0; 4])),
-        Received::Dry
-    ));
+    assert!(matches!(rig.backend.receive(key, Some(&mut [0; 4])), Received::Filled(4)));
+    assert!(matches!(rig.backend.receive(key, Some(&mut [0; 4])), Received::Dry));
     assert_eq!(rig.backend.system_calls().receives, 2);
 }
 
@@ -112,9 +97,7 @@ fn chunks_may_be_out_at_the_same_time() {
     first_peer.write_all(b"one").unwrap();
     second_peer.write_all(b"two").unwrap();
     rig.input(first);
-    let Received::Chunk(one) = rig.backend.receive(first, None) else {
-        panic!()
-    };
+    let Received::Chunk(one) = rig.backend.receive(first, None) else { panic!() };
     let two = rig.receive(second).unwrap();
     assert_eq!((one.bytes(), two.as_slice()), (&b"one"[..], &b"two"[..]));
     rig.backend.release(one);

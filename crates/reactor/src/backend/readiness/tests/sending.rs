@@ -47,9 +47,7 @@ fn more_segments_than_fit_one_call_leave_in_order() {
     }
     let mut spent = Vec::new();
     while !rest.is_empty() {
-        let Started::Done(sent) = rig.backend.send(key, rest) else {
-            panic!()
-        };
+        let Started::Done(sent) = rig.backend.send(key, rest) else { panic!() };
         rest = sent.outgoing;
         rest.advance(sent.result.unwrap(), &mut spent);
     }
@@ -80,10 +78,7 @@ fn data_comes_before_the_answer_to_a_send() {
         seen.push(format!("{completion:?}"));
         matches!(completion, Completion::Sent(..)).then_some(())
     });
-    assert!(
-        seen[0].starts_with("Input") && seen[1].starts_with("Sent"),
-        "{seen:?}"
-    );
+    assert!(seen[0].starts_with("Input") && seen[1].starts_with("Sent"), "{seen:?}");
 }
 
 /// W11
@@ -94,9 +89,7 @@ fn sending_to_a_dead_peer_is_an_error_however_often() {
     reset(peer);
     rig.input(key);
     for _ in 0..3 {
-        let Started::Done(sent) = rig.backend.send(key, outgoing(b"lost")) else {
-            panic!()
-        };
+        let Started::Done(sent) = rig.backend.send(key, outgoing(b"lost")) else { panic!() };
         assert_eq!(sent.result.unwrap_err().kind(), ErrorKind::ConnectionReset);
         assert_eq!(sent.outgoing.front(), b"lost");
     }

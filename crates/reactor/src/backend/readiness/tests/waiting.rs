@@ -25,13 +25,8 @@ fn a_wake_up_before_the_wait_ends_it_and_every_one_counts_anew() {
         rig.backend.wait(FOREVER).unwrap();
     }
     let before = rig.backend.now();
-    rig.backend
-        .wait(until(before + Duration::from_millis(5)))
-        .unwrap();
-    assert!(
-        rig.backend.now() >= before + Duration::from_millis(5),
-        "no wake-up is left over"
-    );
+    rig.backend.wait(until(before + Duration::from_millis(5))).unwrap();
+    assert!(rig.backend.now() >= before + Duration::from_millis(5), "no wake-up is left over");
 }
 
 #[test]
@@ -73,10 +68,6 @@ fn events_that_nobody_asked_for_yet_survive_a_wait_and_forbid_sleeping() {
 
 #[test]
 fn construction_is_counted_too() {
-    let expected = SystemCalls {
-        others: 2,
-        registrations: 1,
-        ..SystemCalls::default()
-    };
+    let expected = SystemCalls { others: 2, registrations: 1, ..SystemCalls::default() };
     assert_eq!(Rig::new().backend.system_calls(), expected);
 }

@@ -1,0 +1,154 @@
+//! A whole loop without a kernel.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
+use crate::choice::Choices;
+use crate::error::RunError;
+use crate::reactor::{Builder, Handle, Reactor};
+
+/// After so many turns a pump gives up: something is always ready.
+const TURNS: usize = 1_000_000;
+
+/// A loop on the memory backend, driven by a test.
+///
+/// Time stands still until [`advance`](Self::advance) moves it, except within [`run`](Self::run). It is a plain
+/// [`Reactor`] otherwise: the loop is the one that programs run on.
+#[derive(Debug)]
+pub struct MemoryReactor {
+    reactor: Reactor,
+    network: Network,
+    clock: Clock,
+}
+
+impl MemoryReactor {
+    /// A tame one: events come in order, bytes whole.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_choices(Choices::tame())
+    }
+
+    /// One whose chance follows from `seed`: the order of independent events, how bytes are cut, how much a send takes.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let memory = Self::with_choices(Choices::seeded(seed));
+        memory.network.set_chunking(Chunking::Chosen);
+        memory
+    }
+
+    /// One whose decisions come from these choices.
+    #[must_use]
+    pub fn with_choices(choices: Choices) -> Self {
+        Self::on(&Network::new(choices), &Clock::new())
+    }
+
+    /// One on a network and a clock that others use too: another host, or another loop of the same.
+    #[must_use]
+    pub fn on(network: &Network, clock: &Clock) -> Self {
+        clock.set_automatic(false);
+        let reactor = Builder::new().build_on(Box::new(Memory::new(network, clock)));
+        Self { reactor, network: network.clone(), clock: clock.clone() }
+    }
+
+    /// The loop.
+    #[must_use]
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    /// Its handle.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.reactor.handle()
+    }
+
+    /// The network: chunking, capacities, scripted listeners, hosts.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Connects a scripted peer to a listener of the loop.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one, or nobody listens there.
+    pub fn connect(&self, address: impl AsRef<str>) -> io::Result<Peer> {
+        let address = address.as_ref();
+        let address = address.strip_prefix("tcp://").unwrap_or(address);
+        let parsed = address.parse::<SocketAddr>();
+        self.network.connect(parsed.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?)
+    }
+
+    /// Makes one turn, without waiting. The clock stands still.
+    pub fn turn(&self) {
+        // The only errors are misuse: a turn within a turn, or after a shutdown, does nothing.
+        drop(self.reactor.turn(Some(Duration::ZERO)));
+    }
+
+    /// Whether something can happen without the clock moving.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.handle().is_over() && (self.reactor.has_ready() || self.network.pending())
+    }
+
+    /// Makes turns until nothing more happens without the clock moving: whether that point was reached (a task that is
+    /// always ready never reaches it).
+    pub fn pump(&self) -> bool {
+        for _ in 0..TURNS {
+            if !self.is_busy() {
+                return true;
+            }
+            self.turn();
+        }
+        false
+    }
+
+    /// Moves the clock on by `time`, from deadline to deadline, pumping at each: what is set meanwhile and
+    /// due meanwhile runs at its time.
+    pub fn advance(&self, time: Duration) {
+        let target = self.clock.now() + time;
+        self.pump();
+        while let Some(next) = self.reactor.next_deadline().filter(|next| *next <= target) {
+            if !self.step_to(next) {
+                return;
+            }
+        }
+        self.clock.advance(target - self.clock.now());
+        self.pump();
+    }
+
+    /// Whether the loop settled.
+    fn step_to(&self, moment: crate::Instant) -> bool {
+        self.clock.advance(moment - self.clock.now());
+        self.turn();
+        self.pump()
+    }
+
+    /// Runs as a program does, until the loop stops or nothing is left: whenever nothing else can happen, the clock
+    /// jumps to the next deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reactor::run`].
+    pub fn run(&self) -> Result<(), RunError> {
+        self.clock.set_automatic(true);
+        let outcome = self.reactor.run();
+        self.clock.set_automatic(false);
+        outcome
+    }
+}
+
+impl Default for MemoryReactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}

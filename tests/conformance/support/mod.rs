@@ -1,0 +1,15 @@
+//! What the sections share.
+//!
+//! * `world`: a loop on one of the backends, and the outside of it.
+//! * `raw`: the far ends of connections: plain sockets, or scripted peers.
+//! * `trace`: a protocol that writes down what happens to it.
+//! * `stamp`: the macros that turn one function into a test for every world.
+
+mod raw;
+mod stamp;
+mod trace;
+mod world;
+
+pub use raw::{Raw, RawListener};
+pub use trace::{Event, Log, Trace};
+pub use world::{World, skip};

@@ -1,0 +1,205 @@
+//! The far ends of connections: plain sockets, or scripted peers. Nothing here blocks for long.
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use marline_reactor::testing::{Peer, PeerListener};
+
+/// One far end of a connection. All methods return at once.
+pub struct Raw {
+    end: End,
+    /// What reading ended with, for plain sockets.
+    ended: RefCell<Option<Ended>>,
+}
+
+enum End {
+    Socket(RefCell<Option<TcpStream>>),
+    Peer(Peer),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Eof,
+    Reset,
+}
+
+impl Raw {
+    pub fn connect_socket(address: SocketAddr) -> Self {
+        Self::from_socket(
+            TcpStream::connect_timeout(&address, Duration::from_secs(10)).expect("a connection"),
+        )
+    }
+
+    pub fn from_socket(stream: TcpStream) -> Self {
+        stream.set_nonblocking(true).expect("a non-blocking socket");
+        stream.set_nodelay(true).expect("a socket without delay");
+        Self { end: End::Socket(RefCell::new(Some(stream))), ended: RefCell::new(None) }
+    }
+
+    pub fn from_peer(peer: Peer) -> Self {
+        Self { end: End::Peer(peer), ended: RefCell::new(None) }
+    }
+
+    /// Sends what fits: how much that was.
+    pub fn write(&self, data: &[u8]) -> usize {
+        match &self.end {
+            End::Peer(peer) => peer.write(data),
+            End::Socket(stream) => match stream.borrow_mut().as_mut().map(|stream| stream.write(data)) {
+                Some(Ok(count)) => count,
+                _ => 0,
+            },
+        }
+    }
+
+    /// Takes what arrived.
+    pub fn read(&self) -> Vec<u8> {
+        self.read_up_to(usize::MAX)
+    }
+
+    /// Takes at most so much of what arrived.
+    pub fn read_up_to(&self, limit: usize) -> Vec<u8> {
+        let stream = match &self.end {
+            End::Peer(peer) => return peer.read_up_to(limit),
+            End::Socket(stream) => stream,
+        };
+        let mut bytes = Vec::new();
+        let mut part = [0; 16 * 1024];
+        while let Some(stream) = stream.borrow_mut().as_mut() {
+            let room = part.len().min(limit - bytes.len());
+            if room == 0 {
+                break;
+            }
+            match stream.read(&mut part[..room]) {
+                Ok(0) => *self.ended.borrow_mut() = Some(Ended::Eof),
+                Ok(count) => {
+                    bytes.extend_from_slice(&part[..count]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => *self.ended.borrow_mut() = Some(Ended::Reset),
+            }
+            break;
+        }
+        bytes
+    }
+
+    /// Whether our side ended its direction in good order, and everything before was read. Reads nothing on sockets
+    /// that still have bytes: call [`read`](Self::read) first.
+    pub fn is_finished(&self) -> bool {
+        match &self.end {
+            End::Peer(peer) => peer.is_finished() && !peer.is_reset(),
+            End::Socket(_) => self.look() == Some(Ended::Eof),
+        }
+    }
+
+    /// Whether our side reset the connection.
+    pub fn is_reset(&self) -> bool {
+        match &self.end {
+            End::Peer(peer) => peer.is_reset(),
+            End::Socket(_) => self.look() == Some(Ended::Reset),
+        }
+    }
+
+    /// Looks for the end of the stream without taking bytes. A reset after an end is seen too.
+    fn look(&self) -> Option<Ended> {
+        let End::Socket(stream) = &self.end else { return None };
+        if let Some(stream) = stream.borrow().as_ref() {
+            let mut byte = [0];
+            match stream.peek(&mut byte) {
+                Ok(0) => {
+                    let broken = stream.take_error().ok().flatten().is_some();
+                    let mut ended = self.ended.borrow_mut();
+                    if broken || *ended != Some(Ended::Reset) {
+                        *ended = Some(if broken { Ended::Reset } else { Ended::Eof });
+                    }
+                }
+                Ok(_) => return None,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => *self.ended.borrow_mut() = Some(Ended::Reset),
+            }
+        }
+        *self.ended.borrow()
+    }
+
+    /// Ends this end's direction.
+    pub fn finish(&self) {
+        match &self.end {
+            End::Peer(peer) => peer.finish(),
+            End::Socket(stream) => {
+                if let Some(stream) = stream.borrow().as_ref() {
+                    drop(stream.shutdown(Shutdown::Write));
+                }
+            }
+        }
+    }
+
+    /// Resets the connection.
+    pub fn reset(&self) {
+        match &self.end {
+            End::Peer(peer) => peer.reset(),
+            End::Socket(stream) => {
+                if let Some(stream) = stream.borrow_mut().take() {
+                    let socket = socket2::Socket::from(stream);
+                    socket.set_linger(Some(Duration::ZERO)).expect("a lingering socket");
+                }
+            }
+        }
+    }
+
+    /// Closes this end, as a program that ends does.
+    pub fn close(&self) {
+        match &self.end {
+            End::Peer(peer) => peer.close(),
+            End::Socket(stream) => drop(stream.borrow_mut().take()),
+        }
+    }
+
+    /// The plain socket, where it is one.
+    pub fn with_socket<R>(&self, call: impl FnOnce(&TcpStream) -> R) -> Option<R> {
+        match &self.end {
+            End::Peer(_) => None,
+            End::Socket(stream) => stream.borrow().as_ref().map(call),
+        }
+    }
+}
+
+/// A far end that listens.
+pub enum RawListener {
+    Socket(TcpListener),
+    Peer(PeerListener),
+}
+
+impl RawListener {
+    pub fn socket() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        listener.set_nonblocking(true).expect("a non-blocking listener");
+        Self::Socket(listener)
+    }
+
+    pub fn from_peer(listener: PeerListener) -> Self {
+        Self::Peer(listener)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Socket(listener) => listener.local_addr().expect("an address"),
+            Self::Peer(listener) => listener.address().as_inet().expect("an address"),
+        }
+    }
+
+    /// The endpoint to connect to.
+    pub fn endpoint(&self) -> String {
+        format!("tcp://{}", self.address())
+    }
+
+    /// A connection, if one came.
+    pub fn accept(&self) -> Option<Raw> {
+        match self {
+            Self::Socket(listener) => listener.accept().ok().map(|(stream, _)| Raw::from_socket(stream)),
+            Self::Peer(listener) => listener.accept().map(Raw::from_peer),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One function, a test for every world.
+
+/// Stamps tests over the backends: `fn w01_...(world: &World)`.
+///
+/// `conformance!` runs each on readiness and on memory, tame and under 16 seeds. `streams!` does so too, and again
+/// on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on readiness and
+/// tame memory a stream test runs with a small payload and with megabytes.
+#[macro_export]
+macro_rules! conformance {
+    ($($(#[$attribute:meta])* fn $name:ident($world:ident: &World) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            use super::*;
+
+            fn body($world: &World) $body
+
+            #[test]
+            fn readiness() {
+                $crate::support::World::on_readiness(body);
+            }
+
+            #[test]
+            fn memory() {
+                $crate::support::World::on_memory(body);
+            }
+
+            #[test]
+            fn memory_seeded() {
+                $crate::support::World::on_seeded_memory(body);
+            }
+        }
+    )*};
+}
+
+/// As [`conformance!`], for sentences about streams of bytes.
+#[macro_export]
+macro_rules! streams {
+    ($($(#[$attribute:meta])* fn $name:ident($world:ident: &World) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            use super::*;
+
+            fn body($world: &World) $body
+
+            #[test]
+            fn readiness() {
+                $crate::support::World::on_readiness(body);
+            }
+
+            #[test]
+            fn readiness_megabytes() {
+                $crate::support::World::on_readiness_with_megabytes(body);
+            }
+
+            #[test]
+            fn memory() {
+                $crate::support::World::on_memory(body);
+            }
+
+            #[test]
+            fn memory_megabytes() {
+                $crate::support::World::on_memory_with_megabytes(body);
+            }
+
+            #[test]
+            fn memory_single_bytes() {
+                $crate::support::World::on_memory_with_single_bytes(body);
+            }
+
+            #[test]
+            fn memory_seeded() {
+                $crate::support::World::on_seeded_memory(body);
+            }
+        }
+    )*};
+}
