@@ -5,5 +5,8 @@
 
 #![allow(missing_docs)]
 
+mod l_listening;
+mod l_sockets;
+mod l_trouble;
 mod s_life_cycle;
 mod support;
