@@ -7,3 +7,4 @@
 
 mod s_life_cycle;
 mod support;
+mod w_writing;
