@@ -10,3 +10,4 @@ mod l_sockets;
 mod l_trouble;
 mod s_life_cycle;
 mod support;
+mod w_writing;
