@@ -5,6 +5,8 @@
 
 #![allow(missing_docs)]
 
+mod c_connecting;
+mod c_resolving;
 mod l_listening;
 mod l_sockets;
 mod l_trouble;
