@@ -50,6 +50,8 @@ impl Protocol for Relay {
             self.other.flush();
             if self.other.buffered() > high {
                 transport.pause_reading();
+                // The other side may be sent empty before it is ever told to pause, and is not told to resume then.
+                self.other.notify_drained();
             }
         }
     }
@@ -60,6 +62,10 @@ impl Protocol for Relay {
     }
 
     fn resume_writing(&mut self, _: &Transport) {
+        self.other.resume_reading();
+    }
+
+    fn drained(&mut self, _: &Transport) {
         self.other.resume_reading();
     }
 
