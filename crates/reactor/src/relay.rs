@@ -38,6 +38,8 @@ impl Protocol for Relay {
         if self.other.is_closing() {
             transport.close();
         } else {
+            // While the other side is stuck this one is not read, and would not be missed.
+            transport.watch_peer();
             transport.resume_reading();
         }
     }
