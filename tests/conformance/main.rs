@@ -10,6 +10,7 @@ mod c_resolving;
 mod l_listening;
 mod l_sockets;
 mod l_trouble;
+mod relay;
 mod s_life_cycle;
 mod support;
 mod w_writing;
