@@ -5,5 +5,12 @@
 
 #![allow(missing_docs)]
 
+mod c_connecting;
+mod c_resolving;
+mod l_listening;
+mod l_sockets;
+mod l_trouble;
+mod relay;
 mod s_life_cycle;
 mod support;
+mod w_writing;
