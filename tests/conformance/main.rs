@@ -5,6 +5,8 @@
 
 #![allow(missing_docs)]
 
+mod r_reading;
 mod s_life_cycle;
 mod support;
+mod w_flow;
 mod w_writing;

@@ -31,6 +31,7 @@ struct Script {
     spurious: usize,
     /// Sends are kept, as a completion backend keeps them until the kernel is done.
     holding: bool,
+    releasing: bool,
     held: Vec<(Key, Box<Outgoing>)>,
     /// Connections that stand.
     keys: Vec<Key>,
@@ -94,8 +95,14 @@ impl Faults {
         self.script.borrow_mut().holding = true;
     }
 
+    /// Lets the next turn begin what is held now. What the core sends after that is held again.
+    pub fn release_held(&self) {
+        self.script.borrow_mut().releasing = true;
+    }
+
     /// Sends what was held, and holds no more.
     pub fn release_sends(&self) {
+        self.release_held();
         self.script.borrow_mut().holding = false;
     }
 
@@ -117,8 +124,7 @@ impl Faults {
     /// Whether the next turn brings something that the backend below does not know of.
     pub fn pending(&self) -> bool {
         let script = self.script.borrow();
-        let released = !script.holding && !script.held.is_empty();
-        script.spurious > 0 || !script.answers.is_empty() || released
+        script.spurious > 0 || !script.answers.is_empty() || script.releasing
     }
 }
 
@@ -137,7 +143,7 @@ impl<B: Backend> Faulty<B> {
     fn release_held(&mut self) {
         let held = {
             let mut script = self.faults.script.borrow_mut();
-            if script.holding { Vec::new() } else { std::mem::take(&mut script.held) }
+            if std::mem::take(&mut script.releasing) { std::mem::take(&mut script.held) } else { Vec::new() }
         };
         for (key, outgoing) in held {
             if let Started::Done(sent) = self.inner.send(key, outgoing) {

@@ -15,4 +15,4 @@ mod world;
 pub use faulty::{Asked, Faults, Faulty};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace};
-pub use world::{World, skip};
+pub use world::{World, address_of, pattern, skip};
