@@ -35,6 +35,8 @@ struct Script {
     held: Vec<(Key, Box<Outgoing>)>,
     /// Connections that stand.
     keys: Vec<Key>,
+    /// Those of them whose input was announced for no reason, until that is looked into.
+    announced: Vec<Key>,
     /// What the wrapper itself has to tell.
     answers: VecDeque<Completion>,
     /// Keys that the core knows nothing about.
@@ -85,7 +87,7 @@ impl Faults {
         self.script.borrow_mut().accepts.extend(faults);
     }
 
-    /// In each of the next `turns` turns every connection is said to have input.
+    /// In each of the next `turns` turns every connection is said to have input, and to be worth a receive.
     pub fn announce_input(&self, turns: usize) {
         self.script.borrow_mut().spurious = turns;
     }
@@ -183,6 +185,7 @@ impl<B: Backend> Backend for Faulty<B> {
         let mut script = self.faults.script.borrow_mut();
         if script.spurious > 0 {
             script.spurious -= 1;
+            script.announced = script.keys.clone();
             let inputs: Vec<_> = script.keys.iter().copied().map(Completion::Input).collect();
             script.answers.extend(inputs);
         }
@@ -259,6 +262,7 @@ impl<B: Backend> Backend for Faulty<B> {
         let fault = {
             let mut script = self.faults.script.borrow_mut();
             script.asked.receives += 1;
+            script.announced.retain(|announced| *announced != key);
             script.receives.pop_front()
         };
         match fault {
@@ -268,7 +272,7 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
-        self.inner.may_receive(key)
+        self.inner.may_receive(key) || self.faults.script.borrow().announced.contains(&key)
     }
 
     fn release(&mut self, chunk: Chunk) {
