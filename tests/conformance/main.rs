@@ -5,6 +5,7 @@
 
 #![allow(missing_docs)]
 
+mod r_own_buffers;
 mod r_reading;
 mod s_life_cycle;
 mod support;
