@@ -7,14 +7,17 @@
 //! * `dead_end`: addresses that never answer.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
+//! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod dead_end;
 mod ending;
 mod faulty;
 mod names;
+mod probe;
 mod raw;
 mod stamp;
+mod tasks;
 mod trace;
 mod world;
 
@@ -22,6 +25,8 @@ pub use dead_end::DeadEnd;
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
 pub use names::{Names, Naming};
+pub use probe::{Probe, Probing, Within};
 pub use raw::{Raw, RawListener};
+pub use tasks::{Drops, Witness};
 pub use trace::{Event, Log, Trace, reason_name};
 pub use world::{World, address_of, pattern, skip};

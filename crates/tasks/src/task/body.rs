@@ -1,6 +1,6 @@
 //! The future around the user's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::executor::Executor;
 use super::join::Ended;
-use super::report;
+use super::report::{self, Origin};
 use crate::table::TableKey;
 
 pin_project! {
@@ -28,6 +28,13 @@ pin_project! {
 struct Entry {
     executor: Rc<Executor>,
     key: TableKey,
+    place: &'static Location<'static>,
+}
+
+impl Entry {
+    fn origin(&self) -> Origin {
+        Origin { remote: self.executor.remote().clone(), place: self.place }
+    }
 }
 
 impl Drop for Entry {
@@ -37,8 +44,13 @@ impl Drop for Entry {
 }
 
 impl<F> Body<F> {
-    pub(super) fn new(future: F, executor: Rc<Executor>, key: TableKey) -> Self {
-        Self { future: Some(future), entry: Entry { executor, key } }
+    pub(super) fn new(
+        future: F,
+        executor: Rc<Executor>,
+        key: TableKey,
+        place: &'static Location<'static>,
+    ) -> Self {
+        Self { future: Some(future), entry: Entry { executor, key, place } }
     }
 }
 
@@ -51,7 +63,7 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Entry { executor, key } = &*this.entry;
+        let Entry { executor, key, .. } = &*this.entry;
         let outcome = if executor.is_aborted(*key) {
             Err(Ended::Aborted)
         } else {
@@ -66,14 +78,15 @@ where
         };
         let dropped = contain(|| this.future.set(None));
         let outcome = match (outcome, dropped) {
-            (Ok(output), Err(panic)) => {
-                drop(contain(move || drop(output)));
+            // The first panic is the one that is told of.
+            (outcome, Ok(())) | (outcome @ Err(Ended::Panicked(_)), Err(_)) => outcome,
+            (outcome, Err(panic)) => {
+                drop(contain(move || drop(outcome)));
                 Err(Ended::Panicked(panic))
             }
-            (outcome, _) => outcome,
         };
         if executor.is_detached(*key) {
-            report::unobserved(outcome, executor.place(*key));
+            report::unobserved(outcome, &this.entry.origin());
             return Poll::Ready(Err(Ended::Aborted));
         }
         Poll::Ready(outcome)
