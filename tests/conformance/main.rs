@@ -5,6 +5,7 @@
 
 #![allow(missing_docs)]
 
+mod a_ending;
 mod a_tasks;
 mod c_connecting;
 mod c_resolving;

@@ -22,6 +22,18 @@ pin_project! {
         future: Option<F>,
         entry: Entry,
     }
+
+    impl<F> PinnedDrop for Body<F> {
+        // A task that is dropped without being polled again: one that stood in the queue of a loop that ended. What
+        // drops it must see no panic.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let (mut future, entry) = (this.future, this.entry);
+            if let Err(panic) = contain(|| future.set(None)) {
+                report::unobserved::<()>(Err(Ended::Panicked(panic)), &entry.origin());
+            }
+        }
+    }
 }
 
 /// The task's entry in the executor's list.

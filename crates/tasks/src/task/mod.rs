@@ -68,7 +68,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match Local::of(handle) {
+    match Local::of(handle).filter(|_| !handle.is_over()) {
         Some(local) => local.executor.spawn(future, place),
         None => JoinHandle::never_ran(),
     }
