@@ -84,6 +84,11 @@ impl Sleep {
         self.deadline
     }
 
+    /// What time it is, on its loop's thread.
+    pub(super) fn now(&self) -> Option<Instant> {
+        Some(self.remote.as_ref()?.local()?.now())
+    }
+
     /// Lets it end at another time, and wait again if it had ended.
     pub fn reset(&mut self, deadline: Instant) {
         self.unregister();
