@@ -6,6 +6,8 @@
 #![allow(missing_docs)]
 
 mod a_ending;
+mod a_fairness;
+mod a_races;
 mod a_tasks;
 mod c_connecting;
 mod c_resolving;

@@ -79,6 +79,7 @@ where
         let outcome = if executor.is_aborted(*key) {
             Err(Ended::Aborted)
         } else {
+            let _granted = executor.allowance.grant();
             let polled = contain(|| this.future.as_mut().as_pin_mut().map(|future| future.poll(context)));
             match polled {
                 Ok(Some(Poll::Pending)) => return Poll::Pending,

@@ -9,6 +9,7 @@ use std::task::Waker;
 use async_task::Builder;
 use marline_reactor::{Handle, Hold, Phase, Remote};
 
+use super::allowance::Allowance;
 use super::body::Body;
 use super::injector::Injector;
 use super::join::JoinHandle;
@@ -23,6 +24,7 @@ pub(crate) struct Executor {
     ending: Cell<bool>,
     /// Keeps the loop's shutdown from going on before the last task is dropped.
     hold: RefCell<Option<Hold>>,
+    pub(crate) allowance: Allowance,
 }
 
 /// What is kept of a task that is not finished.
@@ -68,6 +70,7 @@ impl Executor {
             live: RefCell::default(),
             ending: Cell::new(false),
             hold: RefCell::default(),
+            allowance: Allowance::default(),
         });
         let told = Rc::downgrade(&executor);
         handle.on_shutdown(Phase::During, move |hold| {

@@ -1,9 +1,10 @@
 //! Tasks: futures that the loop runs.
 //!
 //! * `executor`: what the loop keeps of its tasks; `injector`: wakes, from the loop's thread and others.
-//! * `body`: the future around the user's, which contains it.
+//! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 
+mod allowance;
 mod body;
 mod executor;
 mod injector;
