@@ -164,7 +164,7 @@ conformance! {
     fn a13_deferreds_handles_and_sleeps_can_be_awaited_again(world: &World) {
         let (resolver, answer) = deferred();
         let handle = world.handle();
-        handle.call_later(Duration::from_millis(5), move || drop(resolver.resolve("resolved")));
+        handle.call_later(Duration::from_millis(5), move || _ = resolver.resolve("resolved"));
         let task = world.spawn(async move {
             let begun = handle.now();
             let joined = spawn(async {
