@@ -7,6 +7,8 @@
 
 mod c_connecting;
 mod c_resolving;
+mod k_coverage;
+mod k_test_kit;
 mod l_listening;
 mod l_sockets;
 mod l_trouble;
