@@ -4,7 +4,7 @@
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says.
 //! * `trace`: a protocol that writes down what happens to it.
-//! * `dead_end`: addresses that never answer.
+//! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
 //! * `stamp`: the macros that turn one function into a test for every world.
@@ -18,7 +18,7 @@ mod stamp;
 mod trace;
 mod world;
 
-pub use dead_end::DeadEnd;
+pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
 pub use names::{Names, Naming};
