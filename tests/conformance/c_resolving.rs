@@ -28,11 +28,7 @@ fn connect(reactor: &Reactor, endpoint: &str, log: &Log) -> (Connecting, Outcome
 conformance! {
     fn c11_ip_literals_never_touch_the_resolver(world: &World) {
         world.with_names(|world, names| {
-            let log = Log::new();
-            let server = world.listen({
-                let log = log.clone();
-                move |_| Trace::new(&log)
-            });
+            let server = world.listen(|_| Trace::new(&Log::new()));
             let port = address_of(&server).port();
             let literals = [
                 format!("tcp://127.0.0.1:{port}"),

@@ -43,7 +43,9 @@ fn k01_the_clock_runs_due_callbacks_in_deadline_order() {
             ran.borrow_mut().push((name, clock.now().as_nanos() / 1_000_000));
         })
     };
-    (at(30, "c"), at(10, "a"), at(20, "b"), at(20, "b, set later"), at(101, "too late"));
+    for (deadline, name) in [(30, "c"), (10, "a"), (20, "b"), (20, "b, set later"), (101, "too late")] {
+        at(deadline, name);
+    }
     let (inner, ran_too, clock) = (handle.clone(), Rc::clone(&ran), memory.clock().clone());
     handle.call_later(ms(10), move || {
         // Set while advancing, due while advancing: before what was set long ago for later.

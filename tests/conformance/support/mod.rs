@@ -21,7 +21,6 @@ mod world;
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
-pub use names::{Names, Naming};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};
 pub use world::{World, address_of, pattern, skip};
