@@ -5,5 +5,9 @@
 
 #![allow(missing_docs)]
 
+mod r_own_buffers;
+mod r_reading;
 mod s_life_cycle;
 mod support;
+mod w_flow;
+mod w_writing;

@@ -105,6 +105,9 @@ impl Shell {
     }
 
     fn receive(self: &Rc<Self>, key: Key) -> bool {
+        if !self.may_receive(key) {
+            return false;
+        }
         let Some(mut protocol) = self.check_out(key) else {
             return false;
         };
@@ -139,7 +142,7 @@ impl Shell {
     ) -> Pulled {
         let received = if let Some(buffer) = protocol.receive_buffer() {
             if buffer.is_empty() {
-                return Pulled::EmptyBuffer;
+                return self.receive_for_nothing(transport.key());
             }
             let received = self.backend().receive(transport.key(), Some(&mut *buffer));
             match received {
@@ -168,6 +171,22 @@ impl Shell {
                 protocol.data_received(transport, bytes);
                 Pulled::Data
             }
+            Received::Eof => Pulled::Eof,
+            Received::Dry => Pulled::Dry,
+            Received::Failed(error) => Pulled::Failed(error),
+        }
+    }
+
+    /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
+    fn receive_for_nothing(&self, key: Key) -> Pulled {
+        let received = self.backend().receive(key, None);
+        self.stats().received();
+        match received {
+            Received::Chunk(chunk) => {
+                self.release(chunk);
+                Pulled::EmptyBuffer
+            }
+            Received::Filled(_) => Pulled::EmptyBuffer,
             Received::Eof => Pulled::Eof,
             Received::Dry => Pulled::Dry,
             Received::Failed(error) => Pulled::Failed(error),
