@@ -3,13 +3,16 @@
 //! * `world`: a loop on one of the backends, and the outside of it.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `trace`: a protocol that writes down what happens to it.
+//! * `traffic`: steps that many tests take.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod raw;
 mod stamp;
 mod trace;
+mod traffic;
 mod world;
 
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace};
-pub use world::{World, skip};
+pub use traffic::{collect, collect_up_to, flood, pour};
+pub use world::{World, address_of, pattern, skip};
