@@ -5,5 +5,7 @@
 
 #![allow(missing_docs)]
 
+mod s_failures;
+mod s_handover;
 mod s_life_cycle;
 mod support;

@@ -13,6 +13,6 @@ mod traffic;
 mod world;
 
 pub use raw::{Raw, RawListener};
-pub use trace::{Event, Log, Trace};
+pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};
