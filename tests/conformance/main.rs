@@ -7,6 +7,8 @@
 
 mod r_own_buffers;
 mod r_reading;
+mod s_failures;
+mod s_handover;
 mod s_life_cycle;
 mod support;
 mod w_flow;

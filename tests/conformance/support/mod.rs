@@ -4,15 +4,18 @@
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says.
 //! * `trace`: a protocol that writes down what happens to it.
+//! * `traffic`: steps that many tests take.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod faulty;
 mod raw;
 mod stamp;
 mod trace;
+mod traffic;
 mod world;
 
 pub use faulty::{Asked, Faults, Faulty};
 pub use raw::{Raw, RawListener};
-pub use trace::{Event, Log, Trace};
+pub use trace::{Event, Log, Trace, reason_name};
+pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};
