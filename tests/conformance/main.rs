@@ -5,8 +5,14 @@
 
 #![allow(missing_docs)]
 
+mod c_connecting;
+mod c_resolving;
+mod l_listening;
+mod l_sockets;
+mod l_trouble;
 mod r_own_buffers;
 mod r_reading;
+mod relay;
 mod s_failures;
 mod s_handover;
 mod s_life_cycle;

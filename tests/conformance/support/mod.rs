@@ -5,16 +5,25 @@
 //! * `faulty`: a backend whose operations fail as the test says.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `traffic`: steps that many tests take.
+//! * `dead_end`: addresses that never answer.
+//! * `ending`: what is left when a test is over.
+//! * `names`: a backend that answers look-ups.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
+mod dead_end;
+mod ending;
 mod faulty;
+mod names;
 mod raw;
 mod stamp;
 mod trace;
 mod traffic;
 mod world;
 
+pub use dead_end::DeadEnd;
+pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
+pub use names::{Names, Naming};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};

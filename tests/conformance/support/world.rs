@@ -10,6 +10,7 @@ use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, Server, Transport};
 
 use super::faulty::{Faults, Faulty};
+use super::names::{Names, Naming};
 use super::raw::{Raw, RawListener};
 
 /// How long a test waits, in real time, for something that has to happen.
@@ -104,6 +105,23 @@ impl World {
         };
         let world = Self { kind: self.kind, payload: self.payload, outside, faults };
         test(&world, &world.faults);
+    }
+
+    /// Another world of the same kind, whose names the test chooses.
+    pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
+        let names = Names::default();
+        let outside = match self.kind {
+            Kind::Readiness => {
+                let backend = Naming::new(Readiness::new().expect("a readiness backend"), &names);
+                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
+            }
+            kind => {
+                let wrap = |memory| Naming::new(memory, &names);
+                Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
+            }
+        };
+        let world = Self { kind: self.kind, payload: self.payload, outside, faults: Faults::new() };
+        test(&world, &names);
     }
 
     // What the world is.

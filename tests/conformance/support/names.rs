@@ -1,0 +1,135 @@
+//! A backend that answers look-ups as a test says, and counts them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use marline_reactor::backend::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, SystemCalls, Wait, Wakeup,
+};
+use marline_reactor::{Address, Addresses, Choices, Instant, Key};
+
+/// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
+#[derive(Clone, Default)]
+pub struct Names {
+    shared: Rc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    hosts: RefCell<HashMap<String, Vec<SocketAddr>>>,
+    asked: Cell<usize>,
+}
+
+impl Names {
+    /// Makes `host` resolve to these addresses, whatever port is asked for.
+    pub fn add(&self, host: &str, addresses: impl IntoIterator<Item = SocketAddr>) {
+        self.shared.hosts.borrow_mut().insert(host.to_owned(), addresses.into_iter().collect());
+    }
+
+    /// How often the loop asked for the addresses of a name.
+    pub fn asked(&self) -> usize {
+        self.shared.asked.get()
+    }
+}
+
+/// Any backend, with the [`Names`] of a test.
+pub struct Naming<B> {
+    inner: B,
+    names: Names,
+}
+
+impl<B: Backend> Naming<B> {
+    pub fn new(inner: B, names: &Names) -> Self {
+        Self { inner, names: names.clone() }
+    }
+}
+
+impl<B: Backend> Backend for Naming<B> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn choices(&self) -> &Choices {
+        self.inner.choices()
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        self.inner.waker()
+    }
+
+    fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        let shared = &self.names.shared;
+        shared.asked.set(shared.asked.get() + 1);
+        let known = shared.hosts.borrow().get(host).cloned();
+        known.map_or_else(|| self.inner.resolve(host, port), |addresses| Some(Ok(addresses)))
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.inner.wait(wait)
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        self.inner.next()
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        self.inner.listen(key, address, options)
+    }
+
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+        self.inner.adopt(key, listener)
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        self.inner.accept(listener, key)
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        self.inner.connect(key, address, options)
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        self.inner.addresses(key)
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        self.inner.receive(key, into)
+    }
+
+    fn may_receive(&mut self, key: Key) -> bool {
+        self.inner.may_receive(key)
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        self.inner.release(chunk);
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        self.inner.send(key, outgoing)
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        self.inner.shutdown(key)
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        self.inner.close(key, how)
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        self.inner.watch_peer(key);
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        self.inner.system_calls()
+    }
+}
