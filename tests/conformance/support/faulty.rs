@@ -31,9 +31,12 @@ struct Script {
     spurious: usize,
     /// Sends are kept, as a completion backend keeps them until the kernel is done.
     holding: bool,
+    releasing: bool,
     held: Vec<(Key, Box<Outgoing>)>,
     /// Connections that stand.
     keys: Vec<Key>,
+    /// Those of them whose input was announced for no reason, until that is looked into.
+    announced: Vec<Key>,
     /// What the wrapper itself has to tell.
     answers: VecDeque<Completion>,
     /// Keys that the core knows nothing about.
@@ -84,7 +87,7 @@ impl Faults {
         self.script.borrow_mut().accepts.extend(faults);
     }
 
-    /// In each of the next `turns` turns every connection is said to have input.
+    /// In each of the next `turns` turns every connection is said to have input, and to be worth a receive.
     pub fn announce_input(&self, turns: usize) {
         self.script.borrow_mut().spurious = turns;
     }
@@ -94,8 +97,14 @@ impl Faults {
         self.script.borrow_mut().holding = true;
     }
 
+    /// Lets the next turn begin what is held now. What the core sends after that is held again.
+    pub fn release_held(&self) {
+        self.script.borrow_mut().releasing = true;
+    }
+
     /// Sends what was held, and holds no more.
     pub fn release_sends(&self) {
+        self.release_held();
         self.script.borrow_mut().holding = false;
     }
 
@@ -117,8 +126,7 @@ impl Faults {
     /// Whether the next turn brings something that the backend below does not know of.
     pub fn pending(&self) -> bool {
         let script = self.script.borrow();
-        let released = !script.holding && !script.held.is_empty();
-        script.spurious > 0 || !script.answers.is_empty() || released
+        script.spurious > 0 || !script.answers.is_empty() || script.releasing
     }
 }
 
@@ -137,7 +145,7 @@ impl<B: Backend> Faulty<B> {
     fn release_held(&mut self) {
         let held = {
             let mut script = self.faults.script.borrow_mut();
-            if script.holding { Vec::new() } else { std::mem::take(&mut script.held) }
+            if std::mem::take(&mut script.releasing) { std::mem::take(&mut script.held) } else { Vec::new() }
         };
         for (key, outgoing) in held {
             if let Started::Done(sent) = self.inner.send(key, outgoing) {
@@ -177,6 +185,7 @@ impl<B: Backend> Backend for Faulty<B> {
         let mut script = self.faults.script.borrow_mut();
         if script.spurious > 0 {
             script.spurious -= 1;
+            script.announced = script.keys.clone();
             let inputs: Vec<_> = script.keys.iter().copied().map(Completion::Input).collect();
             script.answers.extend(inputs);
         }
@@ -253,6 +262,7 @@ impl<B: Backend> Backend for Faulty<B> {
         let fault = {
             let mut script = self.faults.script.borrow_mut();
             script.asked.receives += 1;
+            script.announced.retain(|announced| *announced != key);
             script.receives.pop_front()
         };
         match fault {
@@ -262,7 +272,7 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
-        self.inner.may_receive(key)
+        self.inner.may_receive(key) || self.faults.script.borrow().announced.contains(&key)
     }
 
     fn release(&mut self, chunk: Chunk) {

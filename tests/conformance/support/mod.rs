@@ -4,6 +4,7 @@
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says.
 //! * `trace`: a protocol that writes down what happens to it.
+//! * `traffic`: steps that many tests take.
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
@@ -16,6 +17,7 @@ mod names;
 mod raw;
 mod stamp;
 mod trace;
+mod traffic;
 mod world;
 
 pub use dead_end::{DeadEnd, DeadPorts};
@@ -23,4 +25,5 @@ pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};
+pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};

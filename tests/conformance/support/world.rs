@@ -1,6 +1,6 @@
 //! A loop on one of the backends, and the outside of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -138,6 +138,18 @@ impl World {
         self.as_memory().is_some()
     }
 
+    /// Whether chance decides the order of events, and how bytes are cut.
+    pub fn is_seeded(&self) -> bool {
+        matches!(self.kind, Kind::Seeded(_))
+    }
+
+    /// From now on sends take everything there is room for and answer at once, also under a seed.
+    pub fn send_whole(&self) {
+        if let Some(memory) = self.as_memory() {
+            memory.network().set_chunking(Chunking::Joined);
+        }
+    }
+
     pub fn reactor(&self) -> &Reactor {
         match &self.outside {
             Outside::Readiness(reactor) => reactor,
@@ -267,6 +279,34 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Reads `count` bytes at a far end, turning the loop meanwhile.
+    #[track_caller]
+    pub fn read(&self, raw: &Raw, count: usize) -> Vec<u8> {
+        let seen = RefCell::new(Vec::new());
+        self.until(|| {
+            let left = count - seen.borrow().len();
+            seen.borrow_mut().extend(raw.read_up_to(left));
+            seen.borrow().len() == count
+        });
+        seen.into_inner()
+    }
+
+    /// Writes all of `data` at a far end, turning the loop whenever there is no room.
+    #[track_caller]
+    pub fn write(&self, raw: &Raw, data: &[u8]) {
+        let sent = Cell::new(0);
+        self.until(|| {
+            sent.set(sent.get() + raw.write(&data[sent.get()..]));
+            sent.get() == data.len()
+        });
+    }
+
+    /// Makes one turn, which waits for an event of a real socket's for at most a second.
+    pub fn turn_with_event(&self) {
+        let limit = if self.is_memory() { Duration::ZERO } else { Duration::from_secs(1) };
+        self.reactor().turn(Some(limit)).expect("a turn");
     }
 
     /// Makes one turn, without waiting.
