@@ -4,6 +4,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in.
 //! * `output`: bytes out, and their flow control.
+//! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 
@@ -13,6 +14,7 @@ mod flags;
 mod handover;
 mod input;
 mod output;
+mod spares;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
 pub(crate) use input::Delivery;
+pub(crate) use spares::Spares;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {

@@ -30,10 +30,13 @@ impl Shell {
             if !connection.accepts_writes() {
                 return (WriteStatus::Closed, false);
             }
-            let outgoing = connection.outgoing.get_or_insert_with(|| self.spare_outgoing());
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());
             let before = outgoing.len();
             push(outgoing);
-            let list = outgoing.len() > before && connection.flags.raise(Flags::DIRTY);
+            let list = outgoing.len() > before && connection.wants_flush();
+            if let Some(unused) = connection.outgoing.take_if(|outgoing| outgoing.is_empty()) {
+                self.recycle(unused);
+            }
             let over = connection.buffered() > connection.high;
             (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
         });
@@ -198,19 +201,9 @@ impl Shell {
         }
     }
 
-    // Memory: queues of bytes are passed around among the connections that have some.
-
-    fn spare_outgoing(&self) -> Box<Outgoing> {
-        self.spare_outgoing.borrow_mut().pop().unwrap_or_default()
-    }
-
     /// Keeps an empty queue for whoever writes next.
     fn recycle(&self, outgoing: Box<Outgoing>) {
-        const KEPT: usize = 64;
-        let mut spare = self.spare_outgoing.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(outgoing);
-        }
+        self.spares.borrow_mut().give_back(outgoing);
     }
 
     /// Empties a queue whose bytes nobody wants any more.
@@ -246,6 +239,18 @@ impl Connection {
         } else {
             Next::Nothing
         }
+    }
+
+    /// Notes that there is something to flush. Whether it has to be listed for that; marks it so.
+    pub(super) fn wants_flush(&mut self) -> bool {
+        self.flags.set(Flags::DIRTY);
+        self.flags.raise(Flags::FLUSH_LISTED)
+    }
+
+    /// It is taken off the list. Whether there still is something to flush.
+    pub(crate) fn leaves_flush_list(&mut self) -> bool {
+        self.flags.clear(Flags::FLUSH_LISTED);
+        self.flags.any(Flags::DIRTY)
     }
 
     /// Whether a check of the flow has to be listed. Marks it so.

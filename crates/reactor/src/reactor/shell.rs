@@ -17,10 +17,10 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk, Outgoing};
+use crate::backend::{Backend, Chunk};
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
-use crate::connection::{Connection, Delivery, Notice};
+use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -68,9 +68,7 @@ pub(crate) struct Shell {
     /// Connections whose flow is looked at after the next wait.
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
-    // Boxed as connections and backends pass them around.
-    #[allow(clippy::vec_box)]
-    pub(crate) spare_outgoing: RefCell<Vec<Box<Outgoing>>>,
+    pub(crate) spares: RefCell<Spares>,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
 
@@ -106,7 +104,7 @@ impl Shell {
             listed: RefCell::default(),
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
-            spare_outgoing: RefCell::default(),
+            spares: RefCell::default(),
             spent: Cell::default(),
             remote,
             arrived: RefCell::default(),

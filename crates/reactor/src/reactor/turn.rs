@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::{Life, Shell, Slot, context};
 use crate::backend::{Completion, Wait};
+use crate::connection::Connection;
 use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -241,7 +242,7 @@ impl Shell {
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
         for key in dirty.drain(..) {
-            if self.ask(key, |connection| connection.flags.any(crate::connection::Flags::DIRTY)) {
+            if self.ask(key, Connection::leaves_flush_list) {
                 self.flush(key);
             }
         }
