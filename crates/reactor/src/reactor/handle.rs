@@ -169,7 +169,7 @@ impl Handle {
 
     /// Ends the loop: runs the hooks of [`Phase::Before`], tells every connection, listener and
     /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. All of
-    /// it happens from the loop, not during this call.
+    /// it happens from the loop, not during this call. Once everybody was told, new listeners and attempts are refused.
     pub fn shutdown(&self) {
         self.shell.begin_shutdown();
     }

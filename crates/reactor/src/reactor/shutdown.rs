@@ -37,6 +37,11 @@ impl Shutdown {
         self.phase.is_some()
     }
 
+    /// Whether everybody was told: what began from now on would be told never.
+    fn is_past_telling(&self) -> bool {
+        self.phase >= Some(Phase::During)
+    }
+
     /// The hooks of a phase, in the order they were added.
     fn take(&mut self, phase: Phase) -> Vec<Hook> {
         let hooks = std::mem::take(&mut self.hooks);
@@ -62,6 +67,12 @@ impl Shell {
         self.shutdown.borrow_mut().phase = Some(Phase::Before);
         let shell = Rc::clone(self);
         self.soon(move || shell.run_phase(Phase::Before));
+    }
+
+    /// Whether nothing can begin any more, be it a listener or an attempt to connect: the shutdown would wait for it,
+    /// and a protocol that connects again whenever it loses its connection would keep it from ending.
+    pub(crate) fn refuses_work(&self) -> bool {
+        self.is_over() || self.shutdown.borrow().is_past_telling()
     }
 
     #[track_caller]
