@@ -5,6 +5,9 @@
 
 #![allow(missing_docs)]
 
+mod h_half_close;
+mod s_addresses;
+mod s_endings;
 mod s_failures;
 mod s_handover;
 mod s_life_cycle;
