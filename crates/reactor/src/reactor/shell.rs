@@ -162,7 +162,10 @@ impl Shell {
 
     /// Works on a slot. `change` must run no code of the user's.
     pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
-        self.slots.borrow_mut().get_mut(key).map(change)
+        let mut slots = self.slots.borrow_mut();
+        // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
+        let slot = slots.get_mut(key)?;
+        Some(change(slot))
     }
 
     /// Works on a connection. `change` must run no code of the user's.
