@@ -11,4 +11,5 @@ mod s_endings;
 mod s_failures;
 mod s_handover;
 mod s_life_cycle;
+mod s_loop_end;
 mod support;

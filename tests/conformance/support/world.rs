@@ -67,6 +67,15 @@ impl World {
         }
     }
 
+    /// For tests that end the loop themselves.
+    pub fn owned_on_readiness(test: impl Fn(World)) {
+        test(Self::readiness(4 * 1024));
+    }
+
+    pub fn owned_on_memory(test: impl Fn(World)) {
+        test(Self::memory(MemoryReactor::new(), 4 * 1024));
+    }
+
     fn readiness(payload: usize) -> Self {
         let backend = marline_reactor::backend::readiness::Readiness::new().expect("a readiness backend");
         let reactor = Reactor::with_backend(backend).expect("a loop");
