@@ -298,6 +298,10 @@ impl Shell {
                 let _ = self.backend().close(*slot, Close::Orderly);
             }
         }
-        self.contained(move || drop(table));
+        for attempt in table.table.into_values() {
+            let Attempt { factory, done, .. } = attempt;
+            self.contained(move || drop(factory));
+            self.contained(move || drop(done));
+        }
     }
 }

@@ -63,6 +63,6 @@ impl Shell {
 
     pub(crate) fn clear_signals(&self) {
         let table = std::mem::take(&mut *self.signals.borrow_mut());
-        self.contained(move || drop(table));
+        self.drop_each(table.table.into_values().map(|entry| entry.call));
     }
 }

@@ -94,6 +94,12 @@ impl Connection {
         }
     }
 
+    /// What it holds of the user's: protocols, and bytes that may have owners.
+    pub(crate) fn into_parts(self) -> ([Option<Box<dyn Protocol>>; 2], Option<Box<Outgoing>>) {
+        let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
+        ([self.protocol, successor], self.outgoing)
+    }
+
     /// Bytes that are written and not sent.
     pub(crate) fn buffered(&self) -> usize {
         self.lent + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.len())

@@ -252,6 +252,14 @@ impl Shell {
         contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
     }
 
+    /// Drops each of these by itself: two panics at once would abort the process.
+    #[track_caller]
+    pub(crate) fn drop_each<T>(&self, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            self.contained(move || drop(value));
+        }
+    }
+
     // The end.
 
     /// Takes everything out, in the order in which it is dropped.

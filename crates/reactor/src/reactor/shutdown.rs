@@ -50,8 +50,10 @@ impl Shutdown {
         now.into_iter().map(|(_, hook)| hook).collect()
     }
 
-    pub(super) fn clear(&mut self) -> impl Sized + use<> {
-        (std::mem::take(&mut self.hooks), self.phase.take())
+    /// Ends it, wherever it is. The caller drops what comes back.
+    pub(super) fn clear(&mut self) -> Vec<impl Sized + use<>> {
+        self.phase = None;
+        std::mem::take(&mut self.hooks)
     }
 }
 
