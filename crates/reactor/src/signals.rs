@@ -34,6 +34,11 @@ impl Shell {
         if let Some(entry) = signals.table.get_mut(key) {
             entry.shared = signal.downgrade();
         }
+        drop(signals);
+        if self.is_ended() {
+            // It will never run, and kept here it might keep the loop itself alive.
+            self.forget_signal(key);
+        }
         signal
     }
 

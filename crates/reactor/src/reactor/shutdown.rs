@@ -59,6 +59,11 @@ impl Shutdown {
 
 impl Shell {
     pub(super) fn add_shutdown_hook(&self, phase: Phase, hook: Hook) {
+        if self.life.get() == Life::Ended {
+            // Kept here, it might keep the loop itself alive.
+            self.contained(move || drop(hook));
+            return;
+        }
         self.shutdown.borrow_mut().hooks.push((phase, hook));
     }
 
