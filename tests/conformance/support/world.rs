@@ -225,6 +225,16 @@ impl World {
         }
     }
 
+    /// Turns the loop a few times, whatever happens in them.
+    pub fn turn_a_little(&self) {
+        for _ in 0..4 {
+            match &self.outside {
+                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(1)))),
+                Outside::Memory(memory) => memory.turn(),
+            }
+        }
+    }
+
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).
     pub fn advance(&self, time: Duration) {
         match &self.outside {
