@@ -119,7 +119,7 @@ impl World {
     /// Open listeners and connections of the loop: descriptors on real sockets.
     pub fn open_sockets(&self) -> usize {
         match &self.outside {
-            // Every slot of the loop's is one descriptor here; tests of the process's own count stand in `tests/costs`.
+            // Every slot of the loop's is one descriptor here; the process's own count is looked at in `tests/descriptors`.
             Outside::Readiness(reactor) => reactor.handle().stats().connections,
             Outside::Memory(memory) => memory.network().sockets(),
         }
