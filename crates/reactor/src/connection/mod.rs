@@ -95,9 +95,9 @@ impl Connection {
     }
 
     /// What it holds of the user's: protocols, and bytes that may have owners.
-    pub(crate) fn into_parts(self) -> ([Option<Box<dyn Protocol>>; 2], Option<Box<Outgoing>>) {
+    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>) {
         let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
-        ([self.protocol, successor], self.outgoing)
+        (self.protocol.into_iter().chain(successor).collect(), self.outgoing)
     }
 
     /// Bytes that are written and not sent.
