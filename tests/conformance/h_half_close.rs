@@ -53,7 +53,9 @@ streams! {
         let payload = world.payload();
         let answer = payload.clone();
         let (transport, raw) = world.accept_one(
-            Trace::new(&log).on(Event::Eof, move |transport| drop(transport.write(&answer))),
+            Trace::new(&log).on(Event::Eof, move |transport| {
+                transport.write(&answer);
+            }),
         );
         let first = world.payload();
         transport.write(&first);

@@ -43,8 +43,11 @@ fn s12_descriptors_return_to_their_baseline() {
     assert_eq!(open(), baseline, "after nine thousand connections");
 }
 
+/// Ends a connection, from one side or the other.
+type End = fn(&Transport, &Raw);
+
 /// How a connection ends.
-const ENDS: [(&str, fn(&Transport, &Raw)); 7] = [
+const ENDS: [(&str, End); 7] = [
     ("Clean", |transport, _| transport.close()),
     ("Aborted", |transport, _| transport.abort()),
     ("Failed", |transport, _| transport.fail("a failure")),

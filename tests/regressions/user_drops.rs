@@ -72,7 +72,7 @@ fn use_transport(transport: &Transport) {
     transport.write_vectored(&[IoSlice::new(b"")]);
     transport.flush();
     transport.unread(b"");
-    drop(transport.set_watermarks(1, 2));
+    assert!(transport.set_watermarks(1, 2).is_ok());
     transport.notify_drained();
     transport.pause_reading();
     transport.resume_reading();
