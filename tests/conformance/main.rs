@@ -7,6 +7,7 @@
 
 mod c_connecting;
 mod c_resolving;
+mod h_half_close;
 mod k_coverage;
 mod k_test_kit;
 mod l_listening;
@@ -15,9 +16,12 @@ mod l_trouble;
 mod r_own_buffers;
 mod r_reading;
 mod relay;
+mod s_addresses;
+mod s_endings;
 mod s_failures;
 mod s_handover;
 mod s_life_cycle;
+mod s_loop_end;
 mod support;
 mod w_flow;
 mod w_writing;

@@ -97,6 +97,12 @@ impl Connection {
         }
     }
 
+    /// What it holds of the user's: protocols, and bytes that may have owners.
+    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>) {
+        let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
+        (self.protocol.into_iter().chain(successor).collect(), self.outgoing)
+    }
+
     /// Bytes that are written and not sent.
     pub(crate) fn buffered(&self) -> usize {
         self.lent + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.len())

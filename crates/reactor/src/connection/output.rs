@@ -10,6 +10,7 @@ use crate::error::WatermarkError;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
+use crate::ready::Entry;
 use crate::transport::WriteStatus;
 
 /// How long to wait before a send is tried again that the system had no memory for.
@@ -116,12 +117,11 @@ impl Shell {
     fn take_off(&self, outgoing: &mut Outgoing, count: usize) -> Option<io::Error> {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
-        if spent.is_empty() {
-            // The empty list keeps its memory for the next time.
-            self.spent.set(spent);
-        } else {
-            self.discard(spent);
+        for bytes in spent.drain(..) {
+            self.push(Entry::Spent(bytes));
         }
+        // The empty list keeps its memory for the next time.
+        self.spent.set(spent);
         None
     }
 
@@ -207,7 +207,7 @@ impl Shell {
     }
 
     /// Empties a queue whose bytes nobody wants any more.
-    pub(super) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
+    pub(crate) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
         let count = outgoing.len();
         self.take_off(&mut outgoing, count);
         self.recycle(outgoing);

@@ -160,7 +160,10 @@ impl Shell {
 
     /// Works on a slot. `change` must run no code of the user's.
     pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
-        self.slots.borrow_mut().get_mut(key).map(change)
+        let mut slots = self.slots.borrow_mut();
+        // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
+        let slot = slots.get_mut(key)?;
+        Some(change(slot))
     }
 
     /// Works on a connection. `change` must run no code of the user's.
@@ -245,6 +248,14 @@ impl Shell {
     pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
         let place = std::panic::Location::caller();
         contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
+    }
+
+    /// Drops each of these by itself: two panics at once would abort the process.
+    #[track_caller]
+    pub(crate) fn drop_each<T>(&self, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            self.contained(move || drop(value));
+        }
     }
 
     // The end.

@@ -226,6 +226,7 @@ impl Shell {
             Entry::Notice(key, notice) => self.deliver(key, notice),
             Entry::Signal(key) => self.run_signal(key),
             Entry::Discard(value) => drop(self.contained(move || drop(value))),
+            Entry::Spent(bytes) => drop(self.contained(move || drop(bytes))),
             Entry::Cancelled => {}
         }
     }
