@@ -7,3 +7,8 @@
 
 mod s_life_cycle;
 mod support;
+mod t_failures;
+mod t_ready_queue;
+mod t_running;
+mod t_timers;
+mod t_wait;

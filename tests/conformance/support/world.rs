@@ -67,6 +67,11 @@ impl World {
         }
     }
 
+    /// One of each, tame, for tests that end their loop.
+    pub fn each() -> [World; 2] {
+        [Self::readiness(4 * 1024), Self::memory(MemoryReactor::new(), 4 * 1024)]
+    }
+
     fn readiness(payload: usize) -> Self {
         let backend = marline_reactor::backend::readiness::Readiness::new().expect("a readiness backend");
         let reactor = Reactor::with_backend(backend).expect("a loop");
@@ -170,6 +175,21 @@ impl World {
 
     // Time.
 
+    /// Makes one turn that does not wait.
+    pub fn turn(&self) {
+        self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
+    }
+
+    /// Lets time pass without a turn, as a callback that takes long does.
+    pub fn pass(&self, time: Duration) {
+        self.clock().pass(time);
+    }
+
+    /// What makes time pass inside of callbacks.
+    pub fn clock(&self) -> Hands {
+        Hands { clock: self.as_memory().map(|memory| memory.clock().clone()) }
+    }
+
     /// Turns the loop until `done` says so. Panics if that takes too long.
     #[track_caller]
     pub fn until(&self, done: impl Fn() -> bool) {
@@ -238,6 +258,21 @@ impl World {
         match &self.outside {
             Outside::Readiness(reactor) => reactor.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
+        }
+    }
+}
+
+/// Makes time pass: the virtual clock moves, or else the thread sleeps.
+#[derive(Clone)]
+pub struct Hands {
+    clock: Option<Clock>,
+}
+
+impl Hands {
+    pub fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => std::thread::sleep(time),
         }
     }
 }
