@@ -5,6 +5,16 @@
 
 #![allow(missing_docs)]
 
+mod c_connecting;
+mod c_resolving;
+mod l_listening;
+mod l_sockets;
+mod l_trouble;
+mod r_own_buffers;
+mod r_reading;
+mod relay;
+mod s_failures;
+mod s_handover;
 mod s_life_cycle;
 mod support;
 mod t_failures;
@@ -12,3 +22,5 @@ mod t_ready_queue;
 mod t_running;
 mod t_timers;
 mod t_wait;
+mod w_flow;
+mod w_writing;

@@ -3,7 +3,7 @@
 use crate::manifest::targets;
 use crate::tree::{Problem, Tree, assert_none};
 
-const LONGEST: usize = 110;
+const LONGEST: usize = 120;
 
 /// Programs whose shortness is a promise, with the lines they may have, blank ones and comments apart.
 const SHORT: [(&str, usize); 2] = [("echo_callback", 12), ("pubsub", 25)];

@@ -1,1 +1,24 @@
-//! The facade.
+#![doc = include_str!("../../../README.md")]
+#![forbid(unsafe_code)]
+
+pub use marline_reactor::*;
+pub use marline_tasks::*;
+
+/// Everything that small programs use: `use marline::prelude::*;`.
+pub mod prelude {
+    pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::{
+        Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
+        Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
+    };
+    pub use crate::{
+        copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle, sleep, spawn,
+        timeout, yield_now,
+    };
+}
+
+/// Any error, for programs that only pass errors on. Every function here has a typed error of its own.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What `main` returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

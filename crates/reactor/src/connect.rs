@@ -69,7 +69,7 @@ impl Connecting {
         done: Done,
     ) -> Self {
         let endpoint = match endpoint {
-            Ok(endpoint) if !shell.is_over() => endpoint,
+            Ok(endpoint) if !shell.refuses() => endpoint,
             failed => {
                 let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
                 shell.answer(done, Err(error));

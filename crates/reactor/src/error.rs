@@ -44,6 +44,7 @@ pub struct RunError {
 enum RunErrorKind {
     Nested,
     Over,
+    Stopped,
     Backend,
 }
 
@@ -58,6 +59,18 @@ impl RunError {
 
     pub(crate) fn backend(cause: io::Error) -> Self {
         Self { kind: RunErrorKind::Backend, cause: Some(cause) }
+    }
+
+    /// The loop was stopped before its work was done: for whoever builds a "run until" on [`Reactor::run`](crate::Reactor::run).
+    #[must_use]
+    pub fn stopped() -> Self {
+        Self { kind: RunErrorKind::Stopped, cause: None }
+    }
+
+    /// Whether the loop was stopped before the work was done that it was run for.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.kind == RunErrorKind::Stopped
     }
 
     /// Whether a loop was running on this thread already.
@@ -76,6 +89,7 @@ impl RunError {
         match self.kind {
             RunErrorKind::Nested => "a loop runs on this thread already",
             RunErrorKind::Over => "the loop was shut down",
+            RunErrorKind::Stopped => "the loop was stopped before the work was done",
             RunErrorKind::Backend => "the loop's backend broke",
         }
     }

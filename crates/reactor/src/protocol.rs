@@ -34,11 +34,12 @@ pub trait Protocol: 'static {
     /// Bytes came, at least one. They are lent for this call.
     fn data_received(&mut self, transport: &Transport, data: &[u8]);
 
-    /// Memory of the protocol's own, to receive into: asked when bytes are at hand, and borrowed for that moment only.
-    /// After it, [`buffer_filled`](Self::buffer_filled) is called, and not `data_received`.
+    /// Memory of the protocol's own, to receive into: asked when the system announced bytes (or the end, which it tells
+    /// apart only when asked), and borrowed for that moment only. When it was filled,
+    /// [`buffer_filled`](Self::buffer_filled) is called, and not `data_received`.
     ///
-    /// Whoever answers `Some` answers so for the whole connection. An empty buffer is an error that ends the
-    /// connection.
+    /// Whoever answers `Some` answers so for the whole connection. If bytes came and the buffer is empty, that is an
+    /// error that ends the connection.
     fn receive_buffer(&mut self) -> Option<&mut [u8]> {
         None
     }

@@ -38,6 +38,8 @@ impl Protocol for Relay {
         if self.other.is_closing() {
             transport.close();
         } else {
+            // While the other side is stuck this one is not read, and would not be missed.
+            transport.watch_peer();
             transport.resume_reading();
         }
     }
@@ -50,6 +52,8 @@ impl Protocol for Relay {
             self.other.flush();
             if self.other.buffered() > high {
                 transport.pause_reading();
+                // The other side may be sent empty before it is ever told to pause, and is not told to resume then.
+                self.other.notify_drained();
             }
         }
     }
@@ -60,6 +64,10 @@ impl Protocol for Relay {
     }
 
     fn resume_writing(&mut self, _: &Transport) {
+        self.other.resume_reading();
+    }
+
+    fn drained(&mut self, _: &Transport) {
         self.other.resume_reading();
     }
 

@@ -90,7 +90,7 @@ impl Resolver {
 fn answer_all(questions: &Receiver<Question>, remote: &Remote) {
     for Question { host, port, attempt } in questions {
         let result = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        let answered = remote.clone().post({
+        let answered = remote.answer({
             let remote = remote.clone();
             move || {
                 if let Some(handle) = remote.local() {
@@ -98,7 +98,7 @@ fn answer_all(questions: &Receiver<Question>, remote: &Remote) {
                 }
             }
         });
-        if answered.is_err() {
+        if !answered {
             return;
         }
     }

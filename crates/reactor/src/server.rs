@@ -91,7 +91,7 @@ impl Server {
         endpoint: &Endpoint,
         factory: Factory,
     ) -> Result<Self, ListenError> {
-        if shell.is_over() {
+        if shell.refuses() {
             return Err(ListenError::Over);
         }
         let wanted = listen_address(shell, endpoint)?;
@@ -114,7 +114,7 @@ impl Server {
         listener: TcpListener,
         factory: Factory,
     ) -> Result<Self, ListenError> {
-        if shell.is_over() {
+        if shell.refuses() {
             return Err(ListenError::Over);
         }
         let key = shell.add_slot(Slot::Reserved);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use marline_reactor::Handle;
 use parking_lot::Mutex;
 
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
@@ -136,6 +137,39 @@ impl<T> Deferred<T> {
     /// ```
     pub fn try_take(&mut self) -> Option<Result<T, Abandoned>> {
         self.shared.state.lock().take_result()
+    }
+
+    /// Calls `call` with the result when it has come: from the loop that runs here, never on the stack of this call or
+    /// of the one that resolves.
+    ///
+    /// # Errors
+    ///
+    /// Gives the deferred back if no loop runs here. If the loop ends first, `call` is dropped.
+    ///
+    /// ```
+    /// use marline_reactor::{Handle, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (resolver, answer) = marline_tasks::deferred();
+    /// let handle = reactor.handle();
+    /// let stopper = handle.clone();
+    /// handle.enter(|| answer.call_back(move |answer| {
+    ///     assert_eq!(answer, Ok(42));
+    ///     stopper.stop();
+    /// })).unwrap();
+    /// resolver.resolve(42).unwrap();
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call_back(self, call: impl FnOnce(Result<T, Abandoned>) + 'static) -> Result<(), Self>
+    where
+        T: 'static,
+    {
+        if Handle::current().is_err() {
+            return Err(self);
+        }
+        crate::spawn(async move { call(self.await) });
+        Ok(())
     }
 }
 

@@ -1,7 +1,51 @@
-//! Futures on the loop.
+//! Futures on Marline's callback loop.
+//!
+//! An executor, tasks, streams and combinators, on the public API of `marline-reactor` alone. Tasks and callbacks share one
+//! loop and one ready queue: what became ready first runs first, whichever kind it is. Tasks belong to one thread and need
+//! not be `Send`; this is not a scheduler that moves work between threads.
+//!
+//! ```
+//! use marline_tasks::{Listener, Stream, copy, gather, spawn};
+//! use std::error::Error;
+//!
+//! fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+//!     marline_tasks::run(async {
+//!         let listener = Listener::bind("tcp://127.0.0.1:0")?;
+//!         let address = listener.local_address()?;
+//!         spawn(async move {
+//!             let stream = listener.accept().await?;
+//!             copy(&stream, &stream).await
+//!         });
+//!         let stream = Stream::connect(address).await?;
+//!         stream.write_all(b"hello").await?;
+//!         let mut answer = [0; 5];
+//!         assert_eq!(stream.read(&mut answer).await?, 5);
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`].
+//! * Several things at once: [`gather`], [`settle`], [`race`], [`select`], [`select!`], [`timeout`].
+//! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`].
 
 pub mod combinators;
 mod deferred;
+mod error;
+mod local;
+mod net;
+mod table;
+mod task;
+mod time;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
+pub use error::WrongThread;
+pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
+pub use task::{
+    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_stats, yield_now,
+};
+pub use time::{
+    Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,
+};

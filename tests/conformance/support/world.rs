@@ -1,13 +1,16 @@
 //! A loop on one of the backends, and the outside of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, Server, Transport};
 
+use super::faulty::{Faults, Faulty};
+use super::names::{Names, Naming};
 use super::raw::{Raw, RawListener};
 
 /// How long a test waits, in real time, for something that has to happen.
@@ -18,8 +21,19 @@ const SEEDS: u64 = 16;
 
 /// A loop, and the means to act on it from outside.
 pub struct World {
-    outside: Outside,
+    kind: Kind,
     payload: usize,
+    outside: Outside,
+    faults: Faults,
+}
+
+/// What a world is made of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Readiness,
+    Memory,
+    SingleBytes,
+    Seeded(u64),
 }
 
 enum Outside {
@@ -36,50 +50,83 @@ impl World {
     // The worlds. Each runs the test in one.
 
     pub fn on_readiness(test: impl Fn(&World)) {
-        test(&Self::readiness(4 * 1024));
+        test(&Self::new(Kind::Readiness, 4 * 1024));
     }
 
     pub fn on_readiness_with_megabytes(test: impl Fn(&World)) {
-        test(&Self::readiness(3 * 1024 * 1024));
+        test(&Self::new(Kind::Readiness, 3 * 1024 * 1024));
     }
 
     pub fn on_memory(test: impl Fn(&World)) {
-        test(&Self::memory(MemoryReactor::new(), 4 * 1024));
+        test(&Self::new(Kind::Memory, 4 * 1024));
     }
 
     pub fn on_memory_with_megabytes(test: impl Fn(&World)) {
-        test(&Self::memory(MemoryReactor::new(), 3 * 1024 * 1024));
+        test(&Self::new(Kind::Memory, 3 * 1024 * 1024));
     }
 
     pub fn on_memory_with_single_bytes(test: impl Fn(&World)) {
-        let memory = MemoryReactor::new();
-        memory.network().set_chunking(Chunking::Fixed(1));
-        test(&Self::memory(memory, 2 * 1024));
+        test(&Self::new(Kind::SingleBytes, 2 * 1024));
     }
 
     pub fn on_seeded_memory(test: impl Fn(&World)) {
         for seed in 0..SEEDS {
             println!("seed {seed}");
-            let choices = Choices::seeded(seed);
-            let memory = MemoryReactor::on(&Network::new(choices), &Clock::new());
-            memory.network().set_chunking(Chunking::Chosen);
-            test(&Self::memory(memory, 16 * 1024));
+            test(&Self::new(Kind::Seeded(seed), 16 * 1024));
         }
     }
 
     /// One of each, tame, for tests that end their loop.
     pub fn each() -> [World; 2] {
-        [Self::readiness(4 * 1024), Self::memory(MemoryReactor::new(), 4 * 1024)]
+        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
     }
 
-    fn readiness(payload: usize) -> Self {
-        let backend = marline_reactor::backend::readiness::Readiness::new().expect("a readiness backend");
-        let reactor = Reactor::with_backend(backend).expect("a loop");
-        Self { outside: Outside::Readiness(reactor), payload }
+    fn new(kind: Kind, payload: usize) -> Self {
+        let outside = match kind {
+            Kind::Readiness => {
+                let backend = Readiness::new().expect("a readiness backend");
+                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
+            }
+            _ => {
+                let network = kind.network();
+                Outside::Memory(Box::new(MemoryReactor::on(&network, &Clock::new())))
+            }
+        };
+        Self { kind, payload, outside, faults: Faults::new() }
     }
 
-    fn memory(memory: MemoryReactor, payload: usize) -> Self {
-        Self { outside: Outside::Memory(Box::new(memory)), payload }
+    /// Another world of the same kind, whose operations fail as the test says.
+    pub fn with_faults(&self, test: impl FnOnce(&World, &Faults)) {
+        let faults = Faults::new();
+        let outside = match self.kind {
+            Kind::Readiness => {
+                let backend = Faulty::new(Readiness::new().expect("a readiness backend"), &faults);
+                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
+            }
+            kind => {
+                let wrap = |memory| Faulty::new(memory, &faults);
+                Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
+            }
+        };
+        let world = Self { kind: self.kind, payload: self.payload, outside, faults };
+        test(&world, &world.faults);
+    }
+
+    /// Another world of the same kind, whose names the test chooses.
+    pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
+        let names = Names::default();
+        let outside = match self.kind {
+            Kind::Readiness => {
+                let backend = Naming::new(Readiness::new().expect("a readiness backend"), &names);
+                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
+            }
+            kind => {
+                let wrap = |memory| Naming::new(memory, &names);
+                Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
+            }
+        };
+        let world = Self { kind: self.kind, payload: self.payload, outside, faults: Faults::new() };
+        test(&world, &names);
     }
 
     // What the world is.
@@ -94,6 +141,18 @@ impl World {
 
     pub fn is_memory(&self) -> bool {
         self.as_memory().is_some()
+    }
+
+    /// Whether chance decides the order of events, and how bytes are cut.
+    pub fn is_seeded(&self) -> bool {
+        matches!(self.kind, Kind::Seeded(_))
+    }
+
+    /// From now on sends take everything there is room for and answer at once, also under a seed.
+    pub fn send_whole(&self) {
+        if let Some(memory) = self.as_memory() {
+            memory.network().set_chunking(Chunking::Joined);
+        }
     }
 
     pub fn reactor(&self) -> &Reactor {
@@ -208,7 +267,7 @@ impl World {
                         return false;
                     }
                 }
-                Outside::Memory(memory) if memory.is_busy() => memory.turn(),
+                Outside::Memory(memory) if memory.is_busy() || self.faults.pending() => memory.turn(),
                 // Nothing can happen any more without time passing.
                 Outside::Memory(memory) => match memory.reactor().next_deadline() {
                     Some(next) if begun.elapsed() < PATIENCE => memory.advance(next - memory.clock().now()),
@@ -232,8 +291,47 @@ impl World {
                     }
                 }
             }
-            Outside::Memory(memory) => assert!(memory.pump(), "the loop never settles"),
+            Outside::Memory(memory) => {
+                assert!(memory.pump(), "the loop never settles");
+                while self.faults.pending() {
+                    memory.turn();
+                    assert!(memory.pump(), "the loop never settles");
+                }
+            }
         }
+    }
+
+    /// Reads `count` bytes at a far end, turning the loop meanwhile.
+    #[track_caller]
+    pub fn read(&self, raw: &Raw, count: usize) -> Vec<u8> {
+        let seen = RefCell::new(Vec::new());
+        self.until(|| {
+            let left = count - seen.borrow().len();
+            seen.borrow_mut().extend(raw.read_up_to(left));
+            seen.borrow().len() == count
+        });
+        seen.into_inner()
+    }
+
+    /// Writes all of `data` at a far end, turning the loop whenever there is no room.
+    #[track_caller]
+    pub fn write(&self, raw: &Raw, data: &[u8]) {
+        let sent = Cell::new(0);
+        self.until(|| {
+            sent.set(sent.get() + raw.write(&data[sent.get()..]));
+            sent.get() == data.len()
+        });
+    }
+
+    /// Makes one turn, which waits for an event of a real socket's for at most a second.
+    pub fn turn_with_event(&self) {
+        let limit = if self.is_memory() { Duration::ZERO } else { Duration::from_secs(1) };
+        self.reactor().turn(Some(limit)).expect("a turn");
+    }
+
+    /// Makes one turn, without waiting.
+    pub fn turn(&self) {
+        self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
     }
 
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).
@@ -262,17 +360,25 @@ impl World {
     }
 }
 
-/// Makes time pass: the virtual clock moves, or else the thread sleeps.
-#[derive(Clone)]
-pub struct Hands {
-    clock: Option<Clock>,
-}
+    /// One of each, tame, for tests that end their loop.
+    pub fn each() -> [World; 2] {
+        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
+    }
 
-impl Hands {
-    pub fn pass(&self, time: Duration) {
-        match &self.clock {
-            Some(clock) => clock.advance(time),
-            None => std::thread::sleep(time),
+impl Kind {
+    fn network(self) -> Network {
+        match self {
+            Self::SingleBytes => {
+                let network = Network::new(Choices::tame());
+                network.set_chunking(Chunking::Fixed(1));
+                network
+            }
+            Self::Seeded(seed) => {
+                let network = Network::new(Choices::seeded(seed));
+                network.set_chunking(Chunking::Chosen);
+                network
+            }
+            Self::Readiness | Self::Memory => Network::new(Choices::tame()),
         }
     }
 }

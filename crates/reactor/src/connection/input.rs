@@ -32,6 +32,8 @@ enum Pulled {
     Dry,
     Failed(std::io::Error),
     EmptyBuffer,
+    /// The protocol paused or closed when it was asked for memory.
+    Unwanted,
 }
 
 /// What of the bytes being delivered was given back.
@@ -105,6 +107,9 @@ impl Shell {
     }
 
     fn receive(self: &Rc<Self>, key: Key) -> bool {
+        if !self.may_receive(key) {
+            return false;
+        }
         let Some(mut protocol) = self.check_out(key) else {
             return false;
         };
@@ -120,6 +125,7 @@ impl Shell {
             Ok(Pulled::Dry) => self.dry(key),
             Ok(Pulled::Eof) => self.eof(key),
             Ok(Pulled::Failed(error)) => self.broken(key, error),
+            Ok(Pulled::Unwanted) => false,
             Ok(Pulled::EmptyBuffer) => {
                 self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))
             }
@@ -138,8 +144,11 @@ impl Shell {
         chunk: &mut Option<Chunk>,
     ) -> Pulled {
         let received = if let Some(buffer) = protocol.receive_buffer() {
+            if !self.wants_input(transport.key()) {
+                return Pulled::Unwanted;
+            }
             if buffer.is_empty() {
-                return Pulled::EmptyBuffer;
+                return self.receive_for_nothing(transport.key());
             }
             let received = self.backend().receive(transport.key(), Some(&mut *buffer));
             match received {
@@ -172,6 +181,27 @@ impl Shell {
             Received::Dry => Pulled::Dry,
             Received::Failed(error) => Pulled::Failed(error),
         }
+    }
+
+    /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
+    fn receive_for_nothing(&self, key: Key) -> Pulled {
+        let received = self.backend().receive(key, None);
+        self.stats().received();
+        match received {
+            Received::Chunk(chunk) => {
+                self.release(chunk);
+                Pulled::EmptyBuffer
+            }
+            Received::Filled(_) => Pulled::EmptyBuffer,
+            Received::Eof => Pulled::Eof,
+            Received::Dry => Pulled::Dry,
+            Received::Failed(error) => Pulled::Failed(error),
+        }
+    }
+
+    /// Whether the protocol still wants bytes after it was asked for memory.
+    fn wants_input(&self, key: Key) -> bool {
+        self.inspect(key, Connection::is_reading).unwrap_or(false)
     }
 
     /// Whether the backend has more; if not, the connection waits for the next input.
@@ -235,25 +265,31 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = contain(|| {
             if let Some(buffer) = protocol.receive_buffer() {
+                if !self.wants_input(key) {
+                    return Pulled::Unwanted;
+                }
                 let rest = &unread.bytes[unread.start..];
                 let count = rest.len().min(buffer.len());
+                if count == 0 {
+                    return Pulled::EmptyBuffer;
+                }
                 buffer[..count].copy_from_slice(&rest[..count]);
                 unread.start += count;
-                if count > 0 {
-                    protocol.buffer_filled(&transport, count);
-                }
-                return count > 0;
+                protocol.buffer_filled(&transport, count);
+                return Pulled::Data;
             }
             let start = std::mem::replace(&mut unread.start, unread.bytes.len());
             self.begin_delivery(key, &unread.bytes[start..]);
             protocol.data_received(&transport, &unread.bytes[start..]);
             unread.start = start + self.kept().unwrap_or(unread.bytes.len() - start);
-            true
+            Pulled::Data
         });
         self.restore_unread(key, unread);
         match outcome {
-            Ok(true) => {}
-            Ok(false) => drop(self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))),
+            Ok(Pulled::EmptyBuffer) => {
+                self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)));
+            }
+            Ok(_) => {}
             Err(panic) => drop(self.failed(key, Reason::Panicked(panic))),
         }
         self.check_in(key, protocol);

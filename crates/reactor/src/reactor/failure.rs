@@ -28,6 +28,14 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// A failure that nobody waits for; `what` names what failed.
+    #[must_use]
+    pub fn unobserved(error: Box<dyn Error + Send + Sync>, what: String) -> Self {
+        Self::Unobserved { error, what }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

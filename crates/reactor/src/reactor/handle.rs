@@ -168,8 +168,9 @@ impl Handle {
     }
 
     /// Ends the loop: runs the hooks of [`Phase::Before`], tells every connection, listener and
-    /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. All of
-    /// it happens from the loop, not during this call.
+    /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. Once they
+    /// were told, listening and connecting are refused as they are after the end. All of it happens from the loop, not
+    /// during this call.
     pub fn shutdown(&self) {
         self.shell.begin_shutdown();
     }

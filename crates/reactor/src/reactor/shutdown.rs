@@ -64,6 +64,11 @@ impl Shell {
         self.soon(move || shell.run_phase(Phase::Before));
     }
 
+    /// Whether nothing new is begun any more: everybody was told of the end, and whoever came now would not be.
+    pub(crate) fn refuses(&self) -> bool {
+        self.is_over() || self.shutdown.borrow().phase.is_some_and(|phase| phase > Phase::Before)
+    }
+
     #[track_caller]
     fn soon(&self, call: impl FnOnce() + 'static) {
         self.push(Entry::Call(Callback::new(call, std::panic::Location::caller())));

@@ -36,8 +36,9 @@ impl Shell {
         let _entered = context::enter(self);
         let _turn = InTurn::begin(self);
         self.wait(limit)?;
+        let left_over = self.listed.borrow().len();
         self.deliver_completions();
-        self.pull_listed();
+        self.pull_listed(left_over);
         self.take_arrivals();
         self.check_flows();
         self.timers.queue_due(self);
@@ -130,10 +131,9 @@ impl Shell {
         }
     }
 
-    /// What was left over from the turn before. What is listed meanwhile waits for the next turn.
-    fn pull_listed(self: &Rc<Self>) {
-        let count = self.listed.borrow().len();
-        for _ in 0..count {
+    /// What was left over from the turn before. What was listed since waits for the next turn: it had its share of this one.
+    fn pull_listed(self: &Rc<Self>, left_over: usize) {
+        for _ in 0..left_over {
             let key = self.listed.borrow_mut().pop_front();
             let Some(key) = key else { return };
             self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));

@@ -101,18 +101,13 @@ impl Remote {
     /// wait ([`Builder::post_limit`](crate::Builder::post_limit)) and it is reached.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
-        let place = Location::caller();
-        let mut queue = self.shared.queue.lock();
-        if queue.closed {
-            return Err(PostError::gone(call));
-        }
-        if queue.posts.len() >= self.shared.limit.load(Ordering::Relaxed) {
-            return Err(PostError::full(call));
-        }
-        queue.posts.push_back(SendCallback::new(call, place));
-        drop(queue);
-        self.shared.announce();
-        Ok(())
+        self.shared.post(call, self.shared.limit.load(Ordering::Relaxed), Location::caller())
+    }
+
+    /// As [`post`](Self::post), for the loop's own threads: no limit of the program's holds. Whether the loop is there.
+    #[track_caller]
+    pub(crate) fn answer(&self, call: impl FnOnce() + Send + 'static) -> bool {
+        self.shared.post(call, usize::MAX, Location::caller()).is_ok()
     }
 
     /// The loop's handle, on the loop's own thread; `None` on every other one, and after its end.
@@ -139,6 +134,25 @@ impl Remote {
 }
 
 impl Shared {
+    fn post<F: FnOnce() + Send + 'static>(
+        &self,
+        call: F,
+        limit: usize,
+        place: &'static Location<'static>,
+    ) -> Result<(), PostError<F>> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(PostError::gone(call));
+        }
+        if queue.posts.len() >= limit {
+            return Err(PostError::full(call));
+        }
+        queue.posts.push_back(SendCallback::new(call, place));
+        drop(queue);
+        self.announce();
+        Ok(())
+    }
+
     fn announce(&self) {
         if self.flag.announce() {
             self.rung.fetch_add(1, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::backend::Backend;
 use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
 use crate::choice::Choices;
 use crate::error::RunError;
@@ -47,8 +48,19 @@ impl MemoryReactor {
     /// One on a network and a clock that others use too: another host, or another loop of the same.
     #[must_use]
     pub fn on(network: &Network, clock: &Clock) -> Self {
+        Self::wrapped(network, clock, |memory| memory)
+    }
+
+    /// As [`on`](Self::on), with a backend of the test's own around the memory backend: one that makes
+    /// operations fail, or looks on.
+    #[must_use]
+    pub fn wrapped<B: Backend + 'static>(
+        network: &Network,
+        clock: &Clock,
+        wrap: impl FnOnce(Memory) -> B,
+    ) -> Self {
         clock.set_automatic(false);
-        let reactor = Builder::new().build_on(Box::new(Memory::new(network, clock)));
+        let reactor = Builder::new().build_on(Box::new(wrap(Memory::new(network, clock))));
         Self { reactor, network: network.clone(), clock: clock.clone() }
     }
 

@@ -4,14 +4,20 @@ use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use marline_reactor::{ChoiceKind, Handle};
+
 thread_local! {
     static STATE: Cell<u64> = Cell::new(seed());
 }
 
-/// Draws a number below `among`; 0 is the tame answer, and the only one where there is no choice.
+/// Draws a number below `among`; 0 is the tame answer, and the only one where there is no choice. On a loop it comes from
+/// the stream of the loop's choices, so that a run can be repeated; under another executor from a generator of the thread's.
 pub(crate) fn fairness(among: usize) -> usize {
     if among < 2 {
         return 0;
+    }
+    if let Ok(handle) = Handle::current() {
+        return handle.choose(ChoiceKind::Fairness, among);
     }
     // A thread that is ending has lost its state. Order matters to nobody then, but a panic would.
     let drawn = STATE.try_with(|state| {

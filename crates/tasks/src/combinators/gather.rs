@@ -109,25 +109,32 @@ impl<F: Future> fmt::Debug for Gather<F> {
 
 /// Which of the futures of [`gather()`] or [`gather!`](crate::gather!) failed first, and how.
 ///
-/// It is an [`Error`](std::error::Error) where the error inside is one, which is then its source.
+/// It is an [`Error`](std::error::Error) where the error inside can be shown, boxed errors included (which are no `Error`s
+/// themselves, so the inner error is part of the text and not the source).
 ///
 /// ```
 /// use marline_tasks::{GatherError, gather};
 /// # futures::executor::block_on(async {
 /// let failed = gather([Ok(0), "x".parse::<u8>()].map(std::future::ready)).await.unwrap_err();
-/// assert_eq!(failed.to_string(), "the gathered future at index 1 failed");
+/// assert_eq!(failed.to_string(), "the gathered future at index 1 failed: invalid digit found in string");
 /// assert_eq!(GatherError::into_error(failed).to_string(), "invalid digit found in string");
 /// # });
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the gathered future at index {index} failed")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatherError<E> {
     /// The place of the future among those that were gathered, counted from 0.
     pub index: usize,
     /// What it failed with.
-    #[source]
     pub error: E,
 }
+
+impl<E: fmt::Display> fmt::Display for GatherError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the gathered future at index {} failed: {}", self.index, self.error)
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for GatherError<E> {}
 
 impl<E> GatherError<E> {
     /// The error alone, for `map_err` where the index does not matter.

@@ -1,6 +1,5 @@
 //! `gather` and `gather!`.
 
-use std::error::Error as _;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 
@@ -134,10 +133,14 @@ fn a11_gather_of_nothing_resolves_at_once() {
 }
 
 #[test]
-fn a11_a_gather_error_names_the_index_and_leads_to_its_source() {
+fn a11_a_gather_error_names_the_index_and_the_error_also_a_boxed_one() {
     let error = block_on(gather([std::future::ready("x".parse::<u8>())])).unwrap_err();
-    assert_eq!(error.to_string(), "the gathered future at index 0 failed");
-    assert_eq!(error.source().map(ToString::to_string), Some(error.error.to_string()));
+    assert_eq!(error.to_string(), "the gathered future at index 0 failed: invalid digit found in string");
+    let boxed =
+        block_on(gather([std::future::ready(Err::<(), Box<dyn std::error::Error>>("broken".into()))]))
+            .unwrap_err();
+    let passed_on: Box<dyn std::error::Error> = boxed.into();
+    assert_eq!(passed_on.to_string(), "the gathered future at index 0 failed: broken");
 }
 
 #[test]

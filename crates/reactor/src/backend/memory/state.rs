@@ -138,7 +138,7 @@ pub(super) struct End {
     /// A send that waits for room.
     pub(super) sending: Option<Box<Outgoing>>,
     pub(super) notice: Notice,
-    /// The last receive took everything, and the owner knows.
+    /// Nothing is there that was not received, and the owner knows.
     pub(super) drained: bool,
     /// The owner wants to hear of the peer's end.
     pub(super) watched: bool,
@@ -155,7 +155,7 @@ impl End {
             finished: false,
             sending: None,
             notice: Notice::new(),
-            drained: false,
+            drained: true,
             watched: false,
         }
     }

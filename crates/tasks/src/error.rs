@@ -1,0 +1,22 @@
+//! Errors that several parts share.
+
+use std::io;
+
+/// A handle was used on a thread that is not its loop's, or after the loop's end.
+///
+/// Streams answer with it inside an [`io::Error`] of the kind `Unsupported`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the loop of this handle does not run on this thread, or has ended")]
+pub struct WrongThread(());
+
+impl WrongThread {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl From<WrongThread> for io::Error {
+    fn from(error: WrongThread) -> Self {
+        Self::new(io::ErrorKind::Unsupported, error)
+    }
+}

@@ -1,0 +1,40 @@
+//! What this crate keeps in a loop: one value, found through the reactor's loop-local storage.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use marline_reactor::{Handle, Remote};
+
+use crate::net::{Listeners, Streams};
+use crate::task::Executor;
+use crate::time::Sleepers;
+
+pub(crate) struct Local {
+    pub(crate) executor: Rc<Executor>,
+    pub(crate) streams: Streams,
+    pub(crate) listeners: Listeners,
+    pub(crate) sleepers: RefCell<Sleepers>,
+}
+
+impl Local {
+    /// What belongs to this loop; `None` if it has ended.
+    pub(crate) fn of(handle: &Handle) -> Option<Rc<Self>> {
+        handle.local(|handle| Self {
+            executor: Executor::new(handle),
+            streams: Streams::default(),
+            listeners: Listeners::default(),
+            sleepers: RefCell::default(),
+        })
+    }
+
+    /// What belongs to the loop of `remote`, on its own thread.
+    pub(crate) fn find(remote: &Remote) -> Option<Rc<Self>> {
+        Self::of(&remote.local()?)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.executor.end();
+    }
+}

@@ -1,0 +1,263 @@
+//! Reading and writing, as streams and their halves share it.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+
+use marline_reactor::{Address, Remote, Transport, WriteStatus};
+use parking_lot::Mutex;
+
+use super::state::{Received, StreamState};
+use super::turns::{NO_TICKET, Ticket, Turn};
+use crate::error::WrongThread;
+use crate::local::Local;
+use crate::table::TableKey;
+
+/// A write is cut into pieces of what fits below the high watermark, but of no less than this.
+const PIECE: usize = 16 * 1024;
+
+/// The way from a handle, which is plain data, to the stream, which lives in its loop.
+pub(super) struct Door {
+    pub(super) remote: Remote,
+    pub(super) key: TableKey,
+}
+
+/// What to do when the stream's state is no longer borrowed.
+enum Step<T> {
+    Ready(T),
+    Wait(Option<super::turns::Displaced>, Option<Transport>),
+}
+
+impl Door {
+    pub(super) fn local(&self) -> io::Result<Rc<Local>> {
+        Local::find(&self.remote).ok_or_else(|| WrongThread::new().into())
+    }
+
+    fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
+        local.streams.with(self.key, change).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    pub(super) fn ticket(&self) -> io::Result<Ticket> {
+        Ok(self.local()?.streams.ticket())
+    }
+
+    pub(super) fn transport(&self) -> io::Result<Transport> {
+        let local = self.local()?;
+        self.with(&local, |state| state.transport.clone())?.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    pub(super) fn address(&self, of: fn(&Transport) -> Option<Address>) -> io::Result<Address> {
+        of(&self.transport()?).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    // Reading.
+
+    /// Waits until `take` finds something in what was received, or the end: `None` at the end.
+    pub(super) fn poll_received<R>(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        take: impl FnOnce(&mut Received) -> R,
+    ) -> Poll<io::Result<Option<R>>> {
+        let local = self.local()?;
+        let mut spent = None;
+        let step = self.with(&local, |state| {
+            if let Err(error) = state.reader.check(ticket) {
+                return Step::Ready(Err(error));
+            }
+            let answer = if !state.received.is_empty() {
+                let taken = take(&mut state.received);
+                if state.received.is_empty() {
+                    spent = Some(std::mem::take(&mut state.received));
+                }
+                Ok(Some(taken))
+            } else if state.eof || state.lost.is_some() {
+                state.broken().map_or(Ok(None), Err)
+            } else {
+                return Step::Wait(state.reader.wait(ticket, context), state.transport.clone());
+            };
+            Step::Ready(answer.map(|taken| (taken, state.reader.leave(ticket))))
+        })?;
+        if let Some(spent) = spent {
+            local.streams.give_back(spent);
+        }
+        match step {
+            Step::Ready(answer) => Poll::Ready(answer.map(|(taken, _waker)| taken)),
+            Step::Wait(displaced, transport) => {
+                if let Some(displaced) = displaced {
+                    displaced.settle();
+                }
+                if let Some(transport) = transport {
+                    transport.resume_reading();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    // Writing.
+
+    /// Waits until there is room, then writes what fits.
+    pub(super) fn poll_write(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let transport = ready!(self.poll_writable(ticket, context))?;
+        let (_, high) = transport.watermarks();
+        let room = high.saturating_sub(transport.buffered()).max(PIECE);
+        let piece = &data[..data.len().min(room)];
+        match transport.write(piece) {
+            WriteStatus::Closed => Poll::Ready(Err(self.write_error())),
+            _ => Poll::Ready(Ok(piece.len())),
+        }
+    }
+
+    /// Waits until no more than the high watermark waits to be sent.
+    fn poll_writable(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Transport>> {
+        self.poll_until(ticket, context, |transport| {
+            let (_, high) = transport.watermarks();
+            if transport.buffered() > high {
+                transport.flush();
+            }
+            transport.buffered() <= high
+        })
+    }
+
+    /// Sends what was written, and waits until the system has taken all of it.
+    pub(super) fn poll_flush(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.poll_until(ticket, context, |transport| {
+            transport.flush();
+            transport.buffered() == 0
+        });
+        flushed.map_ok(drop)
+    }
+
+    /// Ends our direction, and waits until that is sent.
+    pub(super) fn poll_close(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let local = self.local()?;
+        let (ended, error) = self.with(&local, |state| (state.lost.is_some(), state.broken()))?;
+        if ended {
+            return Poll::Ready(error.map_or(Ok(()), Err));
+        }
+        let closed = self.poll_until(ticket, context, |transport| {
+            transport.write_eof();
+            transport.flush();
+            transport.buffered() == 0
+        });
+        closed.map_ok(drop)
+    }
+
+    fn poll_until(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        mut done: impl FnMut(&Transport) -> bool,
+    ) -> Poll<io::Result<Transport>> {
+        let local = self.local()?;
+        let transport = self.with(&local, |state| {
+            state.writer.check(ticket)?;
+            Ok::<_, io::Error>(state.transport.clone().filter(|_| state.lost.is_none()))
+        })??;
+        let Some(transport) = transport else { return Poll::Ready(Err(self.write_error())) };
+        if done(&transport) {
+            let waker = self.with(&local, |state| state.writer.leave(ticket))?;
+            drop(waker);
+            return Poll::Ready(Ok(transport));
+        }
+        let displaced = self.with(&local, |state| state.writer.wait(ticket, context))?;
+        if let Some(displaced) = displaced {
+            displaced.settle();
+        }
+        // Whether or not a pause comes before, this tells when everything is sent.
+        transport.notify_drained();
+        Poll::Pending
+    }
+
+    fn write_error(&self) -> io::Error {
+        let broken = self.local().and_then(|local| self.with(&local, |state| state.broken()));
+        broken.ok().flatten().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    // Turns and handles.
+
+    /// A future that held a turn is dropped.
+    pub(super) fn leave(&self, ticket: Ticket, turn: fn(&mut StreamState) -> &mut Turn) {
+        let Ok(local) = self.local() else { return };
+        let waker: Option<Option<Waker>> = local.streams.with(self.key, |state| turn(state).leave(ticket));
+        drop(waker);
+    }
+
+    /// A handle is dropped, on whatever thread.
+    pub(super) fn drop_handle(&self) {
+        on_loop(&self.remote, self.key, |local, key| local.streams.drop_handle(key));
+    }
+}
+
+/// Does something in a loop, from whatever thread. If the loop is gone there is nothing to do.
+pub(super) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey)) {
+    if let Some(local) = Local::find(remote) {
+        act(&local, key);
+        return;
+    }
+    let there = remote.clone();
+    drop(remote.post(move || {
+        if let Some(local) = Local::find(&there) {
+            act(&local, key);
+        }
+    }));
+}
+
+/// The reading side of a handle: a door, and bytes that were taken out through it to be lent to the program.
+pub(super) struct Port {
+    pub(super) door: Door,
+    taken: Mutex<Received>,
+    has_taken: AtomicBool,
+}
+
+impl Port {
+    pub(super) fn new(door: Door) -> Self {
+        Self { door, taken: Mutex::default(), has_taken: AtomicBool::new(false) }
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if into.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.has_taken.load(Ordering::Relaxed) {
+            // A handle on the wrong thread gets no bytes either.
+            self.door.local()?;
+            let mut taken = self.taken.lock();
+            let count = taken.take(into);
+            self.has_taken.store(!taken.is_empty(), Ordering::Relaxed);
+            if count > 0 {
+                return Poll::Ready(Ok(count));
+            }
+        }
+        let read = ready!(self.door.poll_received(ticket, context, |received| received.take(into)));
+        Poll::Ready(read.map(|count| count.unwrap_or(0)))
+    }
+
+    /// The bytes that are there, at least one unless it is the end.
+    pub(super) fn poll_fill(&mut self, context: &Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.taken.get_mut().is_empty() {
+            let filled = ready!(self.door.poll_received(NO_TICKET, context, std::mem::take))?;
+            let used_up = std::mem::replace(self.taken.get_mut(), filled.unwrap_or_default());
+            self.door.local()?.streams.give_back(used_up);
+            *self.has_taken.get_mut() = !self.taken.get_mut().is_empty();
+        }
+        Poll::Ready(Ok(self.taken.get_mut().bytes()))
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.taken.get_mut().consume(count);
+        *self.has_taken.get_mut() = !self.taken.get_mut().is_empty();
+    }
+}

@@ -1,0 +1,316 @@
+//! A listener, as a program holds it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use marline_reactor::{
+    Address, Addresses, Handle, IntoEndpoint, ListenError, Protocol, Remote, Server, Transport,
+};
+
+use super::io::on_loop;
+use super::state::Feed;
+use super::stream::Stream;
+use super::turns::{NO_TICKET, Ticket};
+use crate::error::WrongThread;
+use crate::local::Local;
+use crate::table::{Table, TableKey};
+
+/// How many accepted connections wait for an [`accept`](Listener::accept) before the others are left to the
+/// system's queue.
+const QUEUE: usize = 64;
+
+/// The listeners of a loop.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    table: RefCell<Table<ListenerState>>,
+}
+
+struct ListenerState {
+    /// `None` while it is being made.
+    server: Option<Server>,
+    queue: VecDeque<Stream>,
+    /// Who waits for a connection, the first to come first.
+    waiting: VecDeque<(Ticket, Waker)>,
+}
+
+impl Listeners {
+    /// Works on a listener. `change` must run no code of anybody else's.
+    fn with<R>(&self, key: TableKey, change: impl FnOnce(&mut ListenerState) -> R) -> Option<R> {
+        self.table.borrow_mut().get_mut(key).map(change)
+    }
+
+    /// A connection was accepted.
+    fn arrived(&self, key: TableKey, stream: Stream) {
+        let mut stream = Some(stream);
+        let told = self.with(key, |state| {
+            state.queue.extend(stream.take());
+            if state.queue.len() >= QUEUE {
+                state.server.iter().for_each(Server::pause);
+            }
+            state.waiting.front().map(|(_, waker)| waker.clone())
+        });
+        drop(stream);
+        if let Some(Some(waker)) = told {
+            waker.wake();
+        }
+    }
+
+    fn remove(&self, key: TableKey) {
+        let state = self.table.borrow_mut().remove(key);
+        if let Some(state) = state {
+            state.server.iter().for_each(Server::stop);
+        }
+    }
+}
+
+/// Listens for connections.
+///
+/// It is plain data, `Send` and `Sync`, and belongs to its loop as a [`Stream`] does. Connections that were accepted
+/// before anybody asked wait here, at most 64, and are not read. Dropping it stops listening and closes those.
+///
+/// ```
+/// use marline_tasks::{Listener, copy, spawn};
+///
+/// async fn serve(endpoint: &str) -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = Listener::bind(endpoint)?;
+///     loop {
+///         let stream = listener.accept().await?;
+///         spawn(async move { copy(&stream, &stream).await });
+///     }
+/// }
+/// ```
+pub struct Listener {
+    remote: Remote,
+    key: TableKey,
+}
+
+impl Listener {
+    /// Listens on an endpoint, on the loop that runs here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::listen`]; also without a loop.
+    pub fn bind(endpoint: impl IntoEndpoint) -> Result<Self, ListenError> {
+        let handle = Handle::current().map_err(|_| ListenError::Over)?;
+        let local = Local::of(&handle).ok_or(ListenError::Over)?;
+        let state = ListenerState { server: None, queue: VecDeque::new(), waiting: VecDeque::new() };
+        let key = local.listeners.table.borrow_mut().insert(state);
+        // From here on a drop tidies up.
+        let listener = Self { remote: handle.remote(), key };
+        let factory = factory(Rc::downgrade(&local), handle.remote(), key);
+        let server = handle.listen(endpoint, factory)?;
+        local.listeners.with(key, |state| state.server = Some(server));
+        Ok(listener)
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// On the wrong thread, and after the end of the loop. A connection that could not be accepted (for want of
+    /// descriptors, above all) is no error of this: the listener waits and goes on.
+    ///
+    /// # Cancellation
+    ///
+    /// A connection that a dropped future did not return is returned next time.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept { listener: self, ticket: NO_TICKET }
+    }
+
+    /// Where it listens, with the real port.
+    ///
+    /// # Errors
+    ///
+    /// On the wrong thread, and after the end of the loop.
+    pub fn local_address(&self) -> io::Result<Address> {
+        let address = self.local()?.listeners.with(self.key, |state| state.server.as_ref()?.local_address());
+        address.flatten().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// The connections, as a stream in the sense of `futures`: it never ends but with an error.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { accept: self.accept() }
+    }
+
+    fn local(&self) -> io::Result<Rc<Local>> {
+        Local::find(&self.remote).ok_or_else(|| WrongThread::new().into())
+    }
+
+    fn poll_accept(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Stream>> {
+        let local = self.local()?;
+        let polled = local.listeners.with(self.key, |state| {
+            let Some(stream) = state.queue.pop_front() else {
+                return (Poll::Pending, Left { old: state.wait(ticket, context), next: None });
+            };
+            if state.queue.len() < QUEUE / 2 {
+                state.server.iter().for_each(Server::resume);
+            }
+            (Poll::Ready(stream), state.leave(ticket))
+        });
+        let Some((polled, left)) = polled else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        left.settle();
+        polled.map(Ok)
+    }
+}
+
+/// Makes the protocol of each connection, and the stream over it.
+fn factory(
+    local: Weak<Local>,
+    remote: Remote,
+    key: TableKey,
+) -> impl FnMut(&Addresses) -> Option<Announced> + 'static {
+    move |_| {
+        let local = local.upgrade()?;
+        let stream = local.streams.add();
+        let feed = Feed::new(Rc::clone(&local), stream);
+        Some(Announced { feed, arrival: Some((local, key, Stream::new(remote.clone(), stream))) })
+    }
+}
+
+/// Puts the stream into the listener's queue as soon as its connection stands; then it is the stream's protocol.
+struct Announced {
+    feed: Feed,
+    arrival: Option<(Rc<Local>, TableKey, Stream)>,
+}
+
+impl Protocol for Announced {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.feed.connection_made(transport);
+        if let Some((local, key, stream)) = self.arrival.take() {
+            local.listeners.arrived(key, stream);
+        }
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self.feed.data_received(transport, data);
+    }
+
+    fn eof_received(&mut self, transport: &Transport) -> marline_reactor::OnEof {
+        self.feed.eof_received(transport)
+    }
+
+    fn pause_writing(&mut self, transport: &Transport) {
+        self.feed.pause_writing(transport);
+    }
+
+    fn resume_writing(&mut self, transport: &Transport) {
+        self.feed.resume_writing(transport);
+    }
+
+    fn drained(&mut self, transport: &Transport) {
+        self.feed.drained(transport);
+    }
+
+    fn connection_lost(&mut self, transport: &Transport, lost: &marline_reactor::Lost) {
+        self.feed.connection_lost(transport, lost);
+    }
+
+    fn replaced(&mut self) -> Vec<u8> {
+        self.feed.replaced()
+    }
+}
+
+impl ListenerState {
+    /// Waits in the line, or goes on waiting in the same place. The caller drops what comes back.
+    fn wait(&mut self, ticket: Ticket, context: &Context<'_>) -> Option<Waker> {
+        if let Some((_, waker)) = self.waiting.iter_mut().find(|(holder, _)| *holder == ticket) {
+            return Some(std::mem::replace(waker, context.waker().clone()));
+        }
+        self.waiting.push_back((ticket, context.waker().clone()));
+        None
+    }
+
+    /// Leaves the line: the waker to drop, and whom to wake instead, if there is something for them.
+    fn leave(&mut self, ticket: Ticket) -> Left {
+        let place = self.waiting.iter().position(|(holder, _)| *holder == ticket);
+        let old = place.and_then(|place| self.waiting.remove(place)).map(|(_, waker)| waker);
+        let next = self.waiting.front().filter(|_| !self.queue.is_empty()).map(|(_, waker)| waker.clone());
+        Left { old, next }
+    }
+}
+
+/// What leaving the line leads to, once nothing is borrowed any more.
+#[derive(Default)]
+struct Left {
+    old: Option<Waker>,
+    next: Option<Waker>,
+}
+
+impl Left {
+    fn settle(self) {
+        drop(self.old);
+        if let Some(next) = self.next {
+            next.wake();
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        on_loop(&self.remote, self.key, |local, key| local.listeners.remove(key));
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listener({:?})", self.key)
+    }
+}
+
+/// The future of [`Listener::accept`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Accept<'a> {
+    listener: &'a Listener,
+    ticket: Ticket,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<Stream>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.ticket == NO_TICKET {
+            self.ticket = self.listener.local()?.streams.ticket();
+        }
+        self.listener.poll_accept(self.ticket, context)
+    }
+}
+
+impl Drop for Accept<'_> {
+    fn drop(&mut self) {
+        let Ok(local) = self.listener.local() else { return };
+        let left = local.listeners.with(self.listener.key, |state| state.leave(self.ticket));
+        left.unwrap_or_default().settle();
+    }
+}
+
+/// Made by [`Listener::incoming`].
+pub struct Incoming<'a> {
+    accept: Accept<'a>,
+}
+
+impl futures_core::Stream for Incoming<'_> {
+    type Item = io::Result<Stream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.accept).poll(context).map(Some)
+    }
+}
+
+impl Incoming<'_> {
+    /// The next connection, without the need for an extension trait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::accept`].
+    pub async fn next(&mut self) -> io::Result<Stream> {
+        poll_fn(|context| Pin::new(&mut self.accept).poll(context)).await
+    }
+}

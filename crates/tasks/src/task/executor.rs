@@ -1,0 +1,191 @@
+//! What the loop keeps of its tasks.
+
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use async_task::Builder;
+use marline_reactor::{Handle, Hold, Phase};
+
+use super::body::Body;
+use super::injector::Injector;
+use super::join::JoinHandle;
+use crate::local::Local;
+use crate::table::{Table, TableKey};
+
+pub(crate) struct Executor {
+    injector: Arc<Injector>,
+    live: RefCell<Table<Live>>,
+    /// No task may begin any more, and those that live are dropped when they are polled next.
+    ending: Cell<bool>,
+    /// Keeps the loop's shutdown from going on before the last task is dropped.
+    hold: RefCell<Option<Hold>>,
+}
+
+/// What is kept of a task that is not finished.
+struct Live {
+    waker: Waker,
+    aborted: Cell<bool>,
+    detached: Cell<bool>,
+    place: &'static Location<'static>,
+}
+
+/// What the tasks of a loop have been up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskStats {
+    /// How many tasks were ever started.
+    pub spawned: u64,
+    /// How many are not finished.
+    pub live: usize,
+}
+
+/// Counts the tasks of the loop that runs here. Without one, all is zero.
+///
+/// ```
+/// use marline_tasks::{settle, sleep, task_stats};
+/// use std::time::Duration;
+///
+/// marline_tasks::run(async {
+///     let before = task_stats().spawned;
+///     settle((0..1000).map(|_| sleep(Duration::from_millis(1)))).await;
+///     assert_eq!(task_stats().spawned, before, "waiting for a thousand things starts no task");
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// }).unwrap();
+/// ```
+#[must_use]
+pub fn task_stats() -> TaskStats {
+    let local = Handle::current().ok().and_then(|handle| Local::of(&handle));
+    local.map_or_else(TaskStats::default, |local| local.executor.stats())
+}
+
+impl Executor {
+    pub(crate) fn new(handle: &Handle) -> Rc<Self> {
+        let executor = Rc::new(Self {
+            injector: Injector::new(handle),
+            live: RefCell::default(),
+            ending: Cell::new(false),
+            hold: RefCell::default(),
+        });
+        let told = Rc::downgrade(&executor);
+        handle.on_shutdown(Phase::During, move |hold| {
+            if let Some(executor) = told.upgrade() {
+                executor.shut_down(hold);
+            }
+        });
+        executor
+    }
+
+    pub(super) fn spawn<F>(
+        self: &Rc<Self>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if self.ending.get() {
+            return JoinHandle::never_ran();
+        }
+        let live = Live {
+            waker: Waker::noop().clone(),
+            aborted: Cell::new(false),
+            detached: Cell::new(false),
+            place,
+        };
+        let key = self.live.borrow_mut().insert(live);
+        let body = Body::new(future, Rc::clone(self), key);
+        let injector = Arc::clone(&self.injector);
+        let (runnable, task) =
+            Builder::new().spawn_local(|()| body, move |runnable| injector.schedule(runnable));
+        if let Some(live) = self.live.borrow_mut().get_mut(key) {
+            live.waker = runnable.waker();
+        }
+        runnable.schedule();
+        JoinHandle::new(task, self.injector.remote().clone(), key)
+    }
+
+    fn stats(&self) -> TaskStats {
+        let live = self.live.borrow();
+        TaskStats { spawned: live.made(), live: live.len() }
+    }
+
+    fn with_live<R>(&self, key: TableKey, look: impl FnOnce(&Live) -> R) -> Option<R> {
+        self.live.borrow_mut().get_mut(key).map(|live| look(live))
+    }
+
+    /// Whether the task is to be dropped instead of polled.
+    pub(super) fn is_aborted(&self, key: TableKey) -> bool {
+        self.ending.get() || self.with_live(key, |live| live.aborted.get()).unwrap_or(true)
+    }
+
+    pub(super) fn is_detached(&self, key: TableKey) -> bool {
+        self.with_live(key, |live| live.detached.get()).unwrap_or(true)
+    }
+
+    /// Where the task was started.
+    pub(super) fn place(&self, key: TableKey) -> Option<&'static Location<'static>> {
+        self.with_live(key, |live| live.place)
+    }
+
+    pub(super) fn abort(&self, key: TableKey) {
+        let waker = self.with_live(key, |live| {
+            live.aborted.set(true);
+            live.waker.clone()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn detach(&self, key: TableKey) {
+        self.with_live(key, |live| live.detached.set(true));
+    }
+
+    /// The task's future is dropped.
+    pub(super) fn finished(&self, key: TableKey) {
+        let live = self.live.borrow_mut().remove(key);
+        drop(live);
+        if self.live.borrow().len() == 0 {
+            let hold = self.hold.borrow_mut().take();
+            drop(hold);
+        }
+    }
+
+    // The end.
+
+    /// The loop shuts down: every task is dropped when its turn comes, and the shutdown waits for that.
+    fn shut_down(&self, hold: Hold) {
+        self.ending.set(true);
+        if self.live.borrow().len() > 0 {
+            *self.hold.borrow_mut() = Some(hold);
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
+        let wakers: Vec<_> = self.live.borrow().iter().map(|live| live.waker.clone()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The loop has ended. The tasks that live are dropped here, on its thread, before anybody else could drop them.
+    ///
+    /// A thread that is just waking a task may have taken it and not yet put it into the list; it is waited for,
+    /// because it must not be the one that drops the task.
+    pub(crate) fn end(&self) {
+        self.ending.set(true);
+        self.wake_all();
+        while self.live.borrow().len() > 0 {
+            let woken = self.injector.take();
+            if woken.is_empty() {
+                std::thread::yield_now();
+            }
+            for runnable in woken {
+                runnable.run();
+            }
+        }
+    }
+}

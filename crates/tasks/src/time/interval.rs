@@ -1,0 +1,91 @@
+//! Again and again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use marline_reactor::{Handle, Instant};
+
+use super::sleep::{Sleep, sleep_until};
+
+/// What an [`Interval`] does with ticks that came while nobody waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissedTicks {
+    /// They are skipped, and the next tick keeps the phase: it comes at a whole number of periods after the first.
+    #[default]
+    Skip,
+    /// They come at once, one after the other, until none is missed.
+    Burst,
+    /// The next tick comes a whole period after the late one.
+    Delay,
+}
+
+/// Ticks every `period`, for the first time after one period. A period of zero ticks whenever it is asked.
+///
+/// ```
+/// # marline_tasks::run(async {
+/// let mut interval = marline_tasks::interval(std::time::Duration::from_millis(1));
+/// let first = interval.tick().await;
+/// let second = interval.tick().await;
+/// assert!(second > first);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[must_use]
+pub fn interval(period: Duration) -> Interval {
+    let start = Handle::current().map_or(Instant::FAR, |handle| handle.now());
+    Interval { sleep: sleep_until(start + period), period, missed: MissedTicks::default() }
+}
+
+/// Made by [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    sleep: Sleep,
+    period: Duration,
+    missed: MissedTicks,
+}
+
+impl Interval {
+    /// What is done with missed ticks: they are skipped by default.
+    #[must_use]
+    pub fn missed(mut self, missed: MissedTicks) -> Self {
+        self.missed = missed;
+        self
+    }
+
+    /// The time between two ticks.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// Waits for the next tick: the moment for which it was set. A tick that a dropped future did not return is returned
+    /// next time.
+    pub fn tick(&mut self) -> impl Future<Output = Instant> {
+        std::future::poll_fn(move |context| self.poll_tick(context))
+    }
+
+    /// As [`tick`](Self::tick), for whoever writes futures by hand.
+    pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<Instant> {
+        if Pin::new(&mut self.sleep).poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let tick = self.sleep.deadline();
+        let now = Handle::current().map_or(tick, |handle| handle.now());
+        self.sleep.reset(self.next(tick, now));
+        Poll::Ready(tick)
+    }
+
+    fn next(&self, tick: Instant, now: Instant) -> Instant {
+        match self.missed {
+            MissedTicks::Burst => tick + self.period,
+            MissedTicks::Delay => now + self.period,
+            MissedTicks::Skip => {
+                let period = self.period.as_nanos().max(1);
+                let missed = (now - tick).as_nanos() / period;
+                let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+                tick + self.period.saturating_mul(periods)
+            }
+        }
+    }
+}

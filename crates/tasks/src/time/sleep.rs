@@ -1,0 +1,249 @@
+//! Until a moment.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use marline_reactor::{Handle, Instant, Remote, Timer};
+use parking_lot::Mutex;
+
+use crate::local::Local;
+use crate::table::{Table, TableKey};
+
+/// The sleeps of a loop that wait.
+pub(crate) type Sleepers = Table<Sleeper>;
+
+pub(crate) struct Sleeper {
+    waker: Waker,
+    timer: Option<Timer>,
+}
+
+/// Waits for `delay`, never less. The resolution is that of the loop's [timers](Timer).
+///
+/// It begins now, not when first polled. A delay too long to express means for ever.
+///
+/// ```
+/// # marline_tasks::run(async {
+/// marline_tasks::sleep(std::time::Duration::from_millis(1)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub fn sleep(delay: Duration) -> Sleep {
+    let deadline = Handle::current().map(|handle| handle.now() + delay);
+    Sleep::new(deadline.unwrap_or(Instant::FAR))
+}
+
+/// Waits until `deadline`, on the clock of the loop that runs here.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::new(deadline)
+}
+
+/// The future of [`sleep`].
+///
+/// It is plain data, `Send` and `Sync`, and belongs to the loop that it was made on. Polled on another thread it
+/// registers there through the loop's [`Remote`]. Made without a loop, or when its loop has ended, it waits for ever.
+///
+/// # Cancellation
+///
+/// Dropping it takes the timer back, on whatever thread.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    remote: Option<Remote>,
+    state: State,
+}
+
+enum State {
+    Idle,
+    /// Registered on its loop's thread.
+    Here(TableKey),
+    /// Registered from another thread.
+    Elsewhere(Arc<Mutex<Distant>>),
+    Done,
+}
+
+/// What a sleep on another thread shares with its loop.
+struct Distant {
+    waker: Waker,
+    fired: bool,
+    key: Option<TableKey>,
+    dropped: bool,
+}
+
+impl Sleep {
+    fn new(deadline: Instant) -> Self {
+        let remote = Handle::current().ok().map(|handle| handle.remote());
+        Self { deadline, remote, state: State::Idle }
+    }
+
+    /// When it ends, on its loop's clock.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Lets it end at another time, and wait again if it had ended.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.unregister();
+        self.deadline = deadline;
+        self.state = State::Idle;
+    }
+
+    fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
+        let Some(local) = Local::of(handle) else { return Poll::Pending };
+        if let State::Here(key) = self.state {
+            let mut sleepers = local.sleepers.borrow_mut();
+            let Some(sleeper) = sleepers.get_mut(key) else { return self.done() };
+            if sleeper.waker.will_wake(context.waker()) {
+                return Poll::Pending;
+            }
+            let old = std::mem::replace(&mut sleeper.waker, context.waker().clone());
+            drop(sleepers);
+            drop(old);
+            return Poll::Pending;
+        }
+        if handle.now() >= self.deadline {
+            return self.done();
+        }
+        let key = register(&local, handle, self.deadline, context.waker().clone());
+        self.state = State::Here(key);
+        Poll::Pending
+    }
+
+    fn done(&mut self) -> Poll<()> {
+        self.state = State::Done;
+        Poll::Ready(())
+    }
+
+    fn poll_elsewhere(&mut self, remote: &Remote, context: &Context<'_>) -> Poll<()> {
+        if let State::Elsewhere(distant) = &self.state {
+            let mut shared = distant.lock();
+            if shared.fired {
+                drop(shared);
+                return self.done();
+            }
+            let old = std::mem::replace(&mut shared.waker, context.waker().clone());
+            drop(shared);
+            drop(old);
+            return Poll::Pending;
+        }
+        let waker = context.waker().clone();
+        let distant = Arc::new(Mutex::new(Distant { waker, fired: false, key: None, dropped: false }));
+        let (there, shared, deadline) = (remote.clone(), Arc::clone(&distant), self.deadline);
+        drop(remote.post(move || register_distant(&there, &shared, deadline)));
+        self.state = State::Elsewhere(distant);
+        Poll::Pending
+    }
+
+    fn unregister(&mut self) {
+        match (std::mem::replace(&mut self.state, State::Done), &self.remote) {
+            (State::Here(key), Some(remote)) => forget(remote, key),
+            (State::Elsewhere(distant), Some(remote)) => {
+                let mut shared = distant.lock();
+                shared.dropped = true;
+                if let Some(key) = shared.key {
+                    drop(shared);
+                    forget(remote, key);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> TableKey {
+    let key = local.sleepers.borrow_mut().insert(Sleeper { waker, timer: None });
+    let remote = handle.loop_id();
+    let timer = handle.call_at(deadline, move || {
+        let local = Handle::find(remote).and_then(|handle| Local::of(&handle));
+        let sleeper = local.and_then(|local| local.sleepers.borrow_mut().remove(key));
+        if let Some(sleeper) = sleeper {
+            sleeper.waker.wake();
+        }
+    });
+    if let Some(sleeper) = local.sleepers.borrow_mut().get_mut(key) {
+        sleeper.timer = Some(timer);
+    }
+    key
+}
+
+/// On the loop's thread, for a sleep on another one: the waker that the timer wakes is found through what they share.
+fn register_distant(remote: &Remote, shared: &Arc<Mutex<Distant>>, deadline: Instant) {
+    let Some(handle) = remote.local() else { return };
+    let Some(local) = Local::of(&handle) else { return };
+    let mut distant = shared.lock();
+    if distant.dropped {
+        return;
+    }
+    let waker = Waker::from(Arc::new(Relay { shared: Arc::clone(shared) }));
+    distant.key = Some(register(&local, &handle, deadline, waker));
+}
+
+/// Wakes whoever polls the distant sleep now.
+struct Relay {
+    shared: Arc<Mutex<Distant>>,
+}
+
+impl std::task::Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        let mut shared = self.shared.lock();
+        shared.fired = true;
+        let waker = shared.waker.clone();
+        drop(shared);
+        waker.wake();
+    }
+}
+
+/// Takes a registration back, on whatever thread.
+fn forget(remote: &Remote, key: TableKey) {
+    if let Some(local) = Local::find(remote) {
+        let sleeper = local.sleepers.borrow_mut().remove(key);
+        if let Some(timer) = sleeper.and_then(|sleeper| sleeper.timer) {
+            timer.cancel();
+        }
+        return;
+    }
+    let there = remote.clone();
+    // If the loop is gone, so is the timer.
+    drop(remote.post(move || {
+        if there.local().is_some() {
+            forget(&there, key);
+        }
+    }));
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.state, State::Done) {
+            return Poll::Ready(());
+        }
+        let Some(remote) = self.remote.clone() else { return Poll::Pending };
+        match remote.local() {
+            Some(handle) if !matches!(self.state, State::Elsewhere(_)) => self.poll_here(&handle, context),
+            Some(_) => self.poll_elsewhere(&remote, context),
+            None if matches!(self.state, State::Here(_)) => {
+                // It moved to another thread after it was registered here.
+                self.unregister();
+                self.state = State::Idle;
+                self.poll_elsewhere(&remote, context)
+            }
+            None => self.poll_elsewhere(&remote, context),
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.unregister();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

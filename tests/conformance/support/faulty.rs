@@ -1,0 +1,338 @@
+//! A backend that lets a test decide which operations fail.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use marline_reactor::backend::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, SystemCalls, Wait, Wakeup,
+};
+use marline_reactor::{Address, Addresses, Choices, Instant, Key};
+
+/// What the operations of a [`Faulty`] backend are to answer. Clones share the script; each error is answered once, in
+/// order, and after the last everything works.
+///
+/// Errors are made from the numbers of the system's (`rustix::io::Errno`).
+#[derive(Clone, Default)]
+pub struct Faults {
+    script: Rc<RefCell<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    sends: VecDeque<io::Error>,
+    receives: VecDeque<io::Error>,
+    accepts: VecDeque<AcceptFault>,
+    /// How many more turns announce input that is not there.
+    spurious: usize,
+    /// Sends are kept, as a completion backend keeps them until the kernel is done.
+    holding: bool,
+    releasing: bool,
+    held: Vec<(Key, Box<Outgoing>)>,
+    /// Connections that stand.
+    keys: Vec<Key>,
+    /// Those of them whose input was announced for no reason, until that is looked into.
+    announced: Vec<Key>,
+    /// What the wrapper itself has to tell.
+    answers: VecDeque<Completion>,
+    /// Keys that the core knows nothing about.
+    dropped: Vec<Key>,
+    asked: Asked,
+    waits: Vec<Option<Instant>>,
+}
+
+struct AcceptFault {
+    error: io::Error,
+    takes_peer: bool,
+}
+
+/// How often the core asked for an operation, failures included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub sends: usize,
+    pub receives: usize,
+    pub accepts: usize,
+}
+
+impl Faults {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next sends answer with these errors, and send nothing. `WouldBlock` means what ENOBUFS and ENOMEM mean.
+    pub fn fail_sends(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>) {
+        self.script.borrow_mut().sends.extend(errors.into_iter().map(Into::into));
+    }
+
+    /// The next receives answer with these errors.
+    pub fn fail_receives(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>) {
+        self.script.borrow_mut().receives.extend(errors.into_iter().map(Into::into));
+    }
+
+    /// The next accepts answer with these errors; the peers stay in the queue, as with EMFILE.
+    pub fn fail_accepts(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>) {
+        self.add_accepts(errors, false);
+    }
+
+    /// The next accepts answer with these errors, each at the cost of a peer, as with ECONNABORTED.
+    pub fn abort_accepts(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>) {
+        self.add_accepts(errors, true);
+    }
+
+    fn add_accepts(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>, takes_peer: bool) {
+        let faults = errors.into_iter().map(|error| AcceptFault { error: error.into(), takes_peer });
+        self.script.borrow_mut().accepts.extend(faults);
+    }
+
+    /// In each of the next `turns` turns every connection is said to have input, and to be worth a receive.
+    pub fn announce_input(&self, turns: usize) {
+        self.script.borrow_mut().spurious = turns;
+    }
+
+    /// Sends from now on are kept, and answered only after [`release_sends`](Self::release_sends).
+    pub fn hold_sends(&self) {
+        self.script.borrow_mut().holding = true;
+    }
+
+    /// Lets the next turn begin what is held now. What the core sends after that is held again.
+    pub fn release_held(&self) {
+        self.script.borrow_mut().releasing = true;
+    }
+
+    /// Sends what was held, and holds no more.
+    pub fn release_sends(&self) {
+        self.release_held();
+        self.script.borrow_mut().holding = false;
+    }
+
+    /// How many sends are held.
+    pub fn held(&self) -> usize {
+        self.script.borrow().held.len()
+    }
+
+    /// Whether every error was answered.
+    pub fn is_over(&self) -> bool {
+        let script = self.script.borrow();
+        script.sends.is_empty() && script.receives.is_empty() && script.accepts.is_empty()
+    }
+
+    pub fn asked(&self) -> Asked {
+        self.script.borrow().asked
+    }
+
+    /// The moments until which the core meant to wait, in order; `None` is for ever.
+    pub fn waits(&self) -> Vec<Option<Instant>> {
+        self.script.borrow().waits.clone()
+    }
+
+    /// Whether the next turn brings something that the backend below does not know of.
+    pub fn pending(&self) -> bool {
+        let script = self.script.borrow();
+        script.spurious > 0 || !script.answers.is_empty() || script.releasing
+    }
+}
+
+/// Any backend, with the [`Faults`] of a test.
+pub struct Faulty<B> {
+    inner: B,
+    faults: Faults,
+}
+
+impl<B: Backend> Faulty<B> {
+    pub fn new(inner: B, faults: &Faults) -> Self {
+        Self { inner, faults: faults.clone() }
+    }
+
+    /// Begins the sends that were held.
+    fn release_held(&mut self) {
+        let held = {
+            let mut script = self.faults.script.borrow_mut();
+            if std::mem::take(&mut script.releasing) { std::mem::take(&mut script.held) } else { Vec::new() }
+        };
+        for (key, outgoing) in held {
+            if let Started::Done(sent) = self.inner.send(key, outgoing) {
+                self.faults.script.borrow_mut().answers.push_back(Completion::Sent(key, sent));
+            }
+        }
+    }
+}
+
+impl<B: Backend> Backend for Faulty<B> {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn choices(&self) -> &Choices {
+        self.inner.choices()
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        self.inner.waker()
+    }
+
+    fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        self.inner.resolve(host, port)
+    }
+
+    fn wait(&mut self, mut wait: Wait) -> io::Result<()> {
+        self.faults.script.borrow_mut().waits.push(wait.until);
+        self.release_held();
+        if self.faults.pending() {
+            wait.until = Some(Instant::ZERO);
+        }
+        let waited = self.inner.wait(wait);
+        let mut script = self.faults.script.borrow_mut();
+        if script.spurious > 0 {
+            script.spurious -= 1;
+            script.announced = script.keys.clone();
+            let inputs: Vec<_> = script.keys.iter().copied().map(Completion::Input).collect();
+            script.answers.extend(inputs);
+        }
+        waited
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        let own = self.faults.script.borrow_mut().answers.pop_front();
+        if own.is_some() {
+            return own;
+        }
+        loop {
+            let completion = self.inner.next()?;
+            let mut script = self.faults.script.borrow_mut();
+            match completion {
+                Completion::Closed(key) if script.dropped.contains(&key) => {
+                    script.dropped.retain(|dropped| *dropped != key);
+                    continue;
+                }
+                Completion::Connected(key, Ok(())) => script.keys.push(key),
+                _ => {}
+            }
+            return Some(completion);
+        }
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        self.inner.listen(key, address, options)
+    }
+
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+        self.inner.adopt(key, listener)
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        let fault = {
+            let mut script = self.faults.script.borrow_mut();
+            script.asked.accepts += 1;
+            script.accepts.pop_front()
+        };
+        match fault {
+            None => {
+                let accepted = self.inner.accept(listener, key);
+                if matches!(accepted, Accepted::Connection(_)) {
+                    self.faults.script.borrow_mut().keys.push(key);
+                }
+                accepted
+            }
+            Some(AcceptFault { error, takes_peer: false }) => Accepted::Failed(error),
+            Some(fault) => match self.inner.accept(listener, key) {
+                Accepted::Connection(_) => {
+                    if let Started::Pending = self.inner.close(key, Close::Reset) {
+                        self.faults.script.borrow_mut().dropped.push(key);
+                    }
+                    Accepted::Failed(fault.error)
+                }
+                other => {
+                    self.faults.script.borrow_mut().accepts.push_front(fault);
+                    other
+                }
+            },
+        }
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        self.inner.connect(key, address, options)
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        self.inner.addresses(key)
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        let fault = {
+            let mut script = self.faults.script.borrow_mut();
+            script.asked.receives += 1;
+            script.announced.retain(|announced| *announced != key);
+            script.receives.pop_front()
+        };
+        match fault {
+            Some(error) => Received::Failed(error),
+            None => self.inner.receive(key, into),
+        }
+    }
+
+    fn may_receive(&mut self, key: Key) -> bool {
+        self.inner.may_receive(key) || self.faults.script.borrow().announced.contains(&key)
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        self.inner.release(chunk);
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        let mut script = self.faults.script.borrow_mut();
+        script.asked.sends += 1;
+        if let Some(error) = script.sends.pop_front() {
+            return Started::Done(Sent { outgoing, result: Err(error) });
+        }
+        if script.holding {
+            script.held.push((key, outgoing));
+            return Started::Pending;
+        }
+        drop(script);
+        self.inner.send(key, outgoing)
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        self.inner.shutdown(key)
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        let closed = self.inner.close(key, how);
+        let mut script = self.faults.script.borrow_mut();
+        script.keys.retain(|other| *other != key);
+        script.answers.retain(|answer| !matches!(answer, Completion::Input(other) if *other == key));
+        let mut answered = false;
+        while let Some(place) = script.held.iter().position(|(held, _)| *held == key) {
+            let (_, outgoing) = script.held.swap_remove(place);
+            let result = Err(io::ErrorKind::ConnectionAborted.into());
+            script.answers.push_back(Completion::Sent(key, Sent { outgoing, result }));
+            answered = true;
+        }
+        let owed =
+            script.answers.iter().any(|answer| matches!(answer, Completion::Sent(other, _) if *other == key));
+        match closed {
+            // The answers come first, the close last.
+            Started::Done(()) if answered || owed => {
+                script.answers.push_back(Completion::Closed(key));
+                Started::Pending
+            }
+            other => other,
+        }
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        self.inner.watch_peer(key);
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        self.inner.system_calls()
+    }
+}
