@@ -24,6 +24,8 @@ pub(crate) enum Entry {
     Notice(Key, Notice),
     /// A signal that was raised.
     Signal(Key),
+    /// A signal that nobody holds any more.
+    Forget(Key),
     /// Something of the user's to drop.
     Discard(Box<dyn Any>),
     /// What was cancelled after it had been queued.
