@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::backend::memory::Memory;
+use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Choices, Handle, Instant, Reactor};
 
@@ -65,7 +65,8 @@ fn t13_with_no_timer_the_loop_waits_for_ever() {
         reactor.run().expect("a run");
         poster.join().expect("a thread that ends");
         // The last may have come before the loop slept.
-        let limited = watch.waits().iter().filter(|until| !matches!(until, None | Some(Instant::ZERO))).count();
+        let limited =
+            watch.waits().iter().filter(|until| !matches!(until, None | Some(Instant::ZERO))).count();
         assert_eq!(limited, 0, "{:?}", watch.waits());
         assert!(handle.stats().turns - before <= 3, "{:?}", watch.waits());
     }
@@ -177,7 +178,8 @@ fn t33_timers_follow_the_monotonic_clock_alone() {
 fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    let mut files: Vec<_> = files.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")).collect();
+    let mut files: Vec<_> =
+        files.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")).collect();
     files.extend(folders.iter().flat_map(|folder| rust_files(folder)));
     files
 }

@@ -234,11 +234,6 @@ impl World {
 
     // Time.
 
-    /// Makes one turn that does not wait.
-    pub fn turn(&self) {
-        self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
-    }
-
     /// Lets time pass without a turn, as a callback that takes long does.
     pub fn pass(&self, time: Duration) {
         self.clock().pass(time);
@@ -360,10 +355,20 @@ impl World {
     }
 }
 
-    /// One of each, tame, for tests that end their loop.
-    pub fn each() -> [World; 2] {
-        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
+/// Makes time pass: the virtual clock moves, or else the thread sleeps.
+#[derive(Clone)]
+pub struct Hands {
+    clock: Option<Clock>,
+}
+
+impl Hands {
+    pub fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => std::thread::sleep(time),
+        }
     }
+}
 
 impl Kind {
     fn network(self) -> Network {
