@@ -125,7 +125,7 @@ conformance! {
         world.turn();
         assert_eq!([counts[0].get(), counts[1].get()], [1, 0]);
         // Stopping and ending one leaves the other alone, also from inside of the other's callback.
-        let stops = other.clone();
+        let stops = other;
         let Both { inner, notes } = second;
         let ends = Cell::new(Some(inner));
         first.call_soon(move || {

@@ -247,8 +247,7 @@ conformance! {
         let signal = handle.signal(|| {});
         let log = Log::new();
         let (transport, _raw) = world.accept_one(Trace::new(&log));
-        let closes = transport.clone();
-        handle.call_later(ms(2), move || closes.close());
+        handle.call_later(ms(2), move || transport.close());
         world.run();
         assert!(log.is_lost());
         drop(signal);
