@@ -61,9 +61,7 @@ impl Shell {
 
     pub(crate) fn forget_signal(&self, key: Key) {
         let entry = self.signals.borrow_mut().table.remove(key);
-        if let Some(call) = entry.and_then(|entry| entry.call) {
-            self.discard(call);
-        }
+        self.contained(move || drop(entry));
     }
 
     pub(crate) fn clear_signals(&self) {

@@ -2,8 +2,9 @@
 //!
 //! * `world`: a loop on one of the backends, and the outside of it.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
-//! * `faulty`: a backend whose operations fail as the test says.
+//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
 //! * `trace`: a protocol that writes down what happens to it.
+//! * `notes`: what a test writes down, and when that was.
 //! * `traffic`: steps that many tests take.
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
@@ -14,6 +15,7 @@ mod dead_end;
 mod ending;
 mod faulty;
 mod names;
+mod notes;
 mod raw;
 mod stamp;
 mod trace;
@@ -23,6 +25,8 @@ mod world;
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
+pub use names::{Names, Naming};
+pub use notes::{Moment, Notes};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};

@@ -85,6 +85,11 @@ impl World {
         test(Self::new(Kind::Memory, 4 * 1024));
     }
 
+    /// One of each, tame, for tests that end their loop.
+    pub fn each() -> [World; 2] {
+        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
+    }
+
     fn new(kind: Kind, payload: usize) -> Self {
         let outside = match kind {
             Kind::Readiness => {
@@ -238,6 +243,16 @@ impl World {
 
     // Time.
 
+    /// Lets time pass without a turn, as a callback that takes long does.
+    pub fn pass(&self, time: Duration) {
+        self.clock().pass(time);
+    }
+
+    /// What makes time pass inside of callbacks.
+    pub fn clock(&self) -> Hands {
+        Hands { clock: self.as_memory().map(|memory| memory.clock().clone()) }
+    }
+
     /// Turns the loop until `done` says so. Panics if that takes too long.
     #[track_caller]
     pub fn until(&self, done: impl Fn() -> bool) {
@@ -355,6 +370,21 @@ impl World {
         match &self.outside {
             Outside::Readiness(reactor) => reactor.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
+        }
+    }
+}
+
+/// Makes time pass: the virtual clock moves, or else the thread sleeps.
+#[derive(Clone)]
+pub struct Hands {
+    clock: Option<Clock>,
+}
+
+impl Hands {
+    pub fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => std::thread::sleep(time),
         }
     }
 }

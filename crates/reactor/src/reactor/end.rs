@@ -1,10 +1,10 @@
 //! The order in which a dropped loop is emptied.
 //!
-//! 1. Other threads are refused; what they posted is dropped.
+//! 1. Other threads are refused, and the backend closes every connection; what was posted is dropped.
 //! 2. The ready queue, then the timers, the signals, attempts and shutdown hooks.
-//! 3. Listeners and connections, in the order of their slots: the backend closes each, then its protocol is dropped. Nobody
-//!    is called back: that is what `shutdown` is for.
-//! 4. The loop's local values, the last made first.
+//! 3. The factories of listeners and the protocols of connections, in the order of their slots. Nobody is called back: that
+//!    is what `shutdown` is for.
+//! 4. The loop's local values, the last made first, then who was told of failures.
 //! 5. The backend.
 //!
 //! Each drop of something of the user's is contained by itself, and finds handles that answer with error values.
@@ -26,6 +26,7 @@ impl Shell {
         let _entered = context::enter(self);
         self.life.set(Life::Ended);
         let arrived = self.remote.shared().close();
+        self.close_connections();
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
@@ -69,6 +70,22 @@ impl Shell {
         }
     }
 
+    /// From here on their handles answer as those of connections that are gone.
+    fn close_connections(&self) {
+        for key in self.slot_keys() {
+            let was =
+                self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
+            let Some((closing, is_new)) = was else { continue };
+            if !closing {
+                tracing::debug!(?key, "a connection was still open when its loop ended");
+            }
+            // A close that is under way already dies with the backend.
+            if is_new {
+                let _ = self.backend().close(key, Close::Orderly);
+            }
+        }
+    }
+
     fn empty_ready(&self) {
         loop {
             let entry = self.ready.borrow_mut().pop();
@@ -85,11 +102,7 @@ impl Shell {
 
     fn empty_slots(&self) {
         for key in self.slot_keys() {
-            if self.inspect(key, |connection| !connection.is_closing()) == Some(true) {
-                tracing::debug!(?key, "a connection was still open when its loop ended");
-            }
-            // A close that is under way already dies with the backend.
-            if !self.inspect(key, |connection| connection.flags.any(Flags::LOST)).unwrap_or(false) {
+            if self.inspect(key, |_| ()).is_none() {
                 let _ = self.backend().close(key, Close::Orderly);
             }
             let slot = self.remove_slot(key);

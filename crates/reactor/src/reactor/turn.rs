@@ -157,9 +157,9 @@ impl Shell {
             for signal in arrived.signals.drain(..) {
                 ready.push(Entry::Signal(signal));
             }
-            drop(ready);
+            // Behind the raises that came before the last clone was dropped.
             for signal in arrived.forgotten.drain(..) {
-                self.forget_signal(signal);
+                ready.push(Entry::Forget(signal));
             }
         }
         *self.arrived.borrow_mut() = arrived;
@@ -225,6 +225,7 @@ impl Shell {
             Entry::Timer(due) => self.run_timer(due),
             Entry::Notice(key, notice) => self.deliver(key, notice),
             Entry::Signal(key) => self.run_signal(key),
+            Entry::Forget(key) => self.forget_signal(key),
             Entry::Discard(value) => drop(self.contained(move || drop(value))),
             Entry::Spent(bytes) => drop(self.contained(move || drop(bytes))),
             Entry::Cancelled => {}

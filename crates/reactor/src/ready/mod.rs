@@ -26,6 +26,8 @@ pub(crate) enum Entry {
     Notice(Key, Notice),
     /// A signal that was raised.
     Signal(Key),
+    /// A signal that nobody holds any more.
+    Forget(Key),
     /// Something of the user's to drop.
     Discard(Box<dyn Any>),
     /// Owned bytes that are sent or given up. Their owner may be of the user's.

@@ -1,7 +1,7 @@
 //! The only door from other threads.
 //!
 //! `flag`: the sleep and wake handshake; `coalesce`: many raises, one run; `signal`: the coalescing wake-up;
-//! `models`: loom models of both; `sync`: the atomics they use. This file: [`Remote`], which posts closures.
+//! `models`: loom models of all of it; `sync`: the atomics and the mutex they use. This file: [`Remote`], which posts closures.
 
 mod coalesce;
 mod flag;
@@ -16,8 +16,6 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
-
 pub use signal::Signal;
 pub(crate) use signal::SignalShared;
 
@@ -27,6 +25,7 @@ use crate::key::Key;
 use crate::reactor::{Handle, LoopId};
 use crate::ready::SendCallback;
 use flag::SleepFlag;
+use sync::Mutex;
 
 /// The door to a loop for other threads: `Send`, `Sync` and `Clone`.
 ///
