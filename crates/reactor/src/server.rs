@@ -70,6 +70,10 @@ impl Listening {
             && self.factory.is_some()
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.stopping
+    }
+
     /// Whether it has to be listed, to go on accepting. Marks it so.
     fn wants_list(&mut self) -> bool {
         let wants = self.state.input && self.accepts() && !self.state.listed;

@@ -300,6 +300,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn expedite(&mut self, key: Key) {
+        self.inner.expedite(key);
+    }
+
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         self.inner.shutdown(key)
     }

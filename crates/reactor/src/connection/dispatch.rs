@@ -61,7 +61,10 @@ impl Shell {
         match notice {
             Notice::Made => self.deliver_made(key),
             Notice::Flow => self.deliver_flow(key),
-            Notice::Drained => self.deliver_if_alive(key, Protocol::drained),
+            Notice::Drained => {
+                self.alter(key, |connection| connection.flags.clear(Flags::DRAIN_QUEUED));
+                self.deliver_if_alive(key, Protocol::drained);
+            }
             Notice::PeerClosed => self.deliver_if_alive(key, Protocol::peer_closed),
             Notice::Lost => self.deliver_lost(key),
         }

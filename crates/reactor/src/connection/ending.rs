@@ -246,6 +246,10 @@ impl Shell {
 }
 
 impl Connection {
+    pub(super) fn is_lingering(&self) -> bool {
+        self.flags.any(Flags::LINGERING) && !self.flags.any(Flags::LOST)
+    }
+
     pub(super) fn has_timer(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.timer.is_some())
     }

@@ -55,6 +55,8 @@ impl Flags {
     pub(crate) const FLOW_CHECK: Self = Self(1 << 16);
     /// A notice is wanted when everything is sent.
     pub(crate) const DRAIN_ASKED: Self = Self(1 << 17);
+    /// A notice that everything is sent is in the ready queue.
+    pub(crate) const DRAIN_QUEUED: Self = Self(1 << 21);
     /// A callback of this connection runs.
     pub(crate) const BUSY: Self = Self(1 << 18);
     /// The watched peer closed.

@@ -82,7 +82,7 @@ impl Shell {
 
     /// Pulls what there is, within the budget of a turn.
     pub(crate) fn pull(self: &Rc<Self>, key: Key) {
-        if self.ask(key, |connection| connection.flags.any(Flags::LINGERING)) {
+        if self.ask(key, |connection| connection.is_lingering()) {
             return self.linger(key);
         }
         for _ in 0..PULLS {
@@ -246,6 +246,8 @@ impl Shell {
 
     fn deliver_eof(self: &Rc<Self>, key: Key) -> bool {
         let answer = self.call_protocol(key, |protocol, transport| protocol.eof_received(transport));
+        // A successor that took over meanwhile is told of the end itself, and its answer counts.
+        let answer = answer.filter(|_| !self.ask(key, |connection| connection.flags.any(Flags::EOF_UNTOLD)));
         match answer {
             Some(OnEof::Close) => self.close(key),
             Some(OnEof::KeepOpen) => self.end_if_both_shut(key),
@@ -253,7 +255,7 @@ impl Shell {
         }
         // What was written goes out, and the close begins, without waiting for the end of the turn.
         self.flush(key);
-        self.inspect(key, |connection| connection.flags.any(Flags::INPUT)).unwrap_or(false)
+        self.ask(key, |connection| connection.flags.any(Flags::INPUT | Flags::EOF_UNTOLD))
     }
 
     // Bytes that were given back.

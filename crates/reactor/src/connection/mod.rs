@@ -127,16 +127,24 @@ impl Connection {
         self.rare.as_ref()?.lost.clone()
     }
 
-    /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume.
+    /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume. Who closes is not asked to
+    /// resume.
     fn flow_due(&self) -> Option<bool> {
         let (buffered, told) = (self.buffered(), self.flags.any(Flags::TOLD_PAUSE));
         if !told && buffered > self.high {
             Some(true)
-        } else if told && buffered <= self.low {
+        } else if told && buffered <= self.low && !self.flags.any(Flags::CLOSING) {
             Some(false)
         } else {
             None
         }
+    }
+
+    /// Whether something can only go on when the send that is under way was answered.
+    fn awaits_send(&mut self) -> bool {
+        let waits = Flags::CLOSING | Flags::EOF_ASKED | Flags::DRAIN_ASKED | Flags::TOLD_PAUSE;
+        let queued = self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty());
+        self.flags.any(Flags::SENDING) && !self.flags.any(Flags::LOST) && (queued || self.flags.any(waits))
     }
 
     fn rare(&mut self) -> &mut Rare {

@@ -135,15 +135,17 @@ impl Shell {
     }
 
     fn after_flush(self: &Rc<Self>, key: Key) {
+        self.expedite(key);
         let next = self.alter(key, |connection| {
             if connection.flags.any(Flags::LOST) {
                 return (Next::Nothing, false, false);
             }
             let empty = connection.buffered() == 0;
-            let drained = empty && connection.flags.any(Flags::DRAIN_ASKED);
-            if drained {
+            let asked = empty && connection.flags.any(Flags::DRAIN_ASKED);
+            if asked {
                 connection.flags.clear(Flags::DRAIN_ASKED);
             }
+            let drained = asked && connection.flags.raise(Flags::DRAIN_QUEUED);
             (connection.next_step(empty), drained, connection.wants_flow_check())
         });
         let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
@@ -158,6 +160,12 @@ impl Shell {
             Next::Shut => self.shut(key),
             Next::Close => self.finish_close(key),
             Next::ArmTimer => self.arm_close_timer(key),
+        }
+    }
+
+    fn expedite(&self, key: Key) {
+        if self.ask(key, |connection| connection.awaits_send()) {
+            self.backend().expedite(key);
         }
     }
 
@@ -183,10 +191,12 @@ impl Shell {
             if !empty {
                 connection.flags.set(Flags::DRAIN_ASKED);
             }
-            empty && !connection.flags.any(Flags::LOST)
+            empty && !connection.flags.any(Flags::LOST) && connection.flags.raise(Flags::DRAIN_QUEUED)
         });
         if now {
             self.notify(key, Notice::Drained);
+        } else {
+            self.expedite(key);
         }
     }
 

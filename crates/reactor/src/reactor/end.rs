@@ -102,10 +102,13 @@ impl Shell {
 
     fn empty_slots(&self) {
         for key in self.slot_keys() {
-            if self.inspect(key, |_| ()).is_none() {
+            let slot = self.remove_slot(key);
+            if slot
+                .as_ref()
+                .is_some_and(|slot| matches!(slot, Slot::Listener(listening) if !listening.is_stopping()))
+            {
                 let _ = self.backend().close(key, Close::Orderly);
             }
-            let slot = self.remove_slot(key);
             match slot {
                 Some(Slot::Connection(connection)) => {
                     let (protocols, outgoing) = connection.into_parts();

@@ -195,7 +195,7 @@ impl Shell {
     // Lists of things to do.
 
     pub(crate) fn push(&self, entry: Entry) -> Option<u64> {
-        if self.life.get() == Life::Ended {
+        if self.is_over() {
             self.contained(move || drop(entry));
             return None;
         }

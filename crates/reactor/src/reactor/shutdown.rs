@@ -132,6 +132,9 @@ impl Shell {
             Some(Phase::After) => {
                 self.shutdown.borrow_mut().phase = None;
                 self.life.set(Life::ShutDown);
+                // Nothing runs any more, so nothing is accepted any more.
+                let arrived = self.remote.shared().close();
+                self.drop_each(arrived.posts);
             }
             None => {}
         }

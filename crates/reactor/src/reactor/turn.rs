@@ -28,7 +28,7 @@ use crate::ready::Entry;
 const BATCHES: usize = 64;
 /// so many callbacks,
 const CALLBACKS: usize = 8192;
-/// and so much time (measured every so many callbacks).
+/// and so much time. The clock is read after the first, second, fourth callback and so on, and then every so many.
 const TIME: Duration = Duration::from_millis(10);
 const TIME_CHECK: usize = 64;
 
@@ -176,19 +176,19 @@ impl Shell {
     // Phase 4.
 
     fn run_ready(self: &Rc<Self>) {
-        // Most turns run few callbacks, and never look at the clock.
-        let mut started = None;
-        let mut callbacks = 0;
+        let (mut started, mut callbacks) = (None, 0_usize);
         for _ in 0..BATCHES {
             if !self.begin_batch() {
                 return;
             }
+            let started = *started.get_or_insert_with(|| self.now());
             while let Some(entry) = self.next_of_batch() {
                 self.run_entry(entry);
                 callbacks += 1;
                 // A stop lets the batch finish; otherwise what the budget cuts off comes first in the next turn.
-                let check = callbacks % TIME_CHECK == 0 && !self.stopping.get();
-                if check && (callbacks >= CALLBACKS || self.time_is_up(&mut started)) {
+                let look = callbacks % TIME_CHECK == 0 || callbacks.is_power_of_two();
+                let check = look && !self.stopping.get();
+                if check && (callbacks >= CALLBACKS || self.now() - started > TIME) {
                     return;
                 }
             }
@@ -196,11 +196,6 @@ impl Shell {
                 return;
             }
         }
-    }
-
-    fn time_is_up(&self, started: &mut Option<Instant>) -> bool {
-        let now = self.now();
-        now - *started.get_or_insert(now) > TIME
     }
 
     /// Begins the next batch, or goes on with one that was cut off: whether there is anything to run.
