@@ -3,10 +3,13 @@
 //! Each file holds one section of `docs/contract.md`; a test's name begins with the identifiers of the sentences that it
 //! proves. `support` makes the worlds that the tests run in, and stamps each test over all of them.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod c_connecting;
 mod c_resolving;
+mod h_half_close;
+mod k_coverage;
+mod k_test_kit;
 mod l_listening;
 mod l_sockets;
 mod l_trouble;
@@ -14,9 +17,12 @@ mod n_threads;
 mod r_own_buffers;
 mod r_reading;
 mod relay;
+mod s_addresses;
+mod s_endings;
 mod s_failures;
 mod s_handover;
 mod s_life_cycle;
+mod s_loop_end;
 mod support;
 mod t_failures;
 mod t_loop_end;

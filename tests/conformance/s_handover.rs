@@ -11,12 +11,14 @@ use crate::{conformance, streams};
 /// What happened, in order, with the name of whom it happened to.
 type Story = Rc<RefCell<Vec<String>>>;
 
+type Hook = Box<dyn FnMut(&Transport, &str)>;
+
 /// A protocol that tells its story, and gives back what it was made with.
 struct Named {
     name: &'static str,
     story: Story,
     rest: Vec<u8>,
-    hook: Box<dyn FnMut(&Transport, &str)>,
+    hook: Hook,
 }
 
 impl Named {

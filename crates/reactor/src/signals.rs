@@ -34,6 +34,11 @@ impl Shell {
         if let Some(entry) = signals.table.get_mut(key) {
             entry.shared = signal.downgrade();
         }
+        drop(signals);
+        if self.is_ended() {
+            // It will never run, and kept here it might keep the loop itself alive.
+            self.forget_signal(key);
+        }
         signal
     }
 
@@ -61,6 +66,6 @@ impl Shell {
 
     pub(crate) fn clear_signals(&self) {
         let table = std::mem::take(&mut *self.signals.borrow_mut());
-        self.contained(move || drop(table));
+        self.drop_each(table.table.into_values().map(|entry| entry.call));
     }
 }

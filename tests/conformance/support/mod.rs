@@ -6,7 +6,7 @@
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
 //! * `traffic`: steps that many tests take.
-//! * `dead_end`: addresses that never answer.
+//! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
 //! * `stamp`: the macros that turn one function into a test for every world.
@@ -22,7 +22,7 @@ mod trace;
 mod traffic;
 mod world;
 
-pub use dead_end::DeadEnd;
+pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
 pub use names::{Names, Naming};

@@ -76,6 +76,15 @@ impl World {
         }
     }
 
+    /// For tests that end the loop themselves.
+    pub fn owned_on_readiness(test: impl Fn(World)) {
+        test(Self::new(Kind::Readiness, 4 * 1024));
+    }
+
+    pub fn owned_on_memory(test: impl Fn(World)) {
+        test(Self::new(Kind::Memory, 4 * 1024));
+    }
+
     /// One of each, tame, for tests that end their loop.
     pub fn each() -> [World; 2] {
         [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
@@ -174,7 +183,7 @@ impl World {
     /// Open listeners and connections of the loop: descriptors on real sockets.
     pub fn open_sockets(&self) -> usize {
         match &self.outside {
-            // Every slot of the loop's is one descriptor here; tests of the process's own count stand in `tests/costs`.
+            // Every slot of the loop's is one descriptor here; the process's own count is looked at in `tests/descriptors`.
             Outside::Readiness(reactor) => reactor.handle().stats().connections,
             Outside::Memory(memory) => memory.network().sockets(),
         }
@@ -327,6 +336,16 @@ impl World {
     /// Makes one turn, without waiting.
     pub fn turn(&self) {
         self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
+    }
+
+    /// Turns the loop a few times, whatever happens in them.
+    pub fn turn_a_little(&self) {
+        for _ in 0..4 {
+            match &self.outside {
+                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(1)))),
+                Outside::Memory(memory) => memory.turn(),
+            }
+        }
     }
 
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).

@@ -30,7 +30,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::EOF_ASKED);
-            connection.flags.raise(Flags::DIRTY)
+            connection.wants_flush()
         });
         if list {
             self.flush_later(key);
@@ -43,7 +43,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::CLOSING);
-            connection.flags.raise(Flags::DIRTY)
+            connection.wants_flush()
         });
         if list {
             self.flush_later(key);

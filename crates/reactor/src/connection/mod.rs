@@ -4,6 +4,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in.
 //! * `output`: bytes out, and their flow control.
+//! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 
@@ -13,6 +14,7 @@ mod flags;
 mod handover;
 mod input;
 mod output;
+mod spares;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
 pub(crate) use input::Delivery;
+pub(crate) use spares::Spares;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {
@@ -92,6 +95,12 @@ impl Connection {
             close_timeout: CLOSE_TIMEOUT,
             rare: None,
         }
+    }
+
+    /// What it holds of the user's: protocols, and bytes that may have owners.
+    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>) {
+        let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
+        (self.protocol.into_iter().chain(successor).collect(), self.outgoing)
     }
 
     /// Bytes that are written and not sent.

@@ -10,6 +10,7 @@ use crate::error::WatermarkError;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
+use crate::ready::Entry;
 use crate::transport::WriteStatus;
 
 /// How long to wait before a send is tried again that the system had no memory for.
@@ -30,10 +31,13 @@ impl Shell {
             if !connection.accepts_writes() {
                 return (WriteStatus::Closed, false);
             }
-            let outgoing = connection.outgoing.get_or_insert_with(|| self.spare_outgoing());
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());
             let before = outgoing.len();
             push(outgoing);
-            let list = outgoing.len() > before && connection.flags.raise(Flags::DIRTY);
+            let list = outgoing.len() > before && connection.wants_flush();
+            if let Some(unused) = connection.outgoing.take_if(|outgoing| outgoing.is_empty()) {
+                self.recycle(unused);
+            }
             let over = connection.buffered() > connection.high;
             (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
         });
@@ -113,12 +117,11 @@ impl Shell {
     fn take_off(&self, outgoing: &mut Outgoing, count: usize) -> Option<io::Error> {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
-        if spent.is_empty() {
-            // The empty list keeps its memory for the next time.
-            self.spent.set(spent);
-        } else {
-            self.discard(spent);
+        for bytes in spent.drain(..) {
+            self.push(Entry::Spent(bytes));
         }
+        // The empty list keeps its memory for the next time.
+        self.spent.set(spent);
         None
     }
 
@@ -198,23 +201,13 @@ impl Shell {
         }
     }
 
-    // Memory: queues of bytes are passed around among the connections that have some.
-
-    fn spare_outgoing(&self) -> Box<Outgoing> {
-        self.spare_outgoing.borrow_mut().pop().unwrap_or_default()
-    }
-
     /// Keeps an empty queue for whoever writes next.
     fn recycle(&self, outgoing: Box<Outgoing>) {
-        const KEPT: usize = 64;
-        let mut spare = self.spare_outgoing.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(outgoing);
-        }
+        self.spares.borrow_mut().give_back(outgoing);
     }
 
     /// Empties a queue whose bytes nobody wants any more.
-    pub(super) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
+    pub(crate) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
         let count = outgoing.len();
         self.take_off(&mut outgoing, count);
         self.recycle(outgoing);
@@ -246,6 +239,18 @@ impl Connection {
         } else {
             Next::Nothing
         }
+    }
+
+    /// Notes that there is something to flush. Whether it has to be listed for that; marks it so.
+    pub(super) fn wants_flush(&mut self) -> bool {
+        self.flags.set(Flags::DIRTY);
+        self.flags.raise(Flags::FLUSH_LISTED)
+    }
+
+    /// It is taken off the list. Whether there still is something to flush.
+    pub(crate) fn leaves_flush_list(&mut self) -> bool {
+        self.flags.clear(Flags::FLUSH_LISTED);
+        self.flags.any(Flags::DIRTY)
     }
 
     /// Whether a check of the flow has to be listed. Marks it so.

@@ -12,10 +12,14 @@
 use std::rc::Rc;
 
 use super::{Life, Shell, Slot, context};
-use crate::backend::Close;
 use crate::backend::ended::Ended;
+use crate::backend::{Close, Completion, Wait};
 use crate::connection::Flags;
+use crate::instant::Instant;
 use crate::ready::Entry;
+
+/// How often the backend is asked for answers at the end: some leave a part of them to a later turn.
+const ANSWERS: usize = 16;
 
 impl Shell {
     pub(super) fn end(self: &Rc<Self>) {
@@ -23,15 +27,13 @@ impl Shell {
         self.life.set(Life::Ended);
         let arrived = self.remote.shared().close();
         self.close_connections();
-        for post in arrived.posts {
-            self.contained(move || drop(post));
-        }
+        self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
         self.clear_signals();
         self.clear_connects();
         let hooks = self.shutdown.borrow_mut().clear();
-        self.contained(move || drop(hooks));
+        self.drop_each(hooks);
         self.empty_slots();
         while let Some(value) = self.locals.pop() {
             self.contained(move || drop(value));
@@ -39,8 +41,33 @@ impl Shell {
         self.resolver.borrow_mut().end();
         let handler = self.failures.take();
         self.contained(move || drop(handler));
+        self.take_back_sends();
         let ended = Ended::new(self.now(), self.choices.clone());
-        drop(self.take_backend(Box::new(ended)));
+        let backend = self.take_backend(Box::new(ended));
+        self.contained(move || drop(backend));
+    }
+
+    /// Takes back the bytes that were lent to the backend. It answers each send of a connection that was closed; what
+    /// it does not answer at once dies with it.
+    fn take_back_sends(&self) {
+        for _ in 0..ANSWERS {
+            let wait = Wait { until: Some(Instant::ZERO), helpers_busy: false };
+            if self.backend().wait(wait).is_err() {
+                return;
+            }
+            let mut answered = false;
+            loop {
+                let completion = self.backend().next();
+                let Some(completion) = completion else { break };
+                answered = true;
+                if let Completion::Sent(_, sent) = completion {
+                    self.throw_away(sent.outgoing);
+                }
+            }
+            if !answered {
+                return;
+            }
+        }
     }
 
     /// From here on their handles answer as those of connections that are gone.
@@ -70,9 +97,7 @@ impl Shell {
     }
 
     fn empty_timers(&self) {
-        for work in self.timers.clear() {
-            self.contained(move || drop(work));
-        }
+        self.drop_each(self.timers.clear());
     }
 
     fn empty_slots(&self) {
@@ -82,8 +107,15 @@ impl Shell {
             }
             let slot = self.remove_slot(key);
             match slot {
-                Some(Slot::Connection(connection)) => drop(self.contained(move || drop(connection))),
-                Some(Slot::Listener(listening)) => drop(self.contained(move || drop(listening))),
+                Some(Slot::Connection(connection)) => {
+                    let (protocols, outgoing) = connection.into_parts();
+                    self.drop_each(protocols);
+                    outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
+                }
+                Some(Slot::Listener(listening)) => {
+                    let uncalled = self.discard_listening(*listening);
+                    self.drop_each(uncalled);
+                }
                 _ => {}
             }
         }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::{Life, Shell, Slot, context};
 use crate::backend::{Completion, Wait};
+use crate::connection::Connection;
 use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -226,6 +227,7 @@ impl Shell {
             Entry::Signal(key) => self.run_signal(key),
             Entry::Forget(key) => self.forget_signal(key),
             Entry::Discard(value) => drop(self.contained(move || drop(value))),
+            Entry::Spent(bytes) => drop(self.contained(move || drop(bytes))),
             Entry::Cancelled => {}
         }
     }
@@ -242,7 +244,7 @@ impl Shell {
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
         for key in dirty.drain(..) {
-            if self.ask(key, |connection| connection.flags.any(crate::connection::Flags::DIRTY)) {
+            if self.ask(key, Connection::leaves_flush_list) {
                 self.flush(key);
             }
         }

@@ -8,6 +8,8 @@ mod callback;
 use std::any::Any;
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 pub(crate) use callback::{Callback, SendCallback};
 
 use crate::connection::Notice;
@@ -28,6 +30,8 @@ pub(crate) enum Entry {
     Forget(Key),
     /// Something of the user's to drop.
     Discard(Box<dyn Any>),
+    /// Owned bytes that are sent or given up. Their owner may be of the user's.
+    Spent(Bytes),
     /// What was cancelled after it had been queued.
     Cancelled,
 }
