@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use marline_reactor::{
 };
 
 use crate::conformance;
-use crate::support::{DeadEnd, Event, Log, Trace, World, is_over, runs_out};
+use crate::support::{DeadEnd, DeadPorts, Event, Log, Trace, World, is_over, runs_out};
 
 /// A connect, and everything it told.
 struct Attempt {
@@ -61,11 +60,6 @@ fn never() -> (Log, Trace) {
     let log = Log::new();
     let protocol = Trace::new(&log);
     (log, protocol)
-}
-
-/// Ports that no program listens on: below the ephemeral ones, and given out for nothing that runs here.
-fn dead_ports() -> [SocketAddr; 3] {
-    [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 conformance! {
@@ -219,14 +213,15 @@ conformance! {
     fn c06_when_every_attempt_fails_the_error_lists_all_causes(world: &World) {
         world.with_names(|world, names| {
             let (log, protocol) = never();
-            names.add("nobody.home", dead_ports());
+            let ports = DeadPorts::new(world);
+            names.add("nobody.home", ports.all());
             let (sockets, endpoint) = (world.open_sockets(), "tcp://nobody.home:80?timeout=30");
             let outcome = Attempt::start(&world.handle(), endpoint, protocol).outcome(world);
             let text = outcome.as_ref().expect_err("nobody listens").to_string();
             let Err(ConnectError::Failed { target, attempts }) = outcome else { panic!("{outcome:?}") };
             assert_eq!(target, endpoint);
             let tried: Vec<_> = attempts.iter().map(|(address, _)| address.as_inet().expect("TCP")).collect();
-            assert_eq!(tried, dead_ports(), "every address, in order");
+            assert_eq!(tried, ports.all(), "every address, in order");
             for (address, cause) in &attempts {
                 assert_eq!(cause.kind(), ErrorKind::ConnectionRefused);
                 assert!(text.contains(&format!("{address}: {cause}")), "{text}");
@@ -241,7 +236,8 @@ conformance! {
     fn c06_an_address_that_works_hides_the_causes_before_it(world: &World) {
         world.with_names(|world, names| {
             let (listener, log) = (world.listen_raw(), Log::new());
-            let [first, second, last] = dead_ports();
+            let ports = DeadPorts::new(world);
+            let [first, second, last] = ports.all();
             names.add("somebody.home", [first, second, listener.address(), last]);
             let protocol = Trace::new(&log);
             let attempt = Attempt::start(&world.handle(), "tcp://somebody.home:80?timeout=30", protocol);
@@ -258,7 +254,9 @@ conformance! {
     fn c06_a_timeout_covers_all_attempts_together(world: &World) {
         world.with_names(|world, names| {
             let (dead_end, (_, protocol)) = (DeadEnd::new(world), never());
-            names.add("half.dead", [dead_ports()[0], dead_end.address(), dead_ports()[1]]);
+            let ports = DeadPorts::new(world);
+            let [first, second, _] = ports.all();
+            names.add("half.dead", [first, dead_end.address(), second]);
             let outcome = Attempt::start(&world.handle(), "tcp://half.dead:80?timeout=0.05", protocol);
             let outcome = outcome.outcome(world);
             assert!(matches!(outcome, Err(ConnectError::TimedOut { .. })), "{outcome:?}");
@@ -268,12 +266,12 @@ conformance! {
     }
 
     fn c10_a_failed_connect_may_stop_the_loop_from_its_own_callback(world: &World) {
-        let _alive = world.handle().keep_alive();
+        let (_alive, ports) = (world.handle().keep_alive(), DeadPorts::new(world));
         for round in 1..=2 {
             let (failed, handle) = (Rc::new(Cell::new(0)), world.handle());
             let (count, stop) = (Rc::clone(&failed), handle.clone());
             handle.connect(
-                dead_ports()[0],
+                ports.all()[0],
                 |_: &Addresses| Trace::new(&Log::new()),
                 move |outcome| {
                     assert!(matches!(outcome, Err(ConnectError::Failed { .. })), "{outcome:?}");

@@ -10,7 +10,7 @@ use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Builder, ConnectError, Connecting, Reactor, Transport};
 
 use crate::conformance;
-use crate::support::{Event, Log, Trace, World, address_of, runs_out, skip};
+use crate::support::{DeadPorts, Event, Log, Trace, World, address_of, runs_out, skip};
 
 type Outcomes = Rc<RefCell<Vec<Result<Transport, ConnectError>>>>;
 
@@ -28,11 +28,7 @@ fn connect(reactor: &Reactor, endpoint: &str, log: &Log) -> (Connecting, Outcome
 conformance! {
     fn c11_ip_literals_never_touch_the_resolver(world: &World) {
         world.with_names(|world, names| {
-            let log = Log::new();
-            let server = world.listen({
-                let log = log.clone();
-                move |_| Trace::new(&log)
-            });
+            let server = world.listen(|_| Trace::new(&Log::new()));
             let port = address_of(&server).port();
             let literals = [
                 format!("tcp://127.0.0.1:{port}"),
@@ -153,7 +149,9 @@ fn readiness(builder: Builder) -> Reactor {
 fn a_limit_on_posts_does_not_refuse_the_resolvers_answers() {
     let reactor = readiness(Builder::new().post_limit(0));
     assert!(reactor.handle().remote().post(|| ()).is_err(), "the program has no room at all");
-    let (_, outcomes) = connect(&reactor, "tcp://localhost:1", &Log::new());
+    let ports = DeadPorts::held();
+    let endpoint = format!("tcp://localhost:{}", ports.all()[0].port());
+    let (_, outcomes) = connect(&reactor, &endpoint, &Log::new());
     let (waited, stop) = (Rc::new(Cell::new(false)), reactor.handle());
     let late = Rc::clone(&waited);
     let guard = reactor.handle().call_later(Duration::from_secs(20), move || {

@@ -97,9 +97,11 @@ conformance! {
         world.until(|| log.count(&Event::Made) == 2);
         assert_eq!((asked.get(), server.connections()), (4, 2));
 
-        (welcome.close(), last.close());
+        welcome.close();
+        last.close();
         world.until(|| log.losses() == 2);
-        (server.stop(), none.stop());
+        server.stop();
+        none.stop();
         assert!(runs_out(world), "a refused connection leaves nothing");
     }
 

@@ -3,7 +3,7 @@
 //! Each file holds one section of `docs/contract.md`; a test's name begins with the identifiers of the sentences that it
 //! proves. `support` makes the worlds that the tests run in, and stamps each test over all of them.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod a_deferred;
 mod a_elsewhere;
@@ -18,13 +18,29 @@ mod a_threads;
 mod a_time;
 mod c_connecting;
 mod c_resolving;
+mod h_half_close;
+mod k_coverage;
+mod k_test_kit;
 mod l_listening;
 mod l_sockets;
 mod l_trouble;
+mod n_threads;
 mod r_own_buffers;
 mod r_reading;
 mod relay;
+mod s_addresses;
+mod s_endings;
+mod s_failures;
+mod s_handover;
 mod s_life_cycle;
+mod s_loop_end;
 mod support;
+mod t_failures;
+mod t_loop_end;
+mod t_loops;
+mod t_ready_queue;
+mod t_running;
+mod t_timers;
+mod t_wait;
 mod w_flow;
 mod w_writing;

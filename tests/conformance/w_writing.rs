@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::IoSlice;
-use std::process::Command;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use marline_reactor::{Lost, Protocol, Reason, Transport, WriteStatus};
+use marline_tests::process;
 use rustix::io::Errno;
 
 use crate::support::{Event, Log, Trace, World, pattern};
@@ -335,14 +335,10 @@ fn assert_timed_out(log: &Log, unsent: usize) {
 
 // SIGPIPE is about a whole process, and Rust's runtime ignores it before `main`: a child of ours makes it deadly again.
 
-const DEADLY: &str = "MARLINE_TEST_SIGPIPE";
-
 #[test]
 fn w11_writing_to_a_dead_peer_never_raises_sigpipe() {
-    let name = "w_writing::child_that_writes_to_a_dead_peer";
-    let myself = std::env::current_exe().expect("a path");
-    let mut child = Command::new(myself);
-    let output = child.args(["--exact", name, "--nocapture"]).env(DEADLY, "1").output().expect("a child");
+    let mut child = process::copy("w_writing::child_that_writes_to_a_dead_peer", "writer");
+    let output = child.output().expect("a child");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}: {text}", output.status);
     assert!(text.contains("survived after 2 refused"), "{text}");
@@ -351,10 +347,10 @@ fn w11_writing_to_a_dead_peer_never_raises_sigpipe() {
 /// The other half of W11; nothing unless that starts it.
 #[test]
 fn child_that_writes_to_a_dead_peer() {
-    if std::env::var_os(DEADLY).is_none() {
+    if process::part().as_deref() != Some("writer") {
         return;
     }
-    make_sigpipe_deadly();
+    process::make_sigpipe_deadly();
     World::on_readiness(|world| {
         let refused = Rc::new(Cell::new(0));
         for parts in [1, 2] {
@@ -387,15 +383,4 @@ impl Protocol for Stubborn {
         assert!(lost.is_reset() && lost.unsent() >= self.parts, "{lost:?}");
         self.refused.set(self.refused.get() + 1);
     }
-}
-
-#[allow(unsafe_code)]
-fn make_sigpipe_deadly() {
-    // SAFETY: this is signal(2), with its true signature; a handler of SIG_DFL (0) runs no code of ours.
-    unsafe extern "C" {
-        fn signal(number: i32, handler: usize) -> usize;
-    }
-    const SIGPIPE: i32 = 13;
-    // SAFETY: as above; the process is ours alone, and its only thread that writes is this one.
-    unsafe { signal(SIGPIPE, 0) };
 }

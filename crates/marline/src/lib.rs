@@ -1,6 +1,9 @@
 #![doc = include_str!("../../../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+mod book;
+
 pub use marline_reactor::*;
 pub use marline_tasks::*;
 

@@ -69,7 +69,7 @@ impl Connecting {
         done: Done,
     ) -> Self {
         let endpoint = match endpoint {
-            Ok(endpoint) if !shell.refuses() => endpoint,
+            Ok(endpoint) if !shell.refuses_work() => endpoint,
             failed => {
                 let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
                 shell.answer(done, Err(error));
@@ -298,6 +298,10 @@ impl Shell {
                 let _ = self.backend().close(*slot, Close::Orderly);
             }
         }
-        self.contained(move || drop(table));
+        for attempt in table.table.into_values() {
+            let Attempt { factory, done, .. } = attempt;
+            self.contained(move || drop(factory));
+            self.contained(move || drop(done));
+        }
     }
 }

@@ -70,6 +70,10 @@ impl Listening {
             && self.factory.is_some()
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.stopping
+    }
+
     /// Whether it has to be listed, to go on accepting. Marks it so.
     fn wants_list(&mut self) -> bool {
         let wants = self.state.input && self.accepts() && !self.state.listed;
@@ -91,7 +95,7 @@ impl Server {
         endpoint: &Endpoint,
         factory: Factory,
     ) -> Result<Self, ListenError> {
-        if shell.refuses() {
+        if shell.refuses_work() {
             return Err(ListenError::Over);
         }
         let wanted = listen_address(shell, endpoint)?;
@@ -114,7 +118,7 @@ impl Server {
         listener: TcpListener,
         factory: Factory,
     ) -> Result<Self, ListenError> {
-        if shell.refuses() {
+        if shell.refuses_work() {
             return Err(ListenError::Over);
         }
         let key = shell.add_slot(Slot::Reserved);
@@ -376,15 +380,22 @@ impl Shell {
 
     pub(crate) fn listener_closed(&self, key: Key) {
         if let Some(Slot::Listener(listening)) = self.remove_slot(key) {
-            let Listening { factory, on_lost, on_error, on_stopped, .. } = *listening;
-            self.discard((factory, on_lost, on_error));
-            for call in on_stopped {
+            for call in self.discard_listening(*listening) {
                 self.push(crate::ready::Entry::Call(crate::ready::Callback::new(
                     call,
                     std::panic::Location::caller(),
                 )));
             }
         }
+    }
+
+    /// Lets the loop drop what a listener called. Answers with what is to be called now.
+    pub(crate) fn discard_listening(&self, listening: Listening) -> Vec<Box<dyn FnOnce()>> {
+        let Listening { factory, on_lost, on_error, on_stopped, .. } = listening;
+        self.discard(factory);
+        self.discard(on_lost);
+        self.discard(on_error);
+        on_stopped
     }
 
     pub(crate) fn stop_listeners(&self) {

@@ -34,6 +34,11 @@ impl Shell {
         if let Some(entry) = signals.table.get_mut(key) {
             entry.shared = signal.downgrade();
         }
+        drop(signals);
+        if self.is_ended() {
+            // It will never run, and kept here it might keep the loop itself alive.
+            self.forget_signal(key);
+        }
         signal
     }
 
@@ -56,13 +61,11 @@ impl Shell {
 
     pub(crate) fn forget_signal(&self, key: Key) {
         let entry = self.signals.borrow_mut().table.remove(key);
-        if let Some(call) = entry.and_then(|entry| entry.call) {
-            self.discard(call);
-        }
+        self.contained(move || drop(entry));
     }
 
     pub(crate) fn clear_signals(&self) {
         let table = std::mem::take(&mut *self.signals.borrow_mut());
-        self.contained(move || drop(table));
+        self.drop_each(table.table.into_values().map(|entry| entry.call));
     }
 }

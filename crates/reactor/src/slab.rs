@@ -81,6 +81,11 @@ impl<T> Slab<T> {
         occupied.map(|(slot, index)| Key::new(index, slot.generation)).collect()
     }
 
+    /// Everything that is in it, in the order of the slots.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.pages.into_iter().flat_map(|page| page.into_vec()).filter_map(|slot| slot.value)
+    }
+
     #[allow(clippy::cast_possible_truncation)]
     fn grow(&mut self) {
         let first = (self.pages.len() * PAGE) as u32;

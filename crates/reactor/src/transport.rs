@@ -69,7 +69,12 @@ impl Transport {
     /// As [`write`](Self::write), without a copy.
     pub fn write_owned(&self, data: impl Into<Bytes>) -> WriteStatus {
         let mut data = Some(data.into());
-        self.shell.write(self.key, |outgoing| outgoing.push_owned(data.take().unwrap_or_default()))
+        self.shell.write(self.key, |outgoing| {
+            // Empty bytes stay here: the queue would drop them while the loop is borrowed, and their owner may use the loop.
+            if let Some(data) = data.take_if(|data| !data.is_empty()) {
+                outgoing.push_owned(data);
+            }
+        })
     }
 
     /// As [`write`](Self::write), for several pieces in a row, however many.

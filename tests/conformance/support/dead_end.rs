@@ -1,4 +1,4 @@
-//! Addresses that never answer.
+//! Addresses that never answer, and addresses that refuse.
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -46,5 +46,40 @@ impl DeadEnd {
 
     pub fn endpoint(&self) -> String {
         format!("tcp://{}", self.address)
+    }
+}
+
+/// Addresses where nobody listens, as long as this lives.
+pub struct DeadPorts {
+    addresses: [SocketAddr; 3],
+    /// Sockets that hold the ports, and do not listen.
+    _held: Vec<socket2::Socket>,
+}
+
+impl DeadPorts {
+    pub fn new(world: &World) -> Self {
+        if world.is_memory() {
+            let addresses = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+            return Self { addresses, _held: Vec::new() };
+        }
+        Self::held()
+    }
+
+    /// Ports of the system's.
+    pub fn held() -> Self {
+        let mut held = Vec::new();
+        let addresses = [(); 3].map(|()| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let socket = socket.expect("a socket");
+            socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+            let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+            held.push(socket);
+            address.expect("an address")
+        });
+        Self { addresses, _held: held }
+    }
+
+    pub fn all(&self) -> [SocketAddr; 3] {
+        self.addresses
     }
 }

@@ -42,6 +42,7 @@ struct Script {
     /// Keys that the core knows nothing about.
     dropped: Vec<Key>,
     asked: Asked,
+    waits: Vec<Option<Instant>>,
 }
 
 struct AcceptFault {
@@ -123,6 +124,11 @@ impl Faults {
         self.script.borrow().asked
     }
 
+    /// The moments until which the core meant to wait, in order; `None` is for ever.
+    pub fn waits(&self) -> Vec<Option<Instant>> {
+        self.script.borrow().waits.clone()
+    }
+
     /// Whether the next turn brings something that the backend below does not know of.
     pub fn pending(&self) -> bool {
         let script = self.script.borrow();
@@ -177,6 +183,7 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {
+        self.faults.script.borrow_mut().waits.push(wait.until);
         self.release_held();
         if self.faults.pending() {
             wait.until = Some(Instant::ZERO);
@@ -291,6 +298,10 @@ impl<B: Backend> Backend for Faulty<B> {
         }
         drop(script);
         self.inner.send(key, outgoing)
+    }
+
+    fn expedite(&mut self, key: Key) {
+        self.inner.expedite(key);
     }
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {

@@ -2,9 +2,11 @@
 //!
 //! * `world`: a loop on one of the backends, and the outside of it.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
-//! * `faulty`: a backend whose operations fail as the test says.
+//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
 //! * `trace`: a protocol that writes down what happens to it.
-//! * `dead_end`: addresses that never answer.
+//! * `notes`: what a test writes down, and when that was.
+//! * `traffic`: steps that many tests take.
+//! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
@@ -14,19 +16,23 @@ mod dead_end;
 mod ending;
 mod faulty;
 mod names;
+mod notes;
 mod probe;
 mod raw;
 mod stamp;
 mod tasks;
 mod trace;
+mod traffic;
 mod world;
 
-pub use dead_end::DeadEnd;
+pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Asked, Faults, Faulty};
 pub use names::{Names, Naming};
+pub use notes::{Moment, Notes};
 pub use probe::{Probe, Probing, Within};
 pub use raw::{Raw, RawListener};
 pub use tasks::{Drops, Witness};
 pub use trace::{Event, Log, Trace, reason_name};
+pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};

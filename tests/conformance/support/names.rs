@@ -117,6 +117,10 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn expedite(&mut self, key: Key) {
+        self.inner.expedite(key);
+    }
+
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         self.inner.shutdown(key)
     }

@@ -48,6 +48,11 @@ impl Raw {
             End::Peer(peer) => peer.write(data),
             End::Socket(stream) => match stream.borrow_mut().as_mut().map(|stream| stream.write(data)) {
                 Some(Ok(count)) => count,
+                // The system tells each error once, to whoever comes first.
+                Some(Err(error)) if error.kind() == ErrorKind::ConnectionReset => {
+                    *self.ended.borrow_mut() = Some(Ended::Reset);
+                    0
+                }
                 _ => 0,
             },
         }
@@ -72,7 +77,8 @@ impl Raw {
                 break;
             }
             match stream.read(&mut part[..room]) {
-                Ok(0) => *self.ended.borrow_mut() = Some(Ended::Eof),
+                // After a reset was told once, the system tells of an end.
+                Ok(0) => drop(self.ended.borrow_mut().get_or_insert(Ended::Eof)),
                 Ok(count) => {
                     bytes.extend_from_slice(&part[..count]);
                     continue;

@@ -56,6 +56,11 @@ impl Log {
         self.bytes.borrow().clone()
     }
 
+    /// Adds to what was received.
+    pub fn take_in(&self, data: &[u8]) {
+        self.bytes.borrow_mut().extend_from_slice(data);
+    }
+
     pub fn received(&self) -> usize {
         self.bytes.borrow().len()
     }

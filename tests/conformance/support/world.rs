@@ -76,6 +76,20 @@ impl World {
         }
     }
 
+    /// For tests that end the loop themselves.
+    pub fn owned_on_readiness(test: impl Fn(World)) {
+        test(Self::new(Kind::Readiness, 4 * 1024));
+    }
+
+    pub fn owned_on_memory(test: impl Fn(World)) {
+        test(Self::new(Kind::Memory, 4 * 1024));
+    }
+
+    /// One of each, tame, for tests that end their loop.
+    pub fn each() -> [World; 2] {
+        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
+    }
+
     fn new(kind: Kind, payload: usize) -> Self {
         let outside = match kind {
             Kind::Readiness => {
@@ -174,7 +188,7 @@ impl World {
     /// Open listeners and connections of the loop: descriptors on real sockets.
     pub fn open_sockets(&self) -> usize {
         match &self.outside {
-            // Every slot of the loop's is one descriptor here; tests of the process's own count stand in `tests/costs`.
+            // Every slot of the loop's is one descriptor here; the process's own count is looked at in `tests/descriptors`.
             Outside::Readiness(reactor) => reactor.handle().stats().connections,
             Outside::Memory(memory) => memory.network().sockets(),
         }
@@ -234,6 +248,16 @@ impl World {
 
     // Time.
 
+    /// Lets time pass without a turn, as a callback that takes long does.
+    pub fn pass(&self, time: Duration) {
+        self.clock().pass(time);
+    }
+
+    /// What makes time pass inside of callbacks.
+    pub fn clock(&self) -> Hands {
+        Hands { clock: self.as_memory().map(|memory| memory.clock().clone()) }
+    }
+
     /// Turns the loop until `done` says so. Panics if that takes too long.
     #[track_caller]
     pub fn until(&self, done: impl Fn() -> bool) {
@@ -246,17 +270,14 @@ impl World {
         let begun = Instant::now();
         while !done() {
             match &self.outside {
-                Outside::Readiness(reactor) => {
-                    drop(reactor.turn(Some(Duration::from_millis(20))));
-                    if begun.elapsed() > PATIENCE {
-                        return false;
-                    }
-                }
+                // A loop that always finds something to do must not hold a test for ever.
+                _ if begun.elapsed() > PATIENCE => return false,
+                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(20)))),
                 Outside::Memory(memory) if memory.is_busy() || self.faults.pending() => memory.turn(),
                 // Nothing can happen any more without time passing.
                 Outside::Memory(memory) => match memory.reactor().next_deadline() {
-                    Some(next) if begun.elapsed() < PATIENCE => memory.advance(next - memory.clock().now()),
-                    _ => return false,
+                    Some(next) => memory.advance(next - memory.clock().now()),
+                    None => return false,
                 },
             }
         }
@@ -319,6 +340,16 @@ impl World {
         self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
     }
 
+    /// Turns the loop a few times, whatever happens in them.
+    pub fn turn_a_little(&self) {
+        for _ in 0..4 {
+            match &self.outside {
+                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(1)))),
+                Outside::Memory(memory) => memory.turn(),
+            }
+        }
+    }
+
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).
     pub fn advance(&self, time: Duration) {
         match &self.outside {
@@ -341,6 +372,21 @@ impl World {
         match &self.outside {
             Outside::Readiness(reactor) => reactor.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
+        }
+    }
+}
+
+/// Makes time pass: the virtual clock moves, or else the thread sleeps.
+#[derive(Clone)]
+pub struct Hands {
+    clock: Option<Clock>,
+}
+
+impl Hands {
+    pub fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => std::thread::sleep(time),
         }
     }
 }

@@ -9,15 +9,11 @@
 //! all of the connections and then reads from all of them. The client waits for the server to listen, checks every byte,
 //! and prints the number of round trips; with `free-port` it prints a port on which nobody listens.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io;
+use std::net::TcpListener;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
 
-const MESSAGE: usize = 64;
-const START: Duration = Duration::from_secs(20);
-const ANSWER: Duration = Duration::from_secs(30);
+use marline_tests::echo::{connect, end, lockstep};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -58,56 +54,4 @@ fn drive(address: &str, connections: &str, rounds: &str, mode: &str) -> Result<u
     }
     streams.iter_mut().try_for_each(end)?;
     Ok(connections * rounds)
-}
-
-fn connect(address: &str) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + START;
-    loop {
-        match TcpStream::connect(address) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(ANSWER))?;
-                return Ok(stream);
-            }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn lockstep(streams: &mut [TcpStream], rounds: usize) -> io::Result<()> {
-    for round in 0..rounds {
-        for (index, stream) in streams.iter_mut().enumerate() {
-            stream.write_all(&message(round, index))?;
-        }
-        for (index, stream) in streams.iter_mut().enumerate() {
-            let mut answer = [0; MESSAGE];
-            stream.read_exact(&mut answer)?;
-            if answer != message(round, index) {
-                return Err(io::Error::other(format!(
-                    "round {round}: connection {index} got other bytes back"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Different for neighbouring rounds and connections, so that a mix-up shows.
-fn message(round: usize, index: usize) -> [u8; MESSAGE] {
-    let mut bytes = [b'.'; MESSAGE];
-    bytes[..8].copy_from_slice(&(round as u64).to_le_bytes());
-    bytes[8..16].copy_from_slice(&(index as u64).to_le_bytes());
-    bytes
-}
-
-/// Says that nothing more comes, and waits until the server has closed its side.
-fn end(stream: &mut TcpStream) -> io::Result<()> {
-    stream.shutdown(std::net::Shutdown::Write)?;
-    match stream.read(&mut [0; MESSAGE])? {
-        0 => Ok(()),
-        more => Err(io::Error::other(format!("{more} bytes more came back than were sent"))),
-    }
 }

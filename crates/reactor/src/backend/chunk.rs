@@ -32,9 +32,9 @@ impl Chunk {
         self.tag
     }
 
-    /// The memory, for its backend.
+    /// The memory, for its backend, if it is a vector of its own (today it always is).
     #[must_use]
-    pub fn into_memory(self) -> Vec<u8> {
-        self.memory
+    pub fn into_memory(self) -> Option<Vec<u8>> {
+        Some(self.memory)
     }
 }

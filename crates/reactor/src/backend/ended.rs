@@ -92,6 +92,8 @@ impl Backend for Ended {
         Started::Done(Sent { outgoing, result: Err(ended()) })
     }
 
+    fn expedite(&mut self, _: Key) {}
+
     fn shutdown(&mut self, _: Key) -> Started<io::Result<()>> {
         Started::Done(Err(ended()))
     }

@@ -35,11 +35,17 @@
 //!
 //! # What the core promises
 //!
-//! * Keys are dense in their index and never repeated, so a table indexed by [`Key::index`] is enough.
+//! * Keys are dense in their index and never repeated, so a table indexed by [`Key::index`] is enough. An index is not
+//!   used again before the close of its key was answered; a key that `accept` gave no connection for is free at once.
 //! * It never borrows the backend while user code runs.
 //! * It sends no empty `Outgoing`, starts no second send, connect or shutdown while one is under way, and starts
 //!   nothing after `close`.
 //! * Each [`Chunk`] is [`release`](Backend::release)d, in any order.
+//! * It calls [`expedite`](Backend::expedite) whenever something waits for a send.
+//! * It closes every key before it drops the backend, and does not wait for the answers: the drop ends what is in
+//!   flight, or leaks its memory.
+//!
+//! In return nothing of a connection that is being made is announced before [`Completion::Connected`].
 
 mod chunk;
 pub(crate) mod ended;
@@ -109,7 +115,8 @@ pub trait Backend {
     /// `Unsupported` where a backend has no use for sockets, `InvalidInput` if it is no listening stream socket.
     fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address>;
 
-    /// Takes one waiting connection of `listener`, which from now on is `key`.
+    /// Takes one waiting connection of `listener`, which from now on is `key`. A backend may accept ahead, a bounded
+    /// number; these are closed with the listener.
     fn accept(&mut self, listener: Key, key: Key) -> Accepted;
 
     /// Begins to connect; [`Completion::Connected`] answers.
@@ -142,6 +149,11 @@ pub trait Backend {
 
     /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte.
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
+
+    /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an
+    /// end of our direction, or a notice does. Until this is called a backend may keep a success to itself while
+    /// it sleeps, and answer when the wait ends for another reason. An error is never kept. Without a send it does nothing.
+    fn expedite(&mut self, key: Key);
 
     /// Ends our direction (FIN). [`Completion::Shut`] answers if it is not done at once.
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>>;
@@ -288,7 +300,8 @@ pub trait Wakeup: Send + Sync {
     fn wake(&self);
 }
 
-/// Counts of calls to the operating system, by kind.
+/// Counts of calls to the operating system, by kind. Calls are counted as they are made: an operation that is submitted with
+/// others in one call is none of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemCalls {

@@ -5,10 +5,11 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-/// A segment is not made larger by copying into it than this; what comes then begins another.
+/// A segment is not made larger by copying into it than this; what comes then begins another. Larger buffers, of single
+/// large writes, are freed when they are emptied.
 const SEGMENT: usize = 64 * 1024;
-/// An emptied segment with more room than this is freed and not kept.
-const KEEP: usize = 64 * 1024;
+/// How many emptied buffers a queue keeps.
+const SPARES: usize = 8;
 
 /// A queue of bytes to send, in segments: small writes are copied together, owned bytes are kept as they are.
 ///
@@ -19,8 +20,8 @@ pub struct Outgoing {
     /// Bytes of the first segment that are sent.
     sent: usize,
     len: usize,
-    /// An emptied buffer, for the next copy.
-    spare: Vec<u8>,
+    /// Emptied buffers, for the next copies.
+    spares: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -55,13 +56,11 @@ impl Outgoing {
     pub fn push_copy(&mut self, bytes: &[u8]) {
         self.len += bytes.len();
         match self.segments.back_mut() {
-            Some(Segment::Copied(last)) if last.len() + bytes.len() <= SEGMENT => {
-                last.extend_from_slice(bytes);
-            }
+            Some(Segment::Copied(last)) if last.len() + bytes.len() <= SEGMENT => extend(last, bytes),
             _ if bytes.is_empty() => {}
             _ => {
-                let mut segment = std::mem::take(&mut self.spare);
-                segment.extend_from_slice(bytes);
+                let mut segment = self.spares.pop().unwrap_or_default();
+                extend(&mut segment, bytes);
                 self.segments.push_back(Segment::Copied(segment));
             }
         }
@@ -75,7 +74,8 @@ impl Outgoing {
         }
     }
 
-    /// Puts everything that waits in `other` at the end, without a copy.
+    /// Puts everything that waits in `other` at the end, without a copy. The empty buffers go the other way: `other` is
+    /// what will be written into next.
     pub fn append(&mut self, other: &mut Self) {
         if other.sent > 0 {
             // A queue that was sent from in part comes first, never second; should it, its bytes are copied.
@@ -86,6 +86,8 @@ impl Outgoing {
         }
         self.len += std::mem::take(&mut other.len);
         self.segments.append(&mut other.segments);
+        other.spares.append(&mut self.spares);
+        other.spares.truncate(SPARES);
     }
 
     /// Fills `parts` with the bytes from the front on, one part a segment, and tells how many parts it filled.
@@ -134,16 +136,36 @@ impl Outgoing {
     }
 
     fn keep(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= KEEP && buffer.capacity() > self.spare.capacity() {
+        if buffer.capacity() <= SEGMENT && self.spares.len() < SPARES {
             buffer.clear();
-            self.spare = buffer;
+            self.spares.push(buffer);
         }
+    }
+
+    /// How many bytes of memory the emptied buffers have.
+    pub(crate) fn spare_memory(&self) -> usize {
+        self.spares.iter().map(Vec::capacity).sum()
+    }
+
+    /// Frees the emptied buffers.
+    pub(crate) fn free_spares(&mut self) {
+        self.spares.clear();
     }
 
     /// Empties it, as [`advance`](Self::advance) does, and makes it as good as new.
     pub fn clear(&mut self, spent: &mut Vec<Bytes>) {
         self.advance(self.len, spent);
     }
+}
+
+/// Copies `bytes` to the end of `buffer`, which grows by doubling, but not beyond a segment unless it has to.
+fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    let needed = buffer.len() + bytes.len();
+    if needed > buffer.capacity() {
+        let doubled = (buffer.capacity() * 2).min(SEGMENT);
+        buffer.reserve_exact(needed.max(doubled) - buffer.len());
+    }
+    buffer.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -184,5 +206,30 @@ mod tests {
         outgoing.clear(&mut spent);
         outgoing.push_copy(&[2; 64]);
         assert_eq!(outgoing.front().as_ptr(), before);
+    }
+
+    #[test]
+    fn small_writes_fill_a_segment_whose_buffer_is_kept() {
+        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
+        (0..SEGMENT / 1000).for_each(|_| outgoing.push_copy(&[1; 1000]));
+        assert_eq!(outgoing.segments(), 1);
+        outgoing.clear(&mut spent);
+        assert_eq!(outgoing.spare_memory(), SEGMENT);
+        outgoing.push_copy(&[1; SEGMENT + 1]);
+        outgoing.clear(&mut spent);
+        assert_eq!(outgoing.spare_memory(), 0);
+    }
+
+    #[test]
+    fn the_queue_that_is_written_into_next_gets_the_emptied_buffers() {
+        let (mut first, mut second, mut spent) = (Outgoing::default(), Outgoing::default(), Vec::new());
+        first.push_copy(b"first");
+        let buffer = first.front().as_ptr();
+        second.push_copy(b"second");
+        first.advance(5, &mut spent);
+        first.append(&mut second);
+        assert_eq!((first.front(), second.is_empty()), (&b"second"[..], true));
+        second.push_copy(b"third");
+        assert_eq!(second.front().as_ptr(), buffer);
     }
 }

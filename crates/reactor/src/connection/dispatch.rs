@@ -54,10 +54,17 @@ impl Shell {
 
     /// Delivers a notice from the ready queue.
     pub(crate) fn deliver(self: &Rc<Self>, key: Key, notice: Notice) {
+        // A notice may be older than the call that replaced the protocol; the old one hears nothing after that.
+        if self.ask(key, |connection| connection.flags.any(Flags::UNMADE)) {
+            self.deliver_made(key);
+        }
         match notice {
             Notice::Made => self.deliver_made(key),
             Notice::Flow => self.deliver_flow(key),
-            Notice::Drained => self.deliver_if_alive(key, Protocol::drained),
+            Notice::Drained => {
+                self.alter(key, |connection| connection.flags.clear(Flags::DRAIN_QUEUED));
+                self.deliver_if_alive(key, Protocol::drained);
+            }
             Notice::PeerClosed => self.deliver_if_alive(key, Protocol::peer_closed),
             Notice::Lost => self.deliver_lost(key),
         }

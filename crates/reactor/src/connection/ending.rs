@@ -30,7 +30,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::EOF_ASKED);
-            connection.flags.raise(Flags::DIRTY)
+            connection.wants_flush()
         });
         if list {
             self.flush_later(key);
@@ -43,7 +43,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::CLOSING);
-            connection.flags.raise(Flags::DIRTY)
+            connection.wants_flush()
         });
         if list {
             self.flush_later(key);
@@ -246,6 +246,10 @@ impl Shell {
 }
 
 impl Connection {
+    pub(super) fn is_lingering(&self) -> bool {
+        self.flags.any(Flags::LINGERING) && !self.flags.any(Flags::LOST)
+    }
+
     pub(super) fn has_timer(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.timer.is_some())
     }

@@ -41,7 +41,7 @@ impl Flags {
     pub(crate) const LINGERING: Self = Self(1 << 9);
     /// The end is certain: the backend closes it, and the notice of the loss comes.
     pub(crate) const LOST: Self = Self(1 << 10);
-    /// It stands on the list of connections to flush.
+    /// Something is to be flushed.
     pub(crate) const DIRTY: Self = Self(1 << 11);
     /// A send is under way.
     pub(crate) const SENDING: Self = Self(1 << 12);
@@ -55,10 +55,14 @@ impl Flags {
     pub(crate) const FLOW_CHECK: Self = Self(1 << 16);
     /// A notice is wanted when everything is sent.
     pub(crate) const DRAIN_ASKED: Self = Self(1 << 17);
+    /// A notice that everything is sent is in the ready queue.
+    pub(crate) const DRAIN_QUEUED: Self = Self(1 << 21);
     /// A callback of this connection runs.
     pub(crate) const BUSY: Self = Self(1 << 18);
     /// The watched peer closed.
     pub(crate) const PEER_CLOSED: Self = Self(1 << 19);
+    /// It stands on the list of connections to flush at the end of the turn, maybe for nothing by then.
+    pub(crate) const FLUSH_LISTED: Self = Self(1 << 20);
 
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0

@@ -43,8 +43,11 @@ impl Shell {
     pub(super) fn succeed(self: &Rc<Self>, key: Key, mut protocol: Box<dyn Protocol>) -> Box<dyn Protocol> {
         while let Some((successor, unread)) = self.take_successor(key) {
             let mut old = std::mem::replace(&mut protocol, successor);
-            let mut bytes = self.contained(|| old.replaced()).unwrap_or_default();
+            let given_back = contain(|| old.replaced());
             self.contained(move || drop(old));
+            // Without the bytes that the old one had, what the new one would read makes no sense.
+            let given_back = given_back.map_err(|panic| self.abort(key, Reason::Panicked(panic)));
+            let mut bytes = given_back.unwrap_or_default();
             bytes.extend_from_slice(&unread);
             self.begin_anew(key, &bytes);
             let transport = Transport::new(Rc::clone(self), key);

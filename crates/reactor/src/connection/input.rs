@@ -32,6 +32,8 @@ enum Pulled {
     Dry,
     Failed(std::io::Error),
     EmptyBuffer,
+    /// The protocol paused or closed when it was asked for memory.
+    Unwanted,
 }
 
 /// What of the bytes being delivered was given back.
@@ -80,7 +82,7 @@ impl Shell {
 
     /// Pulls what there is, within the budget of a turn.
     pub(crate) fn pull(self: &Rc<Self>, key: Key) {
-        if self.ask(key, |connection| connection.flags.any(Flags::LINGERING)) {
+        if self.ask(key, |connection| connection.is_lingering()) {
             return self.linger(key);
         }
         for _ in 0..PULLS {
@@ -123,6 +125,7 @@ impl Shell {
             Ok(Pulled::Dry) => self.dry(key),
             Ok(Pulled::Eof) => self.eof(key),
             Ok(Pulled::Failed(error)) => self.broken(key, error),
+            Ok(Pulled::Unwanted) => false,
             Ok(Pulled::EmptyBuffer) => {
                 self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))
             }
@@ -141,6 +144,9 @@ impl Shell {
         chunk: &mut Option<Chunk>,
     ) -> Pulled {
         let received = if let Some(buffer) = protocol.receive_buffer() {
+            if !self.wants_input(transport.key()) {
+                return Pulled::Unwanted;
+            }
             if buffer.is_empty() {
                 return self.receive_for_nothing(transport.key());
             }
@@ -193,6 +199,11 @@ impl Shell {
         }
     }
 
+    /// Whether the protocol still wants bytes after it was asked for memory.
+    fn wants_input(&self, key: Key) -> bool {
+        self.inspect(key, Connection::is_reading).unwrap_or(false)
+    }
+
     /// Whether the backend has more; if not, the connection waits for the next input.
     fn may_receive(&self, key: Key) -> bool {
         self.backend().may_receive(key) || self.dry(key)
@@ -235,6 +246,8 @@ impl Shell {
 
     fn deliver_eof(self: &Rc<Self>, key: Key) -> bool {
         let answer = self.call_protocol(key, |protocol, transport| protocol.eof_received(transport));
+        // A successor that took over meanwhile is told of the end itself, and its answer counts.
+        let answer = answer.filter(|_| !self.ask(key, |connection| connection.flags.any(Flags::EOF_UNTOLD)));
         match answer {
             Some(OnEof::Close) => self.close(key),
             Some(OnEof::KeepOpen) => self.end_if_both_shut(key),
@@ -242,7 +255,7 @@ impl Shell {
         }
         // What was written goes out, and the close begins, without waiting for the end of the turn.
         self.flush(key);
-        self.inspect(key, |connection| connection.flags.any(Flags::INPUT)).unwrap_or(false)
+        self.ask(key, |connection| connection.flags.any(Flags::INPUT | Flags::EOF_UNTOLD))
     }
 
     // Bytes that were given back.
@@ -254,25 +267,31 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = contain(|| {
             if let Some(buffer) = protocol.receive_buffer() {
+                if !self.wants_input(key) {
+                    return Pulled::Unwanted;
+                }
                 let rest = &unread.bytes[unread.start..];
                 let count = rest.len().min(buffer.len());
+                if count == 0 {
+                    return Pulled::EmptyBuffer;
+                }
                 buffer[..count].copy_from_slice(&rest[..count]);
                 unread.start += count;
-                if count > 0 {
-                    protocol.buffer_filled(&transport, count);
-                }
-                return count > 0;
+                protocol.buffer_filled(&transport, count);
+                return Pulled::Data;
             }
             let start = std::mem::replace(&mut unread.start, unread.bytes.len());
             self.begin_delivery(key, &unread.bytes[start..]);
             protocol.data_received(&transport, &unread.bytes[start..]);
             unread.start = start + self.kept().unwrap_or(unread.bytes.len() - start);
-            true
+            Pulled::Data
         });
         self.restore_unread(key, unread);
         match outcome {
-            Ok(true) => {}
-            Ok(false) => drop(self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))),
+            Ok(Pulled::EmptyBuffer) => {
+                self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)));
+            }
+            Ok(_) => {}
             Err(panic) => drop(self.failed(key, Reason::Panicked(panic))),
         }
         self.check_in(key, protocol);

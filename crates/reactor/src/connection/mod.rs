@@ -4,6 +4,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in.
 //! * `output`: bytes out, and their flow control.
+//! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 
@@ -13,6 +14,7 @@ mod flags;
 mod handover;
 mod input;
 mod output;
+mod spares;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
 pub(crate) use input::Delivery;
+pub(crate) use spares::Spares;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {
@@ -94,6 +97,12 @@ impl Connection {
         }
     }
 
+    /// What it holds of the user's: protocols, and bytes that may have owners.
+    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>) {
+        let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
+        (self.protocol.into_iter().chain(successor).collect(), self.outgoing)
+    }
+
     /// Bytes that are written and not sent.
     pub(crate) fn buffered(&self) -> usize {
         self.lent + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.len())
@@ -118,16 +127,24 @@ impl Connection {
         self.rare.as_ref()?.lost.clone()
     }
 
-    /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume.
+    /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume. Who closes is not asked to
+    /// resume.
     fn flow_due(&self) -> Option<bool> {
         let (buffered, told) = (self.buffered(), self.flags.any(Flags::TOLD_PAUSE));
         if !told && buffered > self.high {
             Some(true)
-        } else if told && buffered <= self.low {
+        } else if told && buffered <= self.low && !self.flags.any(Flags::CLOSING) {
             Some(false)
         } else {
             None
         }
+    }
+
+    /// Whether something can only go on when the send that is under way was answered.
+    fn awaits_send(&mut self) -> bool {
+        let waits = Flags::CLOSING | Flags::EOF_ASKED | Flags::DRAIN_ASKED | Flags::TOLD_PAUSE;
+        let queued = self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty());
+        self.flags.any(Flags::SENDING) && !self.flags.any(Flags::LOST) && (queued || self.flags.any(waits))
     }
 
     fn rare(&mut self) -> &mut Rare {

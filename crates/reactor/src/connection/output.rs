@@ -10,6 +10,7 @@ use crate::error::WatermarkError;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
+use crate::ready::Entry;
 use crate::transport::WriteStatus;
 
 /// How long to wait before a send is tried again that the system had no memory for.
@@ -31,10 +32,13 @@ impl Shell {
             if !connection.accepts_writes() || self.is_ended() {
                 return (WriteStatus::Closed, false);
             }
-            let outgoing = connection.outgoing.get_or_insert_with(|| self.spare_outgoing());
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());
             let before = outgoing.len();
             push(outgoing);
-            let list = outgoing.len() > before && connection.flags.raise(Flags::DIRTY);
+            let list = outgoing.len() > before && connection.wants_flush();
+            if let Some(unused) = connection.outgoing.take_if(|outgoing| outgoing.is_empty()) {
+                self.recycle(unused);
+            }
             let over = connection.buffered() > connection.high;
             (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
         });
@@ -114,12 +118,11 @@ impl Shell {
     fn take_off(&self, outgoing: &mut Outgoing, count: usize) -> Option<io::Error> {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
-        if spent.is_empty() {
-            // The empty list keeps its memory for the next time.
-            self.spent.set(spent);
-        } else {
-            self.discard(spent);
+        for bytes in spent.drain(..) {
+            self.push(Entry::Spent(bytes));
         }
+        // The empty list keeps its memory for the next time.
+        self.spent.set(spent);
         None
     }
 
@@ -133,15 +136,17 @@ impl Shell {
     }
 
     fn after_flush(self: &Rc<Self>, key: Key) {
+        self.expedite(key);
         let next = self.alter(key, |connection| {
             if connection.flags.any(Flags::LOST) {
                 return (Next::Nothing, false, false);
             }
             let empty = connection.buffered() == 0;
-            let drained = empty && connection.flags.any(Flags::DRAIN_ASKED);
-            if drained {
+            let asked = empty && connection.flags.any(Flags::DRAIN_ASKED);
+            if asked {
                 connection.flags.clear(Flags::DRAIN_ASKED);
             }
+            let drained = asked && connection.flags.raise(Flags::DRAIN_QUEUED);
             (connection.next_step(empty), drained, connection.wants_flow_check())
         });
         let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
@@ -156,6 +161,12 @@ impl Shell {
             Next::Shut => self.shut(key),
             Next::Close => self.finish_close(key),
             Next::ArmTimer => self.arm_close_timer(key),
+        }
+    }
+
+    fn expedite(&self, key: Key) {
+        if self.ask(key, |connection| connection.awaits_send()) {
+            self.backend().expedite(key);
         }
     }
 
@@ -181,10 +192,12 @@ impl Shell {
             if !empty {
                 connection.flags.set(Flags::DRAIN_ASKED);
             }
-            empty && !connection.flags.any(Flags::LOST)
+            empty && !connection.flags.any(Flags::LOST) && connection.flags.raise(Flags::DRAIN_QUEUED)
         });
         if now {
             self.notify(key, Notice::Drained);
+        } else {
+            self.expedite(key);
         }
     }
 
@@ -199,23 +212,13 @@ impl Shell {
         }
     }
 
-    // Memory: queues of bytes are passed around among the connections that have some.
-
-    fn spare_outgoing(&self) -> Box<Outgoing> {
-        self.spare_outgoing.borrow_mut().pop().unwrap_or_default()
-    }
-
     /// Keeps an empty queue for whoever writes next.
     fn recycle(&self, outgoing: Box<Outgoing>) {
-        const KEPT: usize = 64;
-        let mut spare = self.spare_outgoing.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(outgoing);
-        }
+        self.spares.borrow_mut().give_back(outgoing);
     }
 
     /// Empties a queue whose bytes nobody wants any more.
-    pub(super) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
+    pub(crate) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
         let count = outgoing.len();
         self.take_off(&mut outgoing, count);
         self.recycle(outgoing);
@@ -247,6 +250,18 @@ impl Connection {
         } else {
             Next::Nothing
         }
+    }
+
+    /// Notes that there is something to flush. Whether it has to be listed for that; marks it so.
+    pub(super) fn wants_flush(&mut self) -> bool {
+        self.flags.set(Flags::DIRTY);
+        self.flags.raise(Flags::FLUSH_LISTED)
+    }
+
+    /// It is taken off the list. Whether there still is something to flush.
+    pub(crate) fn leaves_flush_list(&mut self) -> bool {
+        self.flags.clear(Flags::FLUSH_LISTED);
+        self.flags.any(Flags::DIRTY)
     }
 
     /// Whether a check of the flow has to be listed. Marks it so.

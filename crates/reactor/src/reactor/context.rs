@@ -11,7 +11,7 @@ use super::Shell;
 pub struct LoopId(u64);
 
 impl LoopId {
-    pub(super) fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,10 +1,10 @@
 //! The order in which a dropped loop is emptied.
 //!
-//! 1. Other threads are refused; what they posted is dropped.
+//! 1. Other threads are refused, and the backend closes every connection; what was posted is dropped.
 //! 2. The ready queue, then the timers, the signals, attempts and shutdown hooks.
-//! 3. Listeners and connections, in the order of their slots: the backend closes each, then its protocol is dropped. Nobody
-//!    is called back: that is what `shutdown` is for.
-//! 4. The loop's local values, the last made first.
+//! 3. The factories of listeners and the protocols of connections, in the order of their slots. Nobody is called back: that
+//!    is what `shutdown` is for.
+//! 4. The loop's local values, the last made first, then who was told of failures.
 //! 5. The backend.
 //!
 //! Each drop of something of the user's is contained by itself, and finds handles that answer with error values.
@@ -12,25 +12,28 @@
 use std::rc::Rc;
 
 use super::{Life, Shell, Slot, context};
-use crate::backend::Close;
 use crate::backend::ended::Ended;
+use crate::backend::{Close, Completion, Wait};
 use crate::connection::Flags;
+use crate::instant::Instant;
 use crate::ready::Entry;
+
+/// How often the backend is asked for answers at the end: some leave a part of them to a later turn.
+const ANSWERS: usize = 16;
 
 impl Shell {
     pub(super) fn end(self: &Rc<Self>) {
         let _entered = context::enter(self);
         self.life.set(Life::Ended);
         let arrived = self.remote.shared().close();
-        for post in arrived.posts {
-            self.contained(move || drop(post));
-        }
+        self.close_connections();
+        self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
         self.clear_signals();
         self.clear_connects();
         let hooks = self.shutdown.borrow_mut().clear();
-        self.contained(move || drop(hooks));
+        self.drop_each(hooks);
         self.empty_slots();
         while let Some(value) = self.locals.pop() {
             self.contained(move || drop(value));
@@ -38,8 +41,49 @@ impl Shell {
         self.resolver.borrow_mut().end();
         let handler = self.failures.take();
         self.contained(move || drop(handler));
+        self.take_back_sends();
         let ended = Ended::new(self.now(), self.choices.clone());
-        drop(self.take_backend(Box::new(ended)));
+        let backend = self.take_backend(Box::new(ended));
+        self.contained(move || drop(backend));
+    }
+
+    /// Takes back the bytes that were lent to the backend. It answers each send of a connection that was closed; what
+    /// it does not answer at once dies with it.
+    fn take_back_sends(&self) {
+        for _ in 0..ANSWERS {
+            let wait = Wait { until: Some(Instant::ZERO), helpers_busy: false };
+            if self.backend().wait(wait).is_err() {
+                return;
+            }
+            let mut answered = false;
+            loop {
+                let completion = self.backend().next();
+                let Some(completion) = completion else { break };
+                answered = true;
+                if let Completion::Sent(_, sent) = completion {
+                    self.throw_away(sent.outgoing);
+                }
+            }
+            if !answered {
+                return;
+            }
+        }
+    }
+
+    /// From here on their handles answer as those of connections that are gone.
+    fn close_connections(&self) {
+        for key in self.slot_keys() {
+            let was =
+                self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
+            let Some((closing, is_new)) = was else { continue };
+            if !closing {
+                tracing::debug!(?key, "a connection was still open when its loop ended");
+            }
+            // A close that is under way already dies with the backend.
+            if is_new {
+                let _ = self.backend().close(key, Close::Orderly);
+            }
+        }
     }
 
     fn empty_ready(&self) {
@@ -53,24 +97,28 @@ impl Shell {
     }
 
     fn empty_timers(&self) {
-        for work in self.timers.clear() {
-            self.contained(move || drop(work));
-        }
+        self.drop_each(self.timers.clear());
     }
 
     fn empty_slots(&self) {
         for key in self.slot_keys() {
-            if self.inspect(key, |connection| !connection.is_closing()) == Some(true) {
-                tracing::debug!(?key, "a connection was still open when its loop ended");
-            }
-            // A close that is under way already dies with the backend.
-            if !self.inspect(key, |connection| connection.flags.any(Flags::LOST)).unwrap_or(false) {
+            let slot = self.remove_slot(key);
+            if slot
+                .as_ref()
+                .is_some_and(|slot| matches!(slot, Slot::Listener(listening) if !listening.is_stopping()))
+            {
                 let _ = self.backend().close(key, Close::Orderly);
             }
-            let slot = self.remove_slot(key);
             match slot {
-                Some(Slot::Connection(connection)) => drop(self.contained(move || drop(connection))),
-                Some(Slot::Listener(listening)) => drop(self.contained(move || drop(listening))),
+                Some(Slot::Connection(connection)) => {
+                    let (protocols, outgoing) = connection.into_parts();
+                    self.drop_each(protocols);
+                    outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
+                }
+                Some(Slot::Listener(listening)) => {
+                    let uncalled = self.discard_listening(*listening);
+                    self.drop_each(uncalled);
+                }
                 _ => {}
             }
         }

@@ -56,6 +56,11 @@ pub(super) struct FailureHandler {
 
 impl Shell {
     pub(super) fn set_failure_handler(&self, call: Handler) {
+        if self.is_ended() {
+            // Kept here, it might keep the loop itself alive.
+            self.contained(move || drop(call));
+            return;
+        }
         let old = self.failures.borrow_mut().call.replace(call);
         self.contained(move || drop(old));
     }

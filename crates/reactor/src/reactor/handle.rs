@@ -168,9 +168,8 @@ impl Handle {
     }
 
     /// Ends the loop: runs the hooks of [`Phase::Before`], tells every connection, listener and
-    /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. Once they
-    /// were told, listening and connecting are refused as they are after the end. All of it happens from the loop, not
-    /// during this call.
+    /// attempt, runs the hooks of [`Phase::During`] and [`Phase::After`], and makes `run` return for good. All of
+    /// it happens from the loop, not during this call. Once everybody was told, new listeners and attempts are refused.
     pub fn shutdown(&self) {
         self.shell.begin_shutdown();
     }

@@ -17,10 +17,10 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk, Outgoing};
+use crate::backend::{Backend, Chunk};
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
-use crate::connection::{Connection, Delivery, Notice};
+use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -68,9 +68,7 @@ pub(crate) struct Shell {
     /// Connections whose flow is looked at after the next wait.
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
-    // Boxed as connections and backends pass them around.
-    #[allow(clippy::vec_box)]
-    pub(crate) spare_outgoing: RefCell<Vec<Box<Outgoing>>>,
+    pub(crate) spares: RefCell<Spares>,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
 
@@ -106,7 +104,7 @@ impl Shell {
             listed: RefCell::default(),
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
-            spare_outgoing: RefCell::default(),
+            spares: RefCell::default(),
             spent: Cell::default(),
             remote,
             arrived: RefCell::default(),
@@ -162,7 +160,10 @@ impl Shell {
 
     /// Works on a slot. `change` must run no code of the user's.
     pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
-        self.slots.borrow_mut().get_mut(key).map(change)
+        let mut slots = self.slots.borrow_mut();
+        // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
+        let slot = slots.get_mut(key)?;
+        Some(change(slot))
     }
 
     /// Works on a connection. `change` must run no code of the user's.
@@ -194,7 +195,7 @@ impl Shell {
     // Lists of things to do.
 
     pub(crate) fn push(&self, entry: Entry) -> Option<u64> {
-        if self.life.get() == Life::Ended {
+        if self.is_over() {
             self.contained(move || drop(entry));
             return None;
         }
@@ -247,6 +248,14 @@ impl Shell {
     pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
         let place = std::panic::Location::caller();
         contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
+    }
+
+    /// Drops each of these by itself: two panics at once would abort the process.
+    #[track_caller]
+    pub(crate) fn drop_each<T>(&self, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            self.contained(move || drop(value));
+        }
     }
 
     // The end.

@@ -37,6 +37,11 @@ impl Shutdown {
         self.phase.is_some()
     }
 
+    /// Whether everybody was told: what began from now on would be told never.
+    fn is_past_telling(&self) -> bool {
+        self.phase >= Some(Phase::During)
+    }
+
     /// The hooks of a phase, in the order they were added.
     fn take(&mut self, phase: Phase) -> Vec<Hook> {
         let hooks = std::mem::take(&mut self.hooks);
@@ -45,13 +50,20 @@ impl Shutdown {
         now.into_iter().map(|(_, hook)| hook).collect()
     }
 
-    pub(super) fn clear(&mut self) -> impl Sized + use<> {
-        (std::mem::take(&mut self.hooks), self.phase.take())
+    /// Ends it, wherever it is. The caller drops what comes back.
+    pub(super) fn clear(&mut self) -> Vec<impl Sized + use<>> {
+        self.phase = None;
+        std::mem::take(&mut self.hooks)
     }
 }
 
 impl Shell {
     pub(super) fn add_shutdown_hook(&self, phase: Phase, hook: Hook) {
+        if self.life.get() == Life::Ended {
+            // Kept here, it might keep the loop itself alive.
+            self.contained(move || drop(hook));
+            return;
+        }
         self.shutdown.borrow_mut().hooks.push((phase, hook));
     }
 
@@ -64,9 +76,10 @@ impl Shell {
         self.soon(move || shell.run_phase(Phase::Before));
     }
 
-    /// Whether nothing new is begun any more: everybody was told of the end, and whoever came now would not be.
-    pub(crate) fn refuses(&self) -> bool {
-        self.is_over() || self.shutdown.borrow().phase.is_some_and(|phase| phase > Phase::Before)
+    /// Whether nothing can begin any more, be it a listener or an attempt to connect: the shutdown would wait for it,
+    /// and a protocol that connects again whenever it loses its connection would keep it from ending.
+    pub(crate) fn refuses_work(&self) -> bool {
+        self.is_over() || self.shutdown.borrow().is_past_telling()
     }
 
     #[track_caller]
@@ -119,6 +132,9 @@ impl Shell {
             Some(Phase::After) => {
                 self.shutdown.borrow_mut().phase = None;
                 self.life.set(Life::ShutDown);
+                // Nothing runs any more, so nothing is accepted any more.
+                let arrived = self.remote.shared().close();
+                self.drop_each(arrived.posts);
             }
             None => {}
         }

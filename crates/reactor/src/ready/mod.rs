@@ -8,6 +8,8 @@ mod callback;
 use std::any::Any;
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 pub(crate) use callback::{Callback, SendCallback};
 
 use crate::connection::Notice;
@@ -24,8 +26,12 @@ pub(crate) enum Entry {
     Notice(Key, Notice),
     /// A signal that was raised.
     Signal(Key),
+    /// A signal that nobody holds any more.
+    Forget(Key),
     /// Something of the user's to drop.
     Discard(Box<dyn Any>),
+    /// Owned bytes that are sent or given up. Their owner may be of the user's.
+    Spent(Bytes),
     /// What was cancelled after it had been queued.
     Cancelled,
 }

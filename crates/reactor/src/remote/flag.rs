@@ -1,8 +1,9 @@
 //! The handshake between a loop that wants to sleep and a thread that has work for it.
 //!
 //! The loop raises the flag, then looks once more for work, then sleeps. A thread puts its work down, then takes
-//! the flag; only the one that took it rings the bell. Whatever the order, either the loop sees the work or the thread
-//! sees the flag, because both steps are sequentially consistent. The `loom` models below try every order.
+//! the flag; only the one that took it rings the bell. Every change of the flag is a swap, so that each sees all that came
+//! before the one that it follows: either the loop raised the flag first, and the thread takes it, or the loop sees the
+//! work. The `loom` models try every order.
 
 use super::sync::{AtomicBool, Ordering};
 
@@ -22,17 +23,16 @@ impl SleepFlag {
     /// Called by a thread after it put work down: whether it has to ring the bell.
     #[must_use]
     pub(crate) fn announce(&self) -> bool {
-        self.work.store(true, Ordering::SeqCst);
-        // The load keeps a busy loop's flag from being written by every post.
-        self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst)
+        self.work.store(true, Ordering::Release);
+        self.sleeping.swap(false, Ordering::AcqRel)
     }
 
     /// Called by the loop before it sleeps: whether it may. If so, [`awake`](Self::awake) follows.
     #[must_use]
     pub(crate) fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        if self.work.load(Ordering::SeqCst) {
-            self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeping.swap(true, Ordering::AcqRel);
+        if self.has_work() {
+            self.awake();
             return false;
         }
         true
@@ -40,17 +40,17 @@ impl SleepFlag {
 
     /// Called by the loop when it slept enough.
     pub(crate) fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeping.swap(false, Ordering::AcqRel);
     }
 
     /// Called by the loop: whether there is work; the loop takes all of it after this.
     #[must_use]
     pub(crate) fn take_work(&self) -> bool {
-        self.work.load(Ordering::SeqCst) && self.work.swap(false, Ordering::SeqCst)
+        self.has_work() && self.work.swap(false, Ordering::AcqRel)
     }
 
     /// Whether there is work.
     pub(crate) fn has_work(&self) -> bool {
-        self.work.load(Ordering::SeqCst)
+        self.work.load(Ordering::Acquire)
     }
 }

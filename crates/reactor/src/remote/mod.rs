@@ -1,7 +1,7 @@
 //! The only door from other threads.
 //!
 //! `flag`: the sleep and wake handshake; `coalesce`: many raises, one run; `signal`: the coalescing wake-up;
-//! `models`: loom models of both; `sync`: the atomics they use. This file: [`Remote`], which posts closures.
+//! `models`: loom models of all of it; `sync`: the atomics and the mutex they use. This file: [`Remote`], which posts closures.
 
 mod coalesce;
 mod flag;
@@ -13,10 +13,8 @@ mod sync;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use parking_lot::Mutex;
 
 pub use signal::Signal;
 pub(crate) use signal::SignalShared;
@@ -27,6 +25,7 @@ use crate::key::Key;
 use crate::reactor::{Handle, LoopId};
 use crate::ready::SendCallback;
 use flag::SleepFlag;
+use sync::Mutex;
 
 /// The door to a loop for other threads: `Send`, `Sync` and `Clone`.
 ///
@@ -59,8 +58,8 @@ pub(crate) struct Shared {
     limit: AtomicUsize,
     /// Bells that were rung: wake-ups that cost a system call.
     rung: AtomicU64,
-    /// Set once, as soon as the backend exists.
-    waker: OnceLock<Arc<dyn Wakeup>>,
+    /// The backend's bell; `None` after the end, so that handles that are left hold no descriptor.
+    waker: Mutex<Option<Arc<dyn Wakeup>>>,
 }
 
 #[derive(Default)]
@@ -88,7 +87,7 @@ impl Remote {
             queue: Mutex::default(),
             limit: AtomicUsize::new(limit),
             rung: AtomicU64::new(0),
-            waker: OnceLock::from(waker),
+            waker: Mutex::new(Some(waker)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -157,7 +156,8 @@ impl Shared {
     fn announce(&self) {
         if self.flag.announce() {
             self.rung.fetch_add(1, Ordering::Relaxed);
-            if let Some(waker) = self.waker.get() {
+            let waker = self.waker.lock().clone();
+            if let Some(waker) = waker {
                 waker.wake();
             }
         }
@@ -211,6 +211,7 @@ impl Shared {
     pub(crate) fn close(&self) -> Arrived {
         let mut queue = self.queue.lock();
         queue.closed = true;
+        drop(self.waker.lock().take());
         Arrived { posts: std::mem::take(&mut queue.posts), ..Arrived::default() }
     }
 }

@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
 use crate::choice::Choices;
 use crate::error::RunError;
+use crate::key::Key;
 use crate::reactor::{Builder, Handle, Reactor};
 
 /// After so many turns a pump gives up: something is always ready.
@@ -22,6 +23,8 @@ pub struct MemoryReactor {
     reactor: Reactor,
     network: Network,
     clock: Clock,
+    /// Names its backend's events in the network.
+    inbox: Key,
 }
 
 impl MemoryReactor {
@@ -60,8 +63,10 @@ impl MemoryReactor {
         wrap: impl FnOnce(Memory) -> B,
     ) -> Self {
         clock.set_automatic(false);
-        let reactor = Builder::new().build_on(Box::new(wrap(Memory::new(network, clock))));
-        Self { reactor, network: network.clone(), clock: clock.clone() }
+        let memory = Memory::new(network, clock);
+        let inbox = memory.inbox();
+        let reactor = Builder::new().build_on(Box::new(wrap(memory)));
+        Self { reactor, network: network.clone(), clock: clock.clone(), inbox }
     }
 
     /// The loop.
@@ -106,14 +111,14 @@ impl MemoryReactor {
         drop(self.reactor.turn(Some(Duration::ZERO)));
     }
 
-    /// Whether something can happen without the clock moving.
+    /// Whether something can happen in this loop without the clock moving.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.handle().is_over() && (self.reactor.has_ready() || self.network.pending())
+        !self.handle().is_over() && (self.reactor.has_ready() || self.network.pending_for(self.inbox))
     }
 
     /// Makes turns until nothing more happens without the clock moving: whether that point was reached (a task that is
-    /// always ready never reaches it).
+    /// always ready never reaches it). Other loops on the same network are not turned.
     pub fn pump(&self) -> bool {
         for _ in 0..TURNS {
             if !self.is_busy() {

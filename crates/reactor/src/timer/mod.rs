@@ -19,6 +19,8 @@ pub(crate) struct Timers {
     queue: RefCell<TimerQueue<Work>>,
     /// How many live timers keep the loop alive.
     keeping: Cell<usize>,
+    /// The timer that runs, if it was unreferenced meanwhile.
+    unreferenced: Cell<Option<TimerId>>,
 }
 
 struct Work {
@@ -33,7 +35,7 @@ enum Job {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self { queue: RefCell::new(TimerQueue::new()), keeping: Cell::new(0) }
+        Self { queue: RefCell::new(TimerQueue::new()), keeping: Cell::new(0), unreferenced: Cell::new(None) }
     }
 
     fn insert(&self, deadline: Instant, job: Job) -> TimerId {
@@ -112,7 +114,11 @@ impl Shell {
             Job::Every { period, mut call } => {
                 self.contained(&mut call);
                 let next = next_period(deadline, period, self.now());
-                let again = Work { job: Job::Every { period, call }, keeps_alive: work.keeps_alive };
+                let mut again = Work { job: Job::Every { period, call }, keeps_alive: work.keeps_alive };
+                if timers.unreferenced.take() == Some(due.id) {
+                    timers.forget(&again);
+                    again.keeps_alive = false;
+                }
                 let ended = timers.queue.borrow_mut().end(due.id, Some((next, again)));
                 if let Some(ended) = ended {
                     timers.forget(&ended);
@@ -187,12 +193,14 @@ impl Timer {
 
     /// Lets [`run`](crate::Reactor::run) return although this timer has not run.
     pub fn unreference(&self) {
-        if let Some(shell) = self.shell.upgrade() {
-            let mut queue = shell.timers.queue.borrow_mut();
-            if let Some(work) = queue.get_mut(self.id) {
-                shell.timers.forget(work);
-                work.keeps_alive = false;
-            }
+        let Some(shell) = self.shell.upgrade() else { return };
+        let mut queue = shell.timers.queue.borrow_mut();
+        if let Some(work) = queue.get_mut(self.id) {
+            shell.timers.forget(work);
+            work.keeps_alive = false;
+        } else if queue.is_live(self.id) {
+            // It runs, and is told when it is set again.
+            shell.timers.unreferenced.set(Some(self.id));
         }
     }
 }

@@ -75,6 +75,9 @@ impl Door {
                 Ok(Some(taken))
             } else if state.eof || state.lost.is_some() {
                 state.broken().map_or(Ok(None), Err)
+            } else if state.transport.is_none() {
+                // Another protocol took over.
+                Err(io::ErrorKind::NotConnected.into())
             } else {
                 return Step::Wait(state.reader.wait(ticket, context), state.transport.clone());
             };

@@ -92,7 +92,15 @@ impl Streams {
             if state.handles == 0 { Some((state.transport.clone(), state.lost.is_some())) } else { None }
         });
         match transport.flatten() {
-            Some((Some(transport), false)) => transport.close(),
+            Some((Some(transport), false)) => {
+                if !transport.is_closing() {
+                    tracing::debug!(
+                        ?transport,
+                        "a stream was dropped without a close; its connection is closed"
+                    );
+                }
+                transport.close();
+            }
             Some(_) => self.remove(key),
             None => {}
         }
@@ -219,8 +227,20 @@ impl Protocol for Feed {
         wake(Some(writer));
     }
 
-    /// The bytes that the program did not read go to the next protocol.
+    /// The bytes that the program did not read go to the next protocol. The stream is without a connection from now on: who
+    /// waits for it gets an error, and its drop closes nothing.
     fn replaced(&mut self) -> Vec<u8> {
-        self.with(|state| std::mem::take(&mut state.received).bytes().to_vec()).unwrap_or_default()
+        let taken = self.with(|state| {
+            state.transport = None;
+            let received = std::mem::take(&mut state.received);
+            (received, state.reader.waker(), state.writer.waker(), state.handles)
+        });
+        let Some((received, reader, writer, handles)) = taken else { return Vec::new() };
+        if handles == 0 {
+            self.local.streams.remove(self.key);
+        }
+        wake(Some(reader));
+        wake(Some(writer));
+        received.bytes().to_vec()
     }
 }

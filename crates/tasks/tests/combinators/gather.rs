@@ -1,6 +1,5 @@
 //! `gather` and `gather!`.
 
-use std::error::Error as _;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 

@@ -120,6 +120,11 @@ impl Memory {
         }
     }
 
+    /// Names this backend's events in the network.
+    pub(crate) fn inbox(&self) -> Key {
+        self.inbox
+    }
+
     fn owner(&self, key: Key) -> Owner {
         Owner::Backend { inbox: self.inbox, key }
     }

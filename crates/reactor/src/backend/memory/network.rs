@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use super::peer::{Peer, PeerListener};
-use super::state::{Owner, Phase, State};
+use super::state::{Id, Owner, Phase, State};
 use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
@@ -130,6 +130,11 @@ impl Network {
         let state = self.state();
         let mut inboxes = state.inboxes.keys().into_iter();
         inboxes.any(|id| state.inboxes.get(id).is_some_and(|inbox| !inbox.is_empty()))
+    }
+
+    /// Whether this backend has an event to hand out.
+    pub(crate) fn pending_for(&self, inbox: Id) -> bool {
+        self.state().inboxes.get(inbox).is_some_and(|inbox| !inbox.is_empty())
     }
 
     /// The state, for one operation. No code of the user's ever runs while it is borrowed.

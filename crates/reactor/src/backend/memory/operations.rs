@@ -153,7 +153,7 @@ impl Backend for Memory {
 
     fn release(&mut self, chunk: Chunk) {
         // Another backend's chunk, released here by mistake, must not become too short a scratch buffer.
-        self.scratch = Some(chunk.into_memory()).filter(|memory| memory.len() == SCRATCH);
+        self.scratch = chunk.into_memory().filter(|memory| memory.len() == SCRATCH);
     }
 
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
@@ -164,6 +164,9 @@ impl Backend for Memory {
         self.calls.sends += 1;
         self.network.state().send(id, outgoing)
     }
+
+    /// Nothing is ever kept back here.
+    fn expedite(&mut self, _: Key) {}
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         self.calls.shutdowns += 1;

@@ -245,8 +245,7 @@ impl Backend for Readiness {
     }
 
     fn release(&mut self, chunk: Chunk) {
-        let memory = chunk.into_memory();
-        if memory.len() == SCRATCH {
+        if let Some(memory) = chunk.into_memory().filter(|memory| memory.len() == SCRATCH) {
             self.scratch = Some(memory);
         }
     }
@@ -257,6 +256,9 @@ impl Backend for Readiness {
             None => Started::Done(Sent { outgoing, result: Err(unknown()) }),
         }
     }
+
+    /// Nothing is ever kept back here.
+    fn expedite(&mut self, _: Key) {}
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         let connection = self.table.connection(key).ok_or_else(unknown);

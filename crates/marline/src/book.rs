@@ -1,0 +1,16 @@
+//! The pages of the book, so that the programs in them are compiled and run with the doctests.
+
+#[doc = include_str!("../../../docs/design.md")]
+mod design {}
+
+#[doc = include_str!("../../../docs/testing.md")]
+mod testing {}
+
+#[doc = include_str!("../../../docs/backends.md")]
+mod backends {}
+
+#[doc = include_str!("../../../docs/safety.md")]
+mod safety {}
+
+#[doc = include_str!("../../../docs/dependencies.md")]
+mod dependencies {}

@@ -1,0 +1,182 @@
+//! What the loop costs in calls to the operating system, counted by the loop itself. `.ci/syscalls` counts the same from
+//! outside.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use marline_reactor::backend::SystemCalls;
+use marline_reactor::backend::readiness::Readiness;
+use marline_reactor::{Addresses, Protocol, Reactor, Server, Stats, Transport};
+use marline_tests::echo;
+
+/// Counts the messages, and may pause and resume around each.
+#[derive(Clone)]
+struct Echo {
+    echoed: Rc<Cell<usize>>,
+    pauses: Pauses,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pauses {
+    Never,
+    /// Within the callback.
+    Inside,
+    /// Until a later batch.
+    Across,
+}
+
+impl Echo {
+    fn new(pauses: Pauses) -> Self {
+        Self { echoed: Rc::default(), pauses }
+    }
+}
+
+impl Protocol for Echo {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self.echoed.set(self.echoed.get() + data.len() / echo::MESSAGE);
+        transport.write(data);
+        match self.pauses {
+            Pauses::Never => {}
+            Pauses::Inside => {
+                transport.pause_reading();
+                transport.resume_reading();
+            }
+            Pauses::Across => {
+                transport.pause_reading();
+                let other = transport.clone();
+                transport.handle().call_soon(move || other.resume_reading());
+            }
+        }
+    }
+}
+
+fn server(protocol: &Echo) -> (Reactor, Server, SocketAddr) {
+    let backend = Readiness::new().expect("a readiness backend");
+    let reactor = Reactor::with_backend(backend).expect("a loop");
+    let protocol = protocol.clone();
+    let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| protocol.clone());
+    let server = server.expect("a listener");
+    let address = server.local_address().and_then(|address| address.as_inet()).expect("an address");
+    (reactor, server, address)
+}
+
+/// Serves one connection after the other from a client in another thread, from the beginning to the end.
+fn serve(connections: usize, rounds: usize, pauses: Pauses) -> Stats {
+    let (reactor, server, address) = server(&Echo::new(pauses));
+    let (stopper, left) = (server.clone(), Cell::new(connections));
+    server.on_lost(move |_, _| {
+        left.set(left.get() - 1);
+        if left.get() == 0 {
+            stopper.stop();
+        }
+    });
+    let client = thread::spawn(move || -> io::Result<()> {
+        for _ in 0..connections {
+            let mut stream = echo::connect(address)?;
+            echo::lockstep(std::slice::from_mut(&mut stream), rounds)?;
+            echo::end(&mut stream)?;
+        }
+        Ok(())
+    });
+    reactor.run().expect("a run");
+    client.join().expect("no panic").expect("round trips");
+    reactor.handle().stats()
+}
+
+/// All calls, the beginning and the end of everything included.
+fn total(calls: SystemCalls) -> u64 {
+    let SystemCalls { waits, receives, sends, .. } = calls;
+    waits + receives + sends + apart_from_these(calls)
+}
+
+fn apart_from_these(calls: SystemCalls) -> u64 {
+    let SystemCalls { accepts, registrations, connects, shutdowns, closes, others, .. } = calls;
+    accepts + registrations + connects + shutdowns + closes + others
+}
+
+/// At most so many hundredths of a call for each round trip.
+#[track_caller]
+fn assert_calls(calls: SystemCalls, trips: usize, hundredths: u64) {
+    let allowed = trips as u64 * hundredths / 100;
+    println!("{trips} round trips: {} calls of {allowed}: {calls:?}", total(calls));
+    assert!(total(calls) <= allowed, "{} calls, and not {allowed}: {calls:?}", total(calls));
+}
+
+/// Two for each connection, one for the listener, and the loop's own.
+#[track_caller]
+fn assert_registrations(calls: SystemCalls, connections: u64) {
+    assert!(calls.registrations <= 2 * connections + 2, "{calls:?}");
+}
+
+#[test]
+fn a_round_trip_is_a_wait_a_receive_and_a_send() {
+    let stats = serve(1, 10_000, Pauses::Never);
+    assert_calls(stats.system_calls, 10_000, 305);
+    assert_registrations(stats.system_calls, 1);
+    assert_eq!((stats.connections, stats.timers), (0, 0));
+    // The ready queue is not even used, apart from the loss and the like.
+    assert!(stats.callbacks < 10, "{stats:?}");
+}
+
+#[test]
+fn r10_pausing_and_resuming_costs_no_call() {
+    for pauses in [Pauses::Inside, Pauses::Across] {
+        let stats = serve(1, 10_000, pauses);
+        assert_calls(stats.system_calls, 10_000, 305);
+        assert_registrations(stats.system_calls, 1);
+    }
+}
+
+#[test]
+fn a_connection_costs_two_registrations_at_most() {
+    let (few, many) = (serve(10, 1, Pauses::Never), serve(110, 1, Pauses::Never));
+    assert_registrations(many.system_calls, 110);
+    // Accepting, and the end, of each: what that costs is not hidden in a constant.
+    let calls = |stats: &Stats| apart_from_these(stats.system_calls);
+    let each = (calls(&many) - calls(&few)) / 100;
+    println!("{each} calls to begin and end a connection: {:?}", many.system_calls);
+    assert!(each <= 6, "{:?}", many.system_calls);
+}
+
+/// Here the clients are on the loop's own thread, so that all of a round's messages are there before the loop looks: how
+/// often it wakes up is then no matter of luck.
+#[test]
+fn in_lock_step_many_round_trips_share_a_wait() {
+    const CONNECTIONS: usize = 64;
+    const ROUNDS: usize = 200;
+    let protocol = Echo::new(Pauses::Never);
+    let (reactor, _server, address) = server(&protocol);
+    let mut streams: Vec<TcpStream> =
+        (0..CONNECTIONS).map(|_| echo::connect(address).expect("a connection")).collect();
+    for round in 0..ROUNDS {
+        echo::write_all(&mut streams, round).expect("a write");
+        while protocol.echoed.get() < CONNECTIONS * (round + 1) {
+            reactor.turn(Some(Duration::from_secs(10))).expect("a turn");
+        }
+        echo::read_all(&mut streams, round).expect("a read");
+    }
+    let calls = reactor.handle().stats().system_calls;
+    assert_calls(calls, CONNECTIONS * ROUNDS, 210);
+    assert_registrations(calls, CONNECTIONS as u64);
+}
+
+#[test]
+fn an_idle_loop_makes_no_calls_and_does_not_turn() {
+    let (reactor, _server, address) = server(&Echo::new(Pauses::Never));
+    let _stream = echo::connect(address).expect("a connection");
+    for _ in 0..3 {
+        reactor.turn(Some(Duration::from_millis(20))).expect("a turn");
+    }
+    let before = reactor.handle().stats();
+    let stopper = reactor.handle();
+    reactor.handle().call_later(Duration::from_millis(200), move || stopper.stop());
+    reactor.run().expect("a run");
+    let after = reactor.handle().stats();
+    // The deadline is waited for once; coming back early, or to round up, is allowed.
+    assert!(after.turns - before.turns <= 3, "{} turns", after.turns - before.turns);
+    assert!(total(after.system_calls) - total(before.system_calls) <= 3);
+}

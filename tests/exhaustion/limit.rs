@@ -1,0 +1,173 @@
+//! At the limit of descriptors.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use marline_reactor::backend::readiness::Readiness;
+use marline_reactor::{Addresses, ConnectError, ListenError, Reactor, Transport};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{address_of, alone, connect, descriptors, echo, reactor, until};
+
+/// While it lives, the process has no descriptor left.
+struct Exhausted {
+    before: Rlimit,
+    files: Vec<File>,
+}
+
+impl Exhausted {
+    fn new() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let highest = descriptors().into_iter().max().expect("a descriptor");
+        let low = Rlimit { current: Some(u64::from(highest) + 8), maximum: before.maximum };
+        setrlimit(Resource::Nofile, low).expect("a lower limit");
+        let mut exhausted = Self { before, files: Vec::new() };
+        loop {
+            match File::open("/dev/null") {
+                Ok(file) => exhausted.files.push(file),
+                Err(error) => {
+                    assert_eq!(error.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+                    return exhausted;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Exhausted {
+    fn drop(&mut self) {
+        self.files.clear();
+        setrlimit(Resource::Nofile, self.before).expect("the limit as it was");
+    }
+}
+
+/// Sockets that exist already, since connecting takes no descriptor then.
+fn sockets(count: usize) -> Vec<socket2::Socket> {
+    let tcp = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    (0..count).map(|_| tcp()).collect()
+}
+
+fn connect_all(sockets: Vec<socket2::Socket>, address: SocketAddr) -> Vec<TcpStream> {
+    let streams = sockets.into_iter().map(|socket| {
+        socket.connect(&address.into()).expect("a place in the backlog");
+        socket.set_nonblocking(true).expect("a non-blocking socket");
+        socket.into()
+    });
+    streams.collect()
+}
+
+/// A byte there and back.
+#[track_caller]
+fn ping(reactor: &Reactor, mut stream: &TcpStream) {
+    stream.write_all(b"!").expect("room for a byte");
+    until(reactor, || {
+        let (mut byte, mut stream) = ([0], stream);
+        match stream.read(&mut byte) {
+            Ok(count) => {
+                assert_eq!((count, byte), (1, *b"!"));
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        }
+    });
+}
+
+#[test]
+fn l07_without_descriptors_accepting_backs_off_and_recovers() {
+    const PEERS: usize = 5;
+    let _alone = alone();
+    let reactor = reactor();
+    let ((server, made), (other, _)) = (echo(&reactor), echo(&reactor));
+    let friend = connect_all(sockets(1), address_of(&other)).remove(0);
+    ping(&reactor, &friend);
+    let errors = Rc::new(RefCell::new(Vec::new()));
+    let told = Rc::clone(&errors);
+    server.on_error(move |error| told.borrow_mut().push(error.raw_os_error().unwrap_or(0)));
+
+    let waiting = sockets(PEERS);
+    let exhausted = Exhausted::new();
+    let before = reactor.handle().stats();
+    let peers = connect_all(waiting, address_of(&server));
+    let begun = Instant::now();
+    while errors.borrow().len() < 3 {
+        reactor.turn(Some(Duration::from_secs(1))).expect("a turn");
+        assert!(begun.elapsed() < Duration::from_secs(20), "the listener tries again");
+    }
+    // Three tries lie two tenths of a second apart, and between them the loop sleeps.
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    let after = reactor.handle().stats();
+    assert_eq!(*errors.borrow(), [Errno::MFILE.raw_os_error(); 3]);
+    assert_eq!(after.system_calls.accepts - before.system_calls.accepts, 3);
+    let turns = after.turns - before.turns;
+    assert!(turns <= 3 + PEERS as u64 + 3, "{turns} turns");
+    assert_eq!(made.get(), 0);
+    // The others have what they need.
+    ping(&reactor, &friend);
+
+    drop(exhausted);
+    until(&reactor, || made.get() == PEERS);
+    peers.iter().for_each(|peer| ping(&reactor, peer));
+    ping(&reactor, &friend);
+    assert_eq!(server.connections(), PEERS);
+    assert!(errors.borrow().iter().all(|error| *error == Errno::MFILE.raw_os_error()));
+    assert_eq!(reactor.handle().stats().timers, 0);
+}
+
+#[test]
+fn l07_connections_that_end_make_room_for_those_that_wait() {
+    let _alone = alone();
+    let reactor = reactor();
+    let (server, made) = echo(&reactor);
+    let address = address_of(&server);
+    let first = connect_all(sockets(2), address);
+    until(&reactor, || made.get() == 2);
+    let waiting = sockets(1);
+    let _exhausted = Exhausted::new();
+    let late = connect_all(waiting, address);
+    // One descriptor is freed at the far end, and one at ours.
+    drop(first);
+    until(&reactor, || made.get() == 3);
+    ping(&reactor, &late[0]);
+    until(&reactor, || server.connections() == 1);
+}
+
+#[test]
+fn without_descriptors_connecting_listening_and_making_a_loop_are_errors() {
+    let _alone = alone();
+    let reactor = reactor();
+    let (server, made) = echo(&reactor);
+    let endpoint = format!("tcp://{}", address_of(&server));
+    let nofile = Some(Errno::MFILE.raw_os_error());
+
+    let exhausted = Exhausted::new();
+    let (_, outcome) = connect(&reactor, &endpoint);
+    until(&reactor, || outcome.borrow().is_some());
+    match outcome.take() {
+        Some(Err(ConnectError::Failed { attempts, .. })) => {
+            assert_eq!(attempts.len(), 1);
+            assert_eq!(attempts[0].1.raw_os_error(), nofile);
+        }
+        other => panic!("{other:?}"),
+    }
+    let refused = reactor.handle().listen("tcp://127.0.0.1:0", |_: &Addresses| |_: &Transport, _: &[u8]| ());
+    match refused {
+        Err(ListenError::System { address, source }) => {
+            assert_eq!((address.to_string().as_str(), source.raw_os_error()), ("tcp://127.0.0.1:0", nofile));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(Readiness::new().expect_err("no descriptor").raw_os_error(), nofile);
+    drop(exhausted);
+
+    let (_, outcome) = connect(&reactor, &endpoint);
+    until(&reactor, || made.get() == 1 && outcome.borrow().is_some());
+    assert!(matches!(outcome.take(), Some(Ok(_))));
+}

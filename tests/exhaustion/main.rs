@@ -1,0 +1,76 @@
+//! What a whole process has: its limit of descriptors, its descriptors, its threads.
+//!
+//! These tests are a program of their own, because the limit would be felt by every test beside them; and they run one
+//! after the other. `/proc` tells what the process has, so they are Linux's.
+
+#![allow(missing_docs)]
+#![cfg(target_os = "linux")]
+
+mod descriptors;
+mod limit;
+mod resolver;
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use marline_reactor::backend::readiness::Readiness;
+use marline_reactor::{Addresses, ConnectError, Reactor, Server, Transport};
+
+/// Lets one test at a time have the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static PROCESS: Mutex<()> = Mutex::new(());
+    PROCESS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The numbers of the open descriptors, apart from the one that it takes to look.
+fn descriptors() -> Vec<u32> {
+    let entries: Vec<_> = std::fs::read_dir("/proc/self/fd").expect("the list").collect();
+    let names = entries.into_iter().map(|entry| entry.expect("an entry").path());
+    let links: Vec<_> = names.filter(|path| std::fs::read_link(path).is_ok()).collect();
+    let numbers = links.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    numbers.collect()
+}
+
+fn reactor() -> Reactor {
+    Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop")
+}
+
+#[track_caller]
+fn until(reactor: &Reactor, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "what the test waits for did not happen");
+        reactor.turn(Some(Duration::from_millis(20))).expect("a turn");
+    }
+}
+
+/// A listener whose connections echo, and the number of those that were made.
+fn echo(reactor: &Reactor) -> (Server, Rc<Cell<usize>>) {
+    let made = Rc::new(Cell::new(0));
+    let count = Rc::clone(&made);
+    let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| {
+        count.set(count.get() + 1);
+        |transport: &Transport, data: &[u8]| transport.write(data)
+    });
+    (server.expect("a listener"), made)
+}
+
+fn address_of(server: &Server) -> SocketAddr {
+    server.local_address().and_then(|address| address.as_inet()).expect("an address")
+}
+
+type Outcome = Rc<RefCell<Option<Result<Transport, ConnectError>>>>;
+
+fn connect(reactor: &Reactor, endpoint: &str) -> (marline_reactor::Connecting, Outcome) {
+    let outcome = Outcome::default();
+    let told = Rc::clone(&outcome);
+    let connecting = reactor.handle().connect(
+        endpoint,
+        |_: &Addresses| |_: &Transport, _: &[u8]| (),
+        move |result| *told.borrow_mut() = Some(result),
+    );
+    (connecting, outcome)
+}

@@ -1,0 +1,178 @@
+//! The example programs, run and talked to as a person would.
+//!
+//! Cargo builds examples together with the tests of a workspace; where one is missing (because only this test was asked
+//! for) the test skips, and in CI fails.
+
+#![allow(missing_docs)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server that runs until it is dropped.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    /// Starts an example on a free port, and reads from its greeting where it listens.
+    fn start(name: &str, more: &[&str]) -> Option<Self> {
+        let path = example(name)?;
+        let mut command = Command::new(path);
+        command.arg("tcp://127.0.0.1:0").args(more).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the example starts");
+        let mut greeting = String::new();
+        let stdout = child.stdout.take().expect("its output");
+        BufReader::new(stdout).read_line(&mut greeting).expect("a greeting");
+        assert!(greeting.contains("try: nc 127.0.0.1 "), "{greeting}");
+        let address = greeting.split("tcp://").nth(1).and_then(|rest| rest.split(';').next());
+        let address = address.expect("an address").parse().expect("an address");
+        Some(Self { child, address })
+    }
+
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+        Client { stream: BufReader::new(stream) }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn example(name: &str) -> Option<PathBuf> {
+    let here = std::env::current_exe().expect("this test's own path");
+    let path = here.ancestors().nth(2).expect("the folder of the profile").join("examples").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is not built", path.display());
+    println!("skipped: {} is not built; `cargo test --workspace` builds it", path.display());
+    None
+}
+
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn say(&mut self, text: &str) {
+        self.stream.get_mut().write_all(text.as_bytes()).expect("a write");
+    }
+
+    /// The next line; empty at the end.
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn expect(&mut self, text: &str) {
+        assert_eq!(self.hear().trim_end(), text);
+    }
+
+    /// Says its name and joins a room.
+    fn enter(&mut self, name: &str, room: &str) {
+        self.expect("Your name?");
+        self.say(&format!("{name}\n"));
+        self.expect(&format!("Welcome, {name}. /join ROOM, then talk."));
+        self.say(&format!("/join {room}\n"));
+        self.expect(&format!("[{room}] {name} has joined"));
+    }
+}
+
+fn echoes(name: &str) {
+    let Some(program) = Program::start(name, &[]) else { return };
+    let mut client = program.connect();
+    let data = vec![7; 300_000];
+    let mut writer = client.stream.get_ref().try_clone().expect("a second handle");
+    let sent = data.clone();
+    let thread = std::thread::spawn(move || {
+        writer.write_all(&sent).expect("a write");
+        writer.shutdown(std::net::Shutdown::Write).expect("an end");
+    });
+    let mut back = Vec::new();
+    client.stream.read_to_end(&mut back).expect("an echo and an end");
+    thread.join().expect("the writer");
+    assert_eq!(back, data);
+}
+
+#[test]
+fn echo_callback_echoes_and_ends() {
+    echoes("echo_callback");
+}
+
+#[test]
+fn echo_await_echoes_and_ends() {
+    echoes("echo_await");
+}
+
+#[test]
+fn echo_in_memory_succeeds() {
+    let Some(path) = example("echo_in_memory") else { return };
+    assert!(Command::new(path).stdout(Stdio::null()).status().expect("it runs").success());
+}
+
+#[test]
+fn pubsub_publishes_each_line_to_everyone() {
+    let Some(program) = Program::start("pubsub", &[]) else { return };
+    let (mut first, mut second) = (program.connect(), program.connect());
+    first.say("one\n");
+    first.expect("one");
+    second.say("two\nthree\n");
+    for client in [&mut first, &mut second] {
+        if client.hear().trim_end() == "one" {
+            client.expect("two");
+        }
+        client.expect("three");
+    }
+}
+
+#[test]
+fn chat_goes_on_when_one_is_idle_and_one_is_killed_with_bytes_unsent() {
+    let Some(program) = Program::start("chat", &["1.5"]) else { return };
+    let (mut anna, mut bert, mut cleo) = (program.connect(), program.connect(), program.connect());
+    anna.enter("anna", "rust");
+    bert.enter("bert", "rust");
+    anna.expect("[rust] bert has joined");
+    cleo.enter("cleo", "rust");
+    anna.expect("[rust] cleo has joined");
+    bert.expect("[rust] cleo has joined");
+
+    // The third never reads, sends half a line, and is gone without an end.
+    cleo.say("hello\nhalf a li");
+    anna.expect("[rust] cleo: hello");
+    bert.expect("[rust] cleo: hello");
+    reset(cleo);
+    anna.expect("[rust] cleo has gone");
+    bert.expect("[rust] cleo has gone");
+
+    // The second says nothing for too long.
+    let mut said = 0;
+    loop {
+        anna.say(&format!("line {said}\n"));
+        said += 1;
+        let heard = anna.hear();
+        if heard.trim_end() == "[rust] bert was idle for too long" {
+            break;
+        }
+        assert!(heard.starts_with("[rust] anna: line"), "{heard}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut rest = String::new();
+    bert.stream.read_to_string(&mut rest).expect("an orderly end");
+    assert!(rest.ends_with("You were idle for too long.\n"), "{rest}");
+}
+
+/// Ends a connection as the death of a program with unread data does.
+fn reset(client: Client) {
+    let socket = socket2::Socket::from(client.stream.into_inner());
+    socket.set_linger(Some(Duration::ZERO)).expect("a lingering socket");
+}

@@ -1,0 +1,18 @@
+//! Dangers that event loops are known for, each shown to be none here.
+//!
+//! * `user_drops`: code of the program's in `Drop`, wherever the loop drops something, and calls from it.
+//! * `panics`: callbacks and drops that panic, alone and in company.
+//! * `after_the_end`: handles that outlive their loop keep nothing alive.
+//! * `resets`: a peer that resets in the middle of everything.
+//!
+//! The worlds are those of the conformance suite.
+
+#![allow(missing_docs)]
+
+mod after_the_end;
+mod panics;
+mod resets;
+#[allow(dead_code, unused_imports)]
+#[path = "../conformance/support/mod.rs"]
+mod support;
+mod user_drops;
