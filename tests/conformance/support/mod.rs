@@ -12,7 +12,7 @@ mod stamp;
 mod trace;
 mod world;
 
-pub use faulty::{Asked, Faults, Faulty};
+pub use faulty::Faults;
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace};
 pub use world::{World, address_of, pattern, skip};
