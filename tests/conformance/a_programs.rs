@@ -30,7 +30,7 @@ impl Dice {
             0 => self.roll(2),
             1 => self.roll(100),
             2 => self.roll(5_000),
-            _ => 20_000 + self.roll(60_000),
+            _ => 10_000 + self.roll(30_000),
         };
         let first = self.roll(256);
         (0..size).map(|index| ((first + index * 7) % 256) as u8).collect()
