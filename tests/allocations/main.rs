@@ -35,6 +35,8 @@ fn address_of(server: &Server) -> SocketAddr {
 #[derive(Clone, Default)]
 struct Meter {
     messages: Rc<Cell<usize>>,
+    /// The first message of each connection, until all are there.
+    first: Rc<RefCell<Vec<(Transport, Message)>>>,
     begun: Rc<Cell<Counts>>,
     ended: Rc<Cell<Option<Counts>>>,
 }
@@ -56,6 +58,8 @@ impl Meter {
     }
 }
 
+type Message = [u8; echo::MESSAGE];
+
 /// How an echo goes about it.
 #[derive(Clone, Copy)]
 enum Style {
@@ -70,36 +74,53 @@ enum Style {
     Own,
 }
 
-struct Echo {
-    meter: Meter,
-    style: Style,
-    memory: [u8; 4096],
-}
-
-impl Echo {
-    fn answer(&self, transport: &Transport, data: &[u8]) {
-        self.meter.message();
+impl Style {
+    fn answer(self, transport: &Transport, data: Message) {
         let other = transport.clone();
-        match self.style {
-            Style::Plain | Style::Own => {
+        match self {
+            Self::Plain | Self::Own => {
                 transport.write(data);
             }
-            Style::Pieces => {
+            Self::Pieces => {
                 transport.write(&data[..1]);
                 transport.flush();
                 transport.write(&data[1..2]);
                 transport.write(&data[2..]);
             }
-            Style::Later => {
+            Self::Later => {
                 transport.handle().call_soon(move || {
                     other.write([b'x'; echo::MESSAGE]);
                 });
             }
-            Style::Pausing => {
+            Self::Pausing => {
                 transport.write(data);
                 transport.pause_reading();
                 transport.handle().call_soon(move || other.resume_reading());
             }
+        }
+    }
+}
+
+struct Echo {
+    meter: Meter,
+    style: Style,
+    connections: usize,
+    memory: [u8; 4096],
+}
+
+impl Echo {
+    /// The first messages are answered all in one go: from then on, whatever number of connections happen to be busy at a
+    /// time, it is no new record.
+    fn answer(&self, transport: &Transport, data: &[u8]) {
+        let data = data.try_into().expect("a message, which is small enough to arrive whole");
+        self.meter.message();
+        if self.meter.messages.get() > self.connections {
+            return self.style.answer(transport, data);
+        }
+        self.meter.first.borrow_mut().push((transport.clone(), data));
+        if self.meter.messages.get() == self.connections {
+            let first = self.meter.first.take();
+            first.into_iter().for_each(|(transport, data)| self.style.answer(&transport, data));
         }
     }
 }
@@ -123,7 +144,7 @@ fn measure(style: Style, connections: usize) {
     let (reactor, meter) = (reactor(), Meter::default());
     let factory = {
         let meter = meter.clone();
-        move |_: &Addresses| Echo { meter: meter.clone(), style, memory: [0; 4096] }
+        move |_: &Addresses| Echo { meter: meter.clone(), style, connections, memory: [0; 4096] }
     };
     let server = reactor.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener");
     let (address, stopper, left) = (address_of(&server), server.clone(), Cell::new(connections));
@@ -306,17 +327,25 @@ impl Protocol for Writer {
     }
 }
 
-/// Writes until flow control says that it is enough, and then reads until nothing is left, at the far end.
-fn fill_and_drain(reactor: &Reactor, transport: &Transport, peer: &mut TcpStream, size: usize) {
-    const MESSAGE: [u8; 32 * 1024] = [7; 32 * 1024];
-    let mut written = 0;
-    while transport.buffered() <= transport.watermarks().1 {
-        transport.write(&MESSAGE[..size]);
-        transport.flush();
-        written += size;
+/// Writes until the protocol is told to pause, and then reads until nothing is left, at the far end.
+fn fill_and_drain(
+    reactor: &Reactor,
+    transport: &Transport,
+    pauses: &Cell<usize>,
+    peer: &mut TcpStream,
+    size: usize,
+) {
+    static MESSAGE: [u8; 32 * 1024] = [7; 32 * 1024];
+    let (mut written, before) = (0, pauses.get());
+    while pauses.get() == before {
+        while transport.buffered() <= 2 * transport.watermarks().1 {
+            transport.write(&MESSAGE[..size]);
+            transport.flush();
+            written += size;
+        }
+        // The kernel may find more room meanwhile, so that no pause is due.
+        reactor.turn(Some(Duration::ZERO)).expect("a turn");
     }
-    // The pause is told before anything is read.
-    reactor.turn(Some(Duration::ZERO)).expect("a turn");
     let mut memory = [0; 64 * 1024];
     while written > 0 {
         match peer.read(&mut memory) {
@@ -342,7 +371,7 @@ fn narrow_listener() -> TcpListener {
 #[test]
 fn writing_to_a_peer_that_pauses_allocates_nothing() {
     let reactor = reactor();
-    let (made, pauses, resumes) = (Rc::default(), Rc::default(), Rc::default());
+    let (made, pauses, resumes) = (Rc::default(), Rc::<Cell<usize>>::default(), Rc::default());
     let writer = Writer { made: Rc::clone(&made), pauses: Rc::clone(&pauses), resumes: Rc::clone(&resumes) };
     let mut writer = Some(writer);
     let server = reactor.handle().adopt_listener(narrow_listener(), move |_: &Addresses| writer.take());
@@ -353,10 +382,10 @@ fn writing_to_a_peer_that_pauses_allocates_nothing() {
     }
     let transport = made.borrow().clone().expect("a transport");
     for size in [100, 1_000, 30_000] {
-        (0..20).for_each(|_| fill_and_drain(&reactor, &transport, &mut peer, size));
+        (0..20).for_each(|_| fill_and_drain(&reactor, &transport, &pauses, &mut peer, size));
         let before = (pauses.get(), resumes.get());
         let ((), counts) =
-            counted(|| (0..10).for_each(|_| fill_and_drain(&reactor, &transport, &mut peer, size)));
+            counted(|| (0..10).for_each(|_| fill_and_drain(&reactor, &transport, &pauses, &mut peer, size)));
         let told = (pauses.get() - before.0, resumes.get() - before.1);
         assert_eq!(told, (10, 10), "for messages of {size} bytes");
         assert_eq!(counts.allocations, 0, "for messages of {size} bytes: {counts:?}");

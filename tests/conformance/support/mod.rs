@@ -24,8 +24,8 @@ mod world;
 
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
-pub use faulty::{Asked, Faults, Faulty};
-pub use names::{Names, Naming};
+pub use faulty::Faults;
+pub use names::Names;
 pub use notes::{Moment, Notes};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};

@@ -2,6 +2,9 @@ use std::io::{ErrorKind, Read};
 
 use bytes::Bytes;
 
+use rustix::io::Errno;
+
+use super::super::socket::is_shortage;
 use super::*;
 
 /// W01, W02, W09
@@ -103,4 +106,11 @@ fn sending_after_our_own_end_is_a_broken_pipe() {
     assert!(matches!(rig.backend.shutdown(key), Started::Done(Ok(()))));
     let late = rig.send(key, b"late");
     assert_eq!(late.unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn w03_a_shortage_of_the_systems_is_no_end_of_the_connection() {
+    let error = |errno: Errno| std::io::Error::from(errno);
+    assert!(is_shortage(&error(Errno::NOBUFS)) && is_shortage(&error(Errno::NOMEM)));
+    assert!(!is_shortage(&error(Errno::CONNRESET)) && !is_shortage(&std::io::ErrorKind::OutOfMemory.into()));
 }
