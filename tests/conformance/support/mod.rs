@@ -24,8 +24,7 @@ mod world;
 
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
-pub use faulty::Faults;
-pub use names::Names;
+pub use faulty::{Faults, Faulty};
 pub use notes::{Moment, Notes};
 pub use raw::{Raw, RawListener};
 pub use trace::{Event, Log, Trace, reason_name};
