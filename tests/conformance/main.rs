@@ -5,6 +5,17 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod a_deferred;
+mod a_elsewhere;
+mod a_ending;
+mod a_fairness;
+mod a_halves;
+mod a_order;
+mod a_races;
+mod a_streams;
+mod a_tasks;
+mod a_threads;
+mod a_time;
 mod c_connecting;
 mod c_resolving;
 mod h_half_close;

@@ -9,6 +9,7 @@
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
+//! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod dead_end;
@@ -16,8 +17,10 @@ mod ending;
 mod faulty;
 mod names;
 mod notes;
+mod probe;
 mod raw;
 mod stamp;
+mod tasks;
 mod trace;
 mod traffic;
 mod world;
@@ -26,7 +29,9 @@ pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Faults, Faulty};
 pub use notes::{Moment, Notes};
+pub use probe::{Probe, Probing, Within};
 pub use raw::{Raw, RawListener};
+pub use tasks::{Drops, Witness};
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};

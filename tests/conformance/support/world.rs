@@ -138,6 +138,11 @@ impl World {
         test(&world, &names);
     }
 
+    /// Another world of the same kind, for a test to take apart.
+    pub fn fresh(&self) -> World {
+        Self::new(self.kind, self.payload)
+    }
+
     // What the world is.
 
     /// The memory loop, on memory.

@@ -28,7 +28,8 @@ impl Shell {
     /// Adds to what waits. `push` must run no code of the user's.
     pub(crate) fn write(&self, key: Key, push: impl FnOnce(&mut Outgoing)) -> WriteStatus {
         let written = self.alter(key, |connection| {
-            if !connection.accepts_writes() {
+            // While a loop is emptied, connections that come later in its order still stand.
+            if !connection.accepts_writes() || self.is_ended() {
                 return (WriteStatus::Closed, false);
             }
             let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());

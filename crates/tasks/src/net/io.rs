@@ -61,6 +61,7 @@ impl Door {
         take: impl FnOnce(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
+        ready!(local.executor.allowance.poll_left(context));
         let mut spent = None;
         let step = self.with(&local, |state| {
             if let Err(error) = state.reader.check(ticket) {
@@ -86,7 +87,10 @@ impl Door {
             local.streams.give_back(spent);
         }
         match step {
-            Step::Ready(answer) => Poll::Ready(answer.map(|(taken, _waker)| taken)),
+            Step::Ready(answer) => {
+                local.executor.allowance.use_up();
+                Poll::Ready(answer.map(|(taken, _waker)| taken))
+            }
             Step::Wait(displaced, transport) => {
                 if let Some(displaced) = displaced {
                     displaced.settle();
@@ -160,6 +164,7 @@ impl Door {
         mut done: impl FnMut(&Transport) -> bool,
     ) -> Poll<io::Result<Transport>> {
         let local = self.local()?;
+        ready!(local.executor.allowance.poll_left(context));
         let transport = self.with(&local, |state| {
             state.writer.check(ticket)?;
             Ok::<_, io::Error>(state.transport.clone().filter(|_| state.lost.is_none()))
@@ -168,6 +173,7 @@ impl Door {
         if done(&transport) {
             let waker = self.with(&local, |state| state.writer.leave(ticket))?;
             drop(waker);
+            local.executor.allowance.use_up();
             return Poll::Ready(Ok(transport));
         }
         let displaced = self.with(&local, |state| state.writer.wait(ticket, context))?;

@@ -1,6 +1,7 @@
 //! A connection, as a program holds it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -93,18 +94,20 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// How the connection ended.
+    /// How the connection ended; `ResourceBusy` if a write is under way.
     pub async fn flush(&self) -> io::Result<()> {
-        std::future::poll_fn(|context| self.port.door.poll_flush(NO_TICKET, context)).await
+        let turn = Writing::begin(&self.port.door)?;
+        poll_fn(|context| turn.door.poll_flush(turn.ticket, context)).await
     }
 
     /// Ends our direction, after what was written. Reading can go on.
     ///
     /// # Errors
     ///
-    /// How the connection ended, unless in good order.
+    /// How the connection ended, unless in good order; `ResourceBusy` if a write is under way.
     pub async fn close(&self) -> io::Result<()> {
-        std::future::poll_fn(|context| self.port.door.poll_close(NO_TICKET, context)).await
+        let turn = Writing::begin(&self.port.door)?;
+        poll_fn(|context| turn.door.poll_close(turn.ticket, context)).await
     }
 
     /// Splits it into a reading and a writing half, which different tasks may hold. Dropping the writing half ends our
@@ -212,6 +215,24 @@ impl Drop for WriteAll<'_> {
         if self.ticket != NO_TICKET {
             self.door.leave(self.ticket, |state| &mut state.writer);
         }
+    }
+}
+
+/// A flush or a close that is under way: as a write, it is the only one.
+struct Writing<'a> {
+    door: &'a Door,
+    ticket: Ticket,
+}
+
+impl<'a> Writing<'a> {
+    fn begin(door: &'a Door) -> io::Result<Self> {
+        Ok(Self { door, ticket: door.ticket()? })
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.door.leave(self.ticket, |state| &mut state.writer);
     }
 }
 

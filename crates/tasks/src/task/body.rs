@@ -1,6 +1,6 @@
 //! The future around the user's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::executor::Executor;
 use super::join::Ended;
-use super::report;
+use super::report::{self, Origin};
 use crate::table::TableKey;
 
 pin_project! {
@@ -22,12 +22,31 @@ pin_project! {
         future: Option<F>,
         entry: Entry,
     }
+
+    impl<F> PinnedDrop for Body<F> {
+        // A task that is dropped without being polled again: one that stood in the queue of a loop that ended. What
+        // drops it must see no panic.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let (mut future, entry) = (this.future, this.entry);
+            if let Err(panic) = contain(|| future.set(None)) {
+                report::unobserved::<()>(Err(Ended::Panicked(panic)), &entry.origin());
+            }
+        }
+    }
 }
 
 /// The task's entry in the executor's list.
 struct Entry {
     executor: Rc<Executor>,
     key: TableKey,
+    place: &'static Location<'static>,
+}
+
+impl Entry {
+    fn origin(&self) -> Origin {
+        Origin { remote: self.executor.remote().clone(), place: self.place }
+    }
 }
 
 impl Drop for Entry {
@@ -37,8 +56,13 @@ impl Drop for Entry {
 }
 
 impl<F> Body<F> {
-    pub(super) fn new(future: F, executor: Rc<Executor>, key: TableKey) -> Self {
-        Self { future: Some(future), entry: Entry { executor, key } }
+    pub(super) fn new(
+        future: F,
+        executor: Rc<Executor>,
+        key: TableKey,
+        place: &'static Location<'static>,
+    ) -> Self {
+        Self { future: Some(future), entry: Entry { executor, key, place } }
     }
 }
 
@@ -51,10 +75,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Entry { executor, key } = &*this.entry;
+        let Entry { executor, key, .. } = &*this.entry;
         let outcome = if executor.is_aborted(*key) {
             Err(Ended::Aborted)
         } else {
+            let _granted = executor.allowance.grant();
             let polled = contain(|| this.future.as_mut().as_pin_mut().map(|future| future.poll(context)));
             match polled {
                 Ok(Some(Poll::Pending)) => return Poll::Pending,
@@ -66,14 +91,15 @@ where
         };
         let dropped = contain(|| this.future.set(None));
         let outcome = match (outcome, dropped) {
-            (Ok(output), Err(panic)) => {
-                drop(contain(move || drop(output)));
+            // The first panic is the one that is told of.
+            (outcome, Ok(())) | (outcome @ Err(Ended::Panicked(_)), Err(_)) => outcome,
+            (outcome, Err(panic)) => {
+                drop(contain(move || drop(outcome)));
                 Err(Ended::Panicked(panic))
             }
-            (outcome, _) => outcome,
         };
         if executor.is_detached(*key) {
-            report::unobserved(outcome, executor.place(*key));
+            report::unobserved(outcome, &this.entry.origin());
             return Poll::Ready(Err(Ended::Aborted));
         }
         Poll::Ready(outcome)

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use async_task::Builder;
-use marline_reactor::{Handle, Hold, Phase};
+use marline_reactor::{Handle, Hold, Phase, Remote};
 
+use super::allowance::Allowance;
 use super::body::Body;
 use super::injector::Injector;
 use super::join::JoinHandle;
+use super::report::Origin;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
 
@@ -22,6 +24,7 @@ pub(crate) struct Executor {
     ending: Cell<bool>,
     /// Keeps the loop's shutdown from going on before the last task is dropped.
     hold: RefCell<Option<Hold>>,
+    pub(crate) allowance: Allowance,
 }
 
 /// What is kept of a task that is not finished.
@@ -29,7 +32,6 @@ struct Live {
     waker: Waker,
     aborted: Cell<bool>,
     detached: Cell<bool>,
-    place: &'static Location<'static>,
 }
 
 /// What the tasks of a loop have been up to.
@@ -68,6 +70,7 @@ impl Executor {
             live: RefCell::default(),
             ending: Cell::new(false),
             hold: RefCell::default(),
+            allowance: Allowance::default(),
         });
         let told = Rc::downgrade(&executor);
         handle.on_shutdown(Phase::During, move |hold| {
@@ -90,14 +93,10 @@ impl Executor {
         if self.ending.get() {
             return JoinHandle::never_ran();
         }
-        let live = Live {
-            waker: Waker::noop().clone(),
-            aborted: Cell::new(false),
-            detached: Cell::new(false),
-            place,
-        };
+        let live =
+            Live { waker: Waker::noop().clone(), aborted: Cell::new(false), detached: Cell::new(false) };
         let key = self.live.borrow_mut().insert(live);
-        let body = Body::new(future, Rc::clone(self), key);
+        let body = Body::new(future, Rc::clone(self), key, place);
         let injector = Arc::clone(&self.injector);
         let (runnable, task) =
             Builder::new().spawn_local(|()| body, move |runnable| injector.schedule(runnable));
@@ -105,7 +104,7 @@ impl Executor {
             live.waker = runnable.waker();
         }
         runnable.schedule();
-        JoinHandle::new(task, self.injector.remote().clone(), key)
+        JoinHandle::new(task, key, Origin { remote: self.remote().clone(), place })
     }
 
     fn stats(&self) -> TaskStats {
@@ -126,9 +125,8 @@ impl Executor {
         self.with_live(key, |live| live.detached.get()).unwrap_or(true)
     }
 
-    /// Where the task was started.
-    pub(super) fn place(&self, key: TableKey) -> Option<&'static Location<'static>> {
-        self.with_live(key, |live| live.place)
+    pub(super) fn remote(&self) -> &Remote {
+        self.injector.remote()
     }
 
     pub(super) fn abort(&self, key: TableKey) {

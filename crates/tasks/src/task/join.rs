@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use async_task::{FallibleTask, Task};
-use marline_reactor::{Panic, Remote};
+use marline_reactor::Panic;
 
-use super::report;
+use super::report::{self, Origin};
 use crate::local::Local;
 use crate::table::TableKey;
 
@@ -31,12 +31,12 @@ pub(crate) enum Ended {
 pub struct JoinHandle<T: 'static> {
     /// `None` if it never ran, or its outcome was taken.
     task: Option<FallibleTask<Result<T, Ended>>>,
-    door: Option<(Remote, TableKey)>,
+    door: Option<(TableKey, Origin)>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: Task<Result<T, Ended>>, remote: Remote, key: TableKey) -> Self {
-        Self { task: Some(task.fallible()), door: Some((remote, key)) }
+    pub(super) fn new(task: Task<Result<T, Ended>>, key: TableKey, origin: Origin) -> Self {
+        Self { task: Some(task.fallible()), door: Some((key, origin)) }
     }
 
     /// There was no loop to run it.
@@ -58,7 +58,7 @@ impl<T> JoinHandle<T> {
 
     /// Does something with the task's entry, on the loop's thread.
     fn on_executor(&self, act: fn(&super::Executor, TableKey)) {
-        let Some((remote, key)) = &self.door else { return };
+        let Some((key, Origin { remote, .. })) = &self.door else { return };
         let key = *key;
         if let Some(local) = Local::find(remote) {
             act(&local.executor, key);
@@ -96,8 +96,8 @@ impl<T: 'static> Drop for JoinHandle<T> {
         let Some(mut task) = self.task.take() else { return };
         if task.is_finished() {
             let outcome = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
-            if let Poll::Ready(Some(outcome)) = outcome {
-                report::unobserved(outcome, None);
+            if let (Poll::Ready(Some(outcome)), Some((_, origin))) = (outcome, &self.door) {
+                report::unobserved(outcome, origin);
                 return;
             }
         }

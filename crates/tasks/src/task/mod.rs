@@ -1,9 +1,10 @@
 //! Tasks: futures that the loop runs.
 //!
 //! * `executor`: what the loop keeps of its tasks; `injector`: wakes, from the loop's thread and others.
-//! * `body`: the future around the user's, which contains it.
+//! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 
+mod allowance;
 mod body;
 mod executor;
 mod injector;
@@ -68,7 +69,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match Local::of(handle) {
+    match Local::of(handle).filter(|_| !handle.is_over()) {
         Some(local) => local.executor.spawn(future, place),
         None => JoinHandle::never_ran(),
     }

@@ -5,23 +5,48 @@ use std::error::Error;
 use std::io;
 use std::panic::Location;
 
-use marline_reactor::{Failure, Handle};
+use marline_reactor::{Failure, Handle, Remote};
 
 use super::body::contain;
 use super::join::Ended;
 
-/// Reports a failure, and drops everything else.
-pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, place: Option<&'static Location<'static>>) {
+/// Which task it was.
+#[derive(Clone)]
+pub(super) struct Origin {
+    /// Its loop.
+    pub(super) remote: Remote,
+    /// Where it was started.
+    pub(super) place: &'static Location<'static>,
+}
+
+/// Reports a failure to the loop of the task, from whatever thread, and drops everything else.
+pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin) {
     let error = match outcome {
         Ok(output) => failure_in(output),
         Err(Ended::Panicked(panic)) => Some(Box::new(panic) as Box<dyn Error + Send + Sync>),
         Err(Ended::Aborted) => None,
     };
     let Some(error) = error else { return };
-    let what = place.map_or_else(|| "a task".to_owned(), |place| format!("the task started at {place}"));
-    match Handle::current() {
-        Ok(handle) => handle.report(&Failure::unobserved(error, what)),
-        Err(_) => tracing::error!("{what} failed and nobody waited for it: {error}"),
+    let failure = Failure::unobserved(error, format!("the task started at {}", origin.place));
+    if let Some(handle) = origin.handle() {
+        return handle.report(&failure);
+    }
+    let (text, there) = (failure.to_string(), origin.remote.clone());
+    let posted = origin.remote.post(move || {
+        if let Some(handle) = there.local() {
+            handle.report(&failure);
+        }
+    });
+    if posted.is_err() {
+        tracing::error!("{text}");
+    }
+}
+
+impl Origin {
+    /// The task's loop, on its own thread, also while it ends.
+    fn handle(&self) -> Option<Handle> {
+        let is_it = |current: &Handle| current.loop_id() == self.remote.loop_id();
+        self.remote.local().or_else(|| Handle::current().ok().filter(is_it))
     }
 }
 

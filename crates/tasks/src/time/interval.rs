@@ -20,7 +20,8 @@ pub enum MissedTicks {
     Delay,
 }
 
-/// Ticks every `period`, for the first time after one period. A period of zero ticks whenever it is asked.
+/// Ticks every `period`, for the first time after one period. A period of zero ticks whenever it is asked. On a thread that
+/// is not its loop's no tick counts as missed: they come one after the other.
 ///
 /// ```
 /// # marline_tasks::run(async {
@@ -71,7 +72,8 @@ impl Interval {
             return Poll::Pending;
         }
         let tick = self.sleep.deadline();
-        let now = Handle::current().map_or(tick, |handle| handle.now());
+        // On another thread nobody knows how late it is.
+        let now = self.sleep.now().unwrap_or(tick);
         self.sleep.reset(self.next(tick, now));
         Poll::Ready(tick)
     }
@@ -80,11 +82,12 @@ impl Interval {
         match self.missed {
             MissedTicks::Burst => tick + self.period,
             MissedTicks::Delay => now + self.period,
+            MissedTicks::Skip if self.period.is_zero() => now,
             MissedTicks::Skip => {
-                let period = self.period.as_nanos().max(1);
-                let missed = (now - tick).as_nanos() / period;
-                let periods = u32::try_from(missed + 1).unwrap_or(u32::MAX);
-                tick + self.period.saturating_mul(periods)
+                let late = (now - tick).as_nanos();
+                let since_period = u64::try_from(late % self.period.as_nanos()).unwrap_or(u64::MAX);
+                let left = self.period - Duration::from_nanos(since_period);
+                now.max(tick) + left
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use marline_reactor::{Handle, Instant, Remote, Timer};
@@ -84,6 +84,11 @@ impl Sleep {
         self.deadline
     }
 
+    /// What time it is, on its loop's thread.
+    pub(super) fn now(&self) -> Option<Instant> {
+        Some(self.remote.as_ref()?.local()?.now())
+    }
+
     /// Lets it end at another time, and wait again if it had ended.
     pub fn reset(&mut self, deadline: Instant) {
         self.unregister();
@@ -93,9 +98,13 @@ impl Sleep {
 
     fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
         let Some(local) = Local::of(handle) else { return Poll::Pending };
+        ready!(local.executor.allowance.poll_left(context));
         if let State::Here(key) = self.state {
             let mut sleepers = local.sleepers.borrow_mut();
-            let Some(sleeper) = sleepers.get_mut(key) else { return self.done() };
+            let Some(sleeper) = sleepers.get_mut(key) else {
+                local.executor.allowance.use_up();
+                return self.done();
+            };
             if sleeper.waker.will_wake(context.waker()) {
                 return Poll::Pending;
             }
@@ -105,6 +114,7 @@ impl Sleep {
             return Poll::Pending;
         }
         if handle.now() >= self.deadline {
+            local.executor.allowance.use_up();
             return self.done();
         }
         let key = register(&local, handle, self.deadline, context.waker().clone());

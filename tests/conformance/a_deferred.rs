@@ -1,0 +1,114 @@
+//! A: deferreds that call a callback.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use marline_reactor::Failure;
+use marline_tasks::{Abandoned, deferred, sleep};
+
+use crate::conformance;
+use crate::support::{Drops, Within, World};
+
+conformance! {
+    fn a15_the_callback_starts_from_the_loop_once(world: &World) {
+        let (within, log) = (Within::default(), Rc::new(RefCell::new(Vec::new())));
+        let call = |name: &'static str| {
+            let (within, log) = (within.clone(), Rc::clone(&log));
+            move |outcome: Result<&str, Abandoned>| {
+                within.check();
+                log.borrow_mut().push((name, outcome.is_ok()));
+            }
+        };
+        let handle = world.handle();
+        let (resolver, later) = deferred();
+        let (early, already) = deferred();
+        let (dropped, abandoned) = deferred();
+        early.resolve("early").expect("it is observed");
+        within.call(|| {
+            handle.enter(|| {
+                later.call_back(call("later")).expect("a loop");
+                already.call_back(call("already")).expect("a loop");
+                abandoned.call_back(call("abandoned")).expect("a loop");
+            });
+        });
+        assert_eq!(log.borrow().len(), 0);
+        world.settle();
+        assert_eq!(*log.borrow(), [("already", true)]);
+        let inner = within.clone();
+        handle.call_soon(move || {
+            inner.call(|| {
+                drop(dropped);
+                resolver.resolve("later").expect("it is observed");
+            });
+        });
+        world.settle();
+        assert_eq!(*log.borrow(), [("already", true), ("abandoned", false), ("later", true)]);
+        assert_eq!(within.violations(), 0);
+    }
+
+    fn a15_from_another_thread_it_is_called_on_the_loops(world: &World) {
+        let (resolver, answer) = deferred();
+        let called = Rc::new(Cell::new(None));
+        let set = Rc::clone(&called);
+        let call = move |answer| set.set(Some((answer, thread::current().id())));
+        world.handle().enter(|| answer.call_back(call)).expect("a loop");
+        world.settle();
+        thread::spawn(move || resolver.resolve(42)).join().expect("a thread").expect("it is observed");
+        world.until(|| called.get().is_some());
+        assert_eq!(called.get(), Some((Ok(42), thread::current().id())));
+    }
+
+    fn a15_without_a_loop_the_deferred_comes_back(world: &World) {
+        let (resolver, answer) = deferred();
+        let answer = answer.call_back(|_: Result<u8, _>| unreachable!("no loop")).expect_err("no loop");
+        resolver.resolve(7).expect("it is observed");
+        assert_eq!(block_on(answer), Ok(7));
+        assert_eq!(world.handle().stats().ready, 0);
+    }
+
+    fn a15_a_callback_that_panics_is_reported_and_harms_nobody(world: &World) {
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let told = Rc::clone(&reports);
+        world.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
+        let ((first, one), (second, two)) = (deferred(), deferred());
+        let called = Rc::new(Cell::new(false));
+        let set = Rc::clone(&called);
+        world.handle().enter(|| {
+            one.call_back(|_: Result<u8, _>| panic!("a callback that panics")).expect("a loop");
+            two.call_back(move |_: Result<u8, _>| set.set(true)).expect("a loop");
+        });
+        let _ = (first.resolve(1), second.resolve(2));
+        world.settle();
+        assert!(called.get());
+        assert_eq!(reports.borrow().len(), 1);
+        assert!(reports.borrow()[0].contains("a callback that panics"), "{reports:?}");
+    }
+
+    fn a15_when_the_loop_ends_first_the_callback_is_dropped(world: &World) {
+        let doomed = world.fresh();
+        let drops = Drops::new();
+        let (resolver, answer) = deferred::<u8>();
+        let witness = drops.witness();
+        let call = move |_| drop(witness);
+        doomed.handle().enter(|| answer.call_back(call)).expect("a loop");
+        doomed.settle();
+        drop(doomed);
+        assert_eq!(drops.count(), 1);
+        assert!(!resolver.is_observed());
+        assert_eq!(resolver.resolve(1), Err(1));
+    }
+
+    fn a15_a_callback_and_a_task_meet_in_a_deferred(world: &World) {
+        let handle = world.handle();
+        let task = world.spawn(async move {
+            let (resolver, answer) = deferred();
+            handle.call_later(Duration::from_millis(1), move || _ = resolver.resolve("called"));
+            sleep(Duration::ZERO).await;
+            answer.await
+        });
+        assert_eq!(world.join(task), Ok("called"));
+    }
+}
