@@ -36,6 +36,8 @@ mod s_failures;
 mod s_handover;
 mod s_life_cycle;
 mod s_loop_end;
+// Other suites use it too, and more of it.
+#[allow(dead_code)]
 mod support;
 mod t_failures;
 mod t_loop_end;

@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Lost, Protocol, Reactor, Transport};
+use marline_tasks::{Listener, spawn_on};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-use crate::support::{Raw, address_of, skip};
+use crate::conformance;
+use crate::support::{Raw, World, address_of};
 
 /// Keeps the messages of events, as a program's subscriber would.
 #[derive(Clone, Default)]
@@ -111,12 +113,25 @@ fn s34_open_connections_are_closed_and_reported_on_readiness() {
 
 #[test]
 fn s34_open_connections_are_closed_and_reported_on_memory() {
-    end_with_connections(MemoryReactor::new(), MemoryReactor::reactor, |memory, address| {
-        Raw::from_peer(memory.network().connect(address).expect("a peer"))
-    });
+    for seed in 0..16 {
+        end_with_connections(MemoryReactor::seeded(seed), MemoryReactor::reactor, |memory, address| {
+            Raw::from_peer(memory.network().connect(address).expect("a peer"))
+        });
+    }
 }
 
-#[test]
-fn s34_an_async_stream_that_was_dropped_without_a_close() {
-    skip("streams belong to the layer of tasks, whose own tests show it");
+conformance! {
+    fn s34_a_stream_dropped_without_a_close_is_closed_and_reported(world: &World) {
+        let listener = world.handle().enter(|| Listener::bind("tcp://127.0.0.1:0")).expect("a listener");
+        let address = listener.local_address().ok().and_then(|address| address.as_inet()).expect("an address");
+        let raw = world.connect_raw_to(address);
+        let task = spawn_on(&world.handle(), async move { listener.accept().await.map(drop) });
+        let reports = Reports::default();
+        tracing::subscriber::with_default(reports.clone(), || world.until(|| task.is_finished()));
+        world.until(|| raw.is_finished());
+        assert!(!raw.is_reset());
+        let reports = reports.0.lock().expect("the reports");
+        let dropped = reports.iter().filter(|report| report.contains("dropped without a close"));
+        assert_eq!(dropped.count(), 1, "{reports:?}");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The count belongs to the process, so this is one test, which runs its checks one after the other.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod many;
 #[allow(dead_code, unused_imports, unused_macros)]

@@ -3,7 +3,7 @@
 //! These tests are a program of their own, because the limit would be felt by every test beside them; and they run one
 //! after the other. `/proc` tells what the process has, so they are Linux's.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 #![cfg(target_os = "linux")]
 
 mod descriptors;

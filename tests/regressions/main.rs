@@ -7,7 +7,7 @@
 //!
 //! The worlds are those of the conformance suite.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod after_the_end;
 mod panics;

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn each_lack_of_an_example_is_named() {
-        let bare = format!("fn main() {{}}{}", "\n".repeat(111));
+        let bare = format!("fn main() {{}}{}", "\n".repeat(LONGEST + 1));
         let manifest = "[[example]]\nname = \"gone\"\npath = \"gone.rs\"\n";
         let tree = Tree::fixture(&[
             ("examples/Cargo.toml", manifest),
@@ -126,7 +126,7 @@ mod tests {
         let found: Vec<_> = presented(&tree).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 5, "{found:?}");
         for (problem, part) in
-            found.iter().zip(["not declared", "does not list", "`//!`", "111 lines", "`gone`"])
+            found.iter().zip(["not declared", "does not list", "`//!`", "121 lines", "`gone`"])
         {
             assert!(problem.contains(part), "{problem}");
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::address::{Address, Addresses};
 use crate::backend::{Accepted, Close, Started};
-use crate::connection::{Connection, Flags};
+use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::error::ListenError;
 use crate::key::Key;
@@ -308,9 +308,6 @@ impl Shell {
     pub(crate) fn begin(self: &Rc<Self>, key: Key, connection: Connection) {
         self.slot(key, |slot| *slot = Slot::Connection(connection));
         self.call_protocol(key, |protocol, transport| protocol.connection_made(transport));
-        if self.ask(key, |connection| connection.flags.any(Flags::INPUT)) {
-            self.pull(key);
-        }
     }
 
     pub(crate) fn turn_away(&self, key: Key) {

@@ -27,8 +27,7 @@ mod world;
 
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
-pub use faulty::{Asked, Faults, Faulty};
-pub use names::{Names, Naming};
+pub use faulty::{Faults, Faulty};
 pub use notes::{Moment, Notes};
 pub use probe::{Probe, Probing, Within};
 pub use raw::{Raw, RawListener};

@@ -162,14 +162,6 @@ impl Raw {
             End::Socket(stream) => drop(stream.borrow_mut().take()),
         }
     }
-
-    /// The plain socket, where it is one.
-    pub fn with_socket<R>(&self, call: impl FnOnce(&TcpStream) -> R) -> Option<R> {
-        match &self.end {
-            End::Peer(_) => None,
-            End::Socket(stream) => stream.borrow().as_ref().map(call),
-        }
-    }
 }
 
 /// A far end that listens.

@@ -121,48 +121,48 @@ impl Trace {
         })
     }
 
-    fn happened(&mut self, transport: &Transport, event: Event, data: &[u8]) {
+    fn happened(&mut self, transport: &Transport, event: &Event, data: &[u8]) {
         self.log.push(event.clone());
         self.log.bytes.borrow_mut().extend_from_slice(data);
         if let Some(hook) = &mut self.hook {
-            hook(transport, &event, data);
+            hook(transport, event, data);
         }
     }
 }
 
 impl Protocol for Trace {
     fn connection_made(&mut self, transport: &Transport) {
-        self.happened(transport, Event::Made, &[]);
+        self.happened(transport, &Event::Made, &[]);
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        self.happened(transport, Event::Data(data.len()), data);
+        self.happened(transport, &Event::Data(data.len()), data);
     }
 
     fn eof_received(&mut self, transport: &Transport) -> OnEof {
-        self.happened(transport, Event::Eof, &[]);
+        self.happened(transport, &Event::Eof, &[]);
         self.on_eof
     }
 
     fn pause_writing(&mut self, transport: &Transport) {
-        self.happened(transport, Event::Pause, &[]);
+        self.happened(transport, &Event::Pause, &[]);
     }
 
     fn resume_writing(&mut self, transport: &Transport) {
-        self.happened(transport, Event::Resume, &[]);
+        self.happened(transport, &Event::Resume, &[]);
     }
 
     fn drained(&mut self, transport: &Transport) {
-        self.happened(transport, Event::Drained, &[]);
+        self.happened(transport, &Event::Drained, &[]);
     }
 
     fn peer_closed(&mut self, transport: &Transport) {
-        self.happened(transport, Event::PeerClosed, &[]);
+        self.happened(transport, &Event::PeerClosed, &[]);
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         *self.log.lost.borrow_mut() = Some(lost.clone());
-        self.happened(transport, Event::Lost(reason_name(lost)), &[]);
+        self.happened(transport, &Event::Lost(reason_name(lost)), &[]);
     }
 }
 

@@ -31,22 +31,18 @@ impl Shell {
         let outcome = contain(|| call(&mut *protocol, &transport));
         let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
         self.check_in(key, protocol);
+        self.go_on_reading(key);
         answer
     }
 
     /// Puts the protocol back after a callback, or its successor in its place, and sends what was written.
     pub(super) fn check_in(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
         let protocol = self.succeed(key, protocol);
-        let outcome = self.alter(key, |connection| {
+        let dirty = self.ask(key, |connection| {
             connection.protocol = Some(protocol);
             connection.flags.clear(Flags::BUSY);
-            let list = connection.has_unread() && connection.is_reading() && connection.wants_list();
-            (connection.flags.any(Flags::DIRTY), list)
+            connection.flags.any(Flags::DIRTY)
         });
-        let (dirty, list) = outcome.unwrap_or_default();
-        if list {
-            self.list(key);
-        }
         if dirty {
             self.flush(key);
         }

@@ -368,13 +368,8 @@ impl Shell {
     }
 
     fn put_back(&self, key: Key, data: &[u8]) {
-        let list = self.ask(key, |connection| {
-            connection.rare().unread.put_back(data);
-            !connection.flags.any(Flags::BUSY) && connection.wants_list()
-        });
-        if list {
-            self.list(key);
-        }
+        self.alter(key, |connection| connection.rare().unread.put_back(data));
+        self.go_on_reading(key);
     }
 
     // Flow control.
@@ -384,9 +379,15 @@ impl Shell {
     }
 
     pub(crate) fn resume_reading(&self, key: Key) {
+        self.alter(key, |connection| connection.flags.clear(Flags::PAUSED));
+        self.go_on_reading(key);
+    }
+
+    /// Lists a connection that has something to read and wants it. While one of its callbacks runs, that is left to
+    /// whoever called it: most often a pull that goes on by itself, and finds that there is no more.
+    pub(super) fn go_on_reading(&self, key: Key) {
         let list = self.ask(key, |connection| {
-            connection.flags.clear(Flags::PAUSED);
-            connection.wants_list()
+            !connection.flags.any(Flags::BUSY) && connection.is_reading() && connection.wants_list()
         });
         if list {
             self.list(key);

@@ -58,7 +58,7 @@ fn model(input: &[u8], delimiter: &[u8], drop_return: bool, limit: usize) -> Vec
 }
 
 #[test]
-fn m01_bytes_one_at_a_time_give_the_same_lines() {
+fn bytes_one_at_a_time_give_the_same_lines() {
     let input = b"one\r\ntwo\n\n\r\nthree\rfour\nrest";
     let expected = ["one", "two", "", "", "three\rfour"].map(good);
     let (found, rest) = parse(&mut LineParser::new(), input.chunks(1));
@@ -68,7 +68,7 @@ fn m01_bytes_one_at_a_time_give_the_same_lines() {
 }
 
 #[test]
-fn m01_a_custom_delimiter_may_be_split_and_may_overlap_itself() {
+fn a_custom_delimiter_may_be_split_and_may_overlap_itself() {
     let mut parser = LineParser::new().delimiter(b"\r\n");
     assert_eq!(lines(&mut parser, &[b"a\nb\r", b"\r", b"\nc\r\n"]), ["a\nb\r", "c"].map(good));
     let mut parser = LineParser::new().delimiter(b"aab");
@@ -76,7 +76,7 @@ fn m01_a_custom_delimiter_may_be_split_and_may_overlap_itself() {
 }
 
 #[test]
-fn m02_a_handler_that_stops_goes_on_later_without_loss_or_repetition() {
+fn a_handler_that_stops_goes_on_later_without_loss_or_repetition() {
     let mut parser = LineParser::new();
     let mut seen = Vec::new();
     let mut flow = parser.feed(b"a\nb\nc\nd", |line| {
@@ -95,7 +95,7 @@ fn m02_a_handler_that_stops_goes_on_later_without_loss_or_repetition() {
 }
 
 #[test]
-fn m05_the_limit_counts_the_line_and_not_its_delimiter() {
+fn the_limit_counts_the_line_and_not_its_delimiter() {
     for pieces in [&[&b"1234\r\n"[..]][..], &[b"1234\r", b"\n"], &[b"1234", b"\r\n"], &[b"1234\n"]] {
         let mut parser = LineParser::new().max_length(4);
         assert_eq!(lines(&mut parser, pieces), [good("1234")]);
@@ -110,7 +110,7 @@ fn m05_the_limit_counts_the_line_and_not_its_delimiter() {
 }
 
 #[test]
-fn m05_a_line_that_is_too_long_is_not_buffered_and_reported_once() {
+fn a_line_that_is_too_long_is_not_buffered_and_reported_once() {
     let mut parser = LineParser::new().max_length(10);
     let piece = [b'x'; 1000];
     let mut input = &piece[..];
@@ -124,14 +124,14 @@ fn m05_a_line_that_is_too_long_is_not_buffered_and_reported_once() {
 }
 
 #[test]
-fn m05_the_error_names_the_limit() {
+fn the_error_names_the_limit() {
     let error = LineTooLong { limit: 7 };
     assert_eq!(error.to_string(), "a line is longer than the limit of 7 bytes");
     assert_eq!(error.limit(), 7);
 }
 
 #[test]
-fn m09_leftover_bytes_can_be_taken_out() {
+fn leftover_bytes_can_be_taken_out() {
     let mut parser = LineParser::new();
     let mut input: &[u8] = b"switch\nraw\nbytes";
     assert_eq!(parser.next(&mut input), Ok(Some(&b"switch"[..])));
@@ -142,7 +142,7 @@ fn m09_leftover_bytes_can_be_taken_out() {
 }
 
 #[test]
-fn m09_the_bytes_behind_a_line_can_be_seen_wherever_they_are() {
+fn the_bytes_behind_a_line_can_be_seen_wherever_they_are() {
     let mut parser = LineParser::new();
     parser.keep(b"a\nb\nc");
     let mut input: &[u8] = b"d\ne";
@@ -204,7 +204,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn m01_any_split_gives_the_lines_of_the_whole(
+    fn any_split_gives_the_lines_of_the_whole(
         input in soup(),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
         limit in 0..12usize,
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn m02_stopping_anywhere_changes_no_line_and_no_rest(
+    fn stopping_anywhere_changes_no_line_and_no_rest(
         input in soup(),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
         limit in 0..12usize,

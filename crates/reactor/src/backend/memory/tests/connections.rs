@@ -57,7 +57,7 @@ fn a_connect_that_won_the_race_against_its_close_says_so() {
 }
 
 #[test]
-fn c09_the_address_to_connect_from_is_checked() {
+fn the_address_to_connect_from_is_checked() {
     let mut host = Host::new(Choices::tame());
     let to = host.listen(LISTENER, "127.0.0.1:0");
     assert_eq!(kind(connect_from(&mut host, &to, "[::1]:0")), ErrorKind::InvalidInput);
