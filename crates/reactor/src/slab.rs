@@ -81,6 +81,11 @@ impl<T> Slab<T> {
         occupied.map(|(slot, index)| Key::new(index, slot.generation)).collect()
     }
 
+    /// All entries, in the order of their slots.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flat_map(|page| page.iter()).filter_map(|slot| slot.value.as_ref())
+    }
+
     /// Everything that is in it, in the order of the slots.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.pages.into_iter().flat_map(|page| page.into_vec()).filter_map(|slot| slot.value)

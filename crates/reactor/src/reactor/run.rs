@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Life, Shell, Slot, context};
+use super::{Life, Shell, context};
 use crate::error::RunError;
 
 impl Shell {
@@ -43,12 +43,5 @@ impl Shell {
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()
             && !self.shutdown.borrow().is_under_way()
-    }
-
-    /// How many connections stand.
-    pub(super) fn connection_count(&self) -> usize {
-        let keys = self.slot_keys();
-        let is_connection = |slot: &mut Slot| matches!(slot, Slot::Connection(_));
-        keys.into_iter().filter(|key| self.slot(*key, is_connection) == Some(true)).count()
     }
 }

@@ -158,6 +158,11 @@ impl Shell {
         self.slots.borrow().len()
     }
 
+    /// How many connections stand.
+    pub(super) fn connection_count(&self) -> usize {
+        self.slots.borrow().values().filter(|slot| matches!(slot, Slot::Connection(_))).count()
+    }
+
     /// Works on a slot. `change` must run no code of the user's.
     pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let mut slots = self.slots.borrow_mut();
