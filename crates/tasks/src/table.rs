@@ -1,6 +1,6 @@
 //! Values named by keys that are plain data.
 
-use slab::Slab;
+use std::mem;
 
 /// Names one entry of a [`Table`] for good: the number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,37 +9,67 @@ pub(crate) struct TableKey {
     number: u64,
 }
 
-/// A slab whose keys are never reused.
+const PAGE: usize = 64;
+const NONE: usize = usize::MAX;
+
+/// A table whose keys are never reused. It grows page by page, so growing copies nothing and leaves no half-empty doubling
+/// behind.
 pub(crate) struct Table<T> {
-    entries: Slab<(u64, T)>,
+    pages: Vec<Box<[Slot<T>]>>,
+    /// The vacant slot to use next: the one that was vacated last.
+    vacant: usize,
+    len: usize,
     /// How many entries were ever made.
     made: u64,
 }
 
+enum Slot<T> {
+    Vacant { next: usize },
+    Taken { number: u64, value: T },
+}
+
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { entries: Slab::new(), made: 0 }
+        Self { pages: Vec::new(), vacant: NONE, len: 0, made: 0 }
     }
 }
 
 impl<T> Table<T> {
     pub(crate) fn insert(&mut self, value: T) -> TableKey {
+        if self.vacant == NONE {
+            self.grow();
+        }
         self.made += 1;
-        TableKey { index: self.entries.insert((self.made, value)), number: self.made }
+        let (index, number) = (self.vacant, self.made);
+        let slot = &mut self.pages[index / PAGE][index % PAGE];
+        if let Slot::Vacant { next } = mem::replace(slot, Slot::Taken { number, value }) {
+            self.vacant = next;
+        }
+        self.len += 1;
+        TableKey { index, number }
     }
 
     pub(crate) fn get_mut(&mut self, key: TableKey) -> Option<&mut T> {
-        let (number, value) = self.entries.get_mut(key.index)?;
-        (*number == key.number).then_some(value)
+        match self.slot(key)? {
+            Slot::Taken { value, .. } => Some(value),
+            Slot::Vacant { .. } => None,
+        }
     }
 
     pub(crate) fn remove(&mut self, key: TableKey) -> Option<T> {
-        self.get_mut(key)?;
-        Some(self.entries.remove(key.index).1)
+        let next = self.vacant;
+        match mem::replace(self.slot(key)?, Slot::Vacant { next }) {
+            Slot::Taken { value, .. } => {
+                self.vacant = key.index;
+                self.len -= 1;
+                Some(value)
+            }
+            Slot::Vacant { .. } => None,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     pub(crate) fn made(&self) -> u64 {
@@ -47,6 +77,54 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().map(|(_, (_, value))| value)
+        self.pages.iter().flat_map(|page| page.iter()).filter_map(|slot| match slot {
+            Slot::Taken { value, .. } => Some(value),
+            Slot::Vacant { .. } => None,
+        })
+    }
+
+    /// The slot of the entry, if it is still there.
+    fn slot(&mut self, key: TableKey) -> Option<&mut Slot<T>> {
+        let slot = self.pages.get_mut(key.index / PAGE)?.get_mut(key.index % PAGE)?;
+        matches!(slot, Slot::Taken { number, .. } if *number == key.number).then_some(slot)
+    }
+
+    fn grow(&mut self) {
+        let first = self.pages.len() * PAGE;
+        let next = |index: usize| if (index + 1) % PAGE == 0 { NONE } else { index + 1 };
+        self.pages.push((first..first + PAGE).map(|index| Slot::Vacant { next: next(index) }).collect());
+        self.vacant = first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_key_never_finds_the_slots_next_entry() {
+        let mut table = Table::default();
+        let first = table.insert('a');
+        assert_eq!(table.remove(first), Some('a'));
+        let second = table.insert('b');
+        assert_eq!(first.index, second.index);
+        assert_eq!(table.get_mut(first), None);
+        assert_eq!(table.remove(first), None);
+        assert_eq!(table.get_mut(second), Some(&mut 'b'));
+        assert_eq!((table.len(), table.made()), (1, 2));
+    }
+
+    #[test]
+    fn vacated_slots_are_used_again_before_the_table_grows() {
+        let mut table = Table::default();
+        let keys: Vec<_> = (0..1000).map(|value| table.insert(value)).collect();
+        assert!(keys.iter().enumerate().all(|(index, key)| key.index == index));
+        let removed = keys.iter().step_by(3).filter_map(|key| table.remove(*key)).count();
+        let again: Vec<_> = (0..removed).map(|value| table.insert(value)).collect();
+        assert!(again.iter().all(|key| key.index < 1000));
+        assert_eq!(
+            (table.len(), table.iter().count(), table.pages.len()),
+            (1000, 1000, 1000_usize.div_ceil(PAGE))
+        );
     }
 }

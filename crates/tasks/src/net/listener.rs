@@ -171,21 +171,30 @@ fn factory(
         let local = local.upgrade()?;
         let stream = local.streams.add();
         let feed = Feed::new(Rc::clone(&local), stream);
-        Some(Announced { feed, arrival: Some((local, key, Stream::new(remote.clone(), stream))) })
+        let stream = Stream::new(remote.clone(), stream);
+        Some(Announced { feed, arrival: Some(Box::new(Arrival { local, listener: key, stream })) })
     }
 }
 
 /// Puts the stream into the listener's queue as soon as its connection stands; then it is the stream's protocol.
 struct Announced {
     feed: Feed,
-    arrival: Option<(Rc<Local>, TableKey, Stream)>,
+    /// Boxed, so that it takes no room for the rest of the connection's life.
+    arrival: Option<Box<Arrival>>,
+}
+
+struct Arrival {
+    local: Rc<Local>,
+    listener: TableKey,
+    stream: Stream,
 }
 
 impl Protocol for Announced {
     fn connection_made(&mut self, transport: &Transport) {
         self.feed.connection_made(transport);
-        if let Some((local, key, stream)) = self.arrival.take() {
-            local.listeners.arrived(key, stream);
+        if let Some(arrival) = self.arrival.take() {
+            let Arrival { local, listener, stream } = *arrival;
+            local.listeners.arrived(listener, stream);
         }
     }
 
