@@ -76,7 +76,9 @@ async fn halves(stream: Stream) {
         while reading.read_exact(&mut buffer).await.is_ok() {
             place.borrow_mut().extend_from_slice(&buffer);
             let waker = woken.borrow_mut().take();
-            waker.map_or((), Waker::wake);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     });
     let mut bytes = Vec::new();

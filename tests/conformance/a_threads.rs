@@ -1,7 +1,8 @@
 //! A: wakers and handles on other threads.
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
+use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use marline_tasks::{JoinHandle, deferred, spawn, yield_now};
+use marline_tasks::{JoinHandle, deferred, yield_now};
 
 use crate::conformance;
 use crate::support::{Drops, Probe, World};
@@ -151,7 +152,7 @@ conformance! {
         let home = thread::current().id();
         let (resolver, answer) = deferred();
         let awaited = world.spawn(async move { (answer.await, thread::current().id()) });
-        let panicking = world.spawn(async { panic!("heard elsewhere") });
+        let panicking = world.spawn(async { panic_any("heard elsewhere") });
         let (probe, drops) = (Probe::new(), Drops::new());
         let (inner, witness) = (probe.future(), drops.witness());
         let aborted = world.spawn(async move {
@@ -171,7 +172,7 @@ conformance! {
             drop(detached);
             aborted.abort();
             finished.abort();
-            let panicked = block_on(panicking).map(|()| ()).expect_err("a panic");
+            let panicked = block_on(panicking).expect_err("a panic");
             let aborted = block_on(aborted).expect_err("an abort");
             let outcome = (panicked.is_panic(), aborted.is_aborted(), block_on(finished).ok());
             tell.store(true, Ordering::SeqCst);
@@ -262,19 +263,14 @@ fn hammer(wakers: &[Waker], running: &AtomicUsize, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         for waker in wakers {
             waker.wake_by_ref();
-            let clone = waker.clone();
-            if kept.len() % 3 == 0 {
-                clone.clone().wake()
-            } else {
-                drop(clone.clone())
-            }
-            kept.push(clone);
-            if kept.len() > 50 {
-                kept.drain(..25).for_each(Waker::wake);
+            kept.extend([waker.clone(), waker.clone()]);
+            if kept.len() > 100 {
+                kept.drain(..30).for_each(Waker::wake);
+                kept.drain(..30).for_each(drop);
             }
         }
         running.fetch_add(1, Ordering::SeqCst);
         thread::sleep(Duration::from_micros(50));
     }
-    drop((kept, spawn(pending::<()>())));
+    drop(kept);
 }
