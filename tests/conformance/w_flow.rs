@@ -105,6 +105,22 @@ conformance! {
         }
     }
 
+    fn a_write_beyond_the_limit_fails_the_connection(world: &World) {
+        let (log, other) = (Log::new(), Log::new());
+        let (transport, raw) = world.accept_one(Trace::new(&log));
+        let (bystander, far) = world.accept_one(Trace::new(&other));
+        transport.set_write_limit(1000);
+        assert!(transport.write([1; 1001]).is_accepted(), "up to the limit, and one write more");
+        assert_eq!(transport.write([2; 1]), marline_reactor::WriteStatus::Closed);
+        world.until(|| log.is_lost() && raw.is_reset());
+        let lost = log.lost().expect("a loss");
+        assert!(lost.to_string().contains("more than 1000 bytes waited"), "{lost}");
+        assert_eq!((lost.unsent(), log.losses()), (1001, 1));
+        bystander.write("still here");
+        world.until(|| far.read() == b"still here");
+        assert!(!other.is_lost());
+    }
+
     fn w16_a_high_of_zero_pauses_as_soon_as_anything_is_buffered(world: &World) {
         let log = Log::new();
         held(world, &log, watched(&log), |world, faults, transport, _| {
