@@ -3,6 +3,8 @@
 //! Each test warms everything up, and then counts what its own thread allocates. Clients run on other threads, or allocate
 //! nothing.
 
+mod tasks;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -5,12 +5,14 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod a_crowds;
 mod a_deferred;
 mod a_elsewhere;
 mod a_ending;
 mod a_fairness;
 mod a_halves;
 mod a_order;
+mod a_programs;
 mod a_races;
 mod a_streams;
 mod a_tasks;

@@ -1,6 +1,8 @@
 //! What the loop costs in calls to the operating system, counted by the loop itself. `.ci/syscalls` counts the same from
 //! outside.
 
+mod tasks;
+
 use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpStream};

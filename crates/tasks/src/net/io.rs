@@ -61,7 +61,6 @@ impl Door {
         take: impl FnOnce(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
-        ready!(local.executor.allowance.poll_left(context));
         let mut spent = None;
         let step = self.with(&local, |state| {
             if let Err(error) = state.reader.check(ticket) {
@@ -87,9 +86,11 @@ impl Door {
             local.streams.give_back(spent);
         }
         match step {
-            Step::Ready(answer) => {
-                local.executor.allowance.use_up();
-                Poll::Ready(answer.map(|(taken, _waker)| taken))
+            Step::Ready(Ok((Some(taken), _waker))) => Poll::Ready(Ok(Some(taken))),
+            // Unlike bytes, the end can be read again and again.
+            Step::Ready(end) => {
+                ready!(local.executor.allowance.poll_use(context));
+                Poll::Ready(end.map(|_| None))
             }
             Step::Wait(displaced, transport) => {
                 if let Some(displaced) = displaced {
@@ -124,22 +125,12 @@ impl Door {
 
     /// Waits until no more than the high watermark waits to be sent.
     fn poll_writable(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Transport>> {
-        self.poll_until(ticket, context, |transport| {
-            let (_, high) = transport.watermarks();
-            if transport.buffered() > high {
-                transport.flush();
-            }
-            transport.buffered() <= high
-        })
+        self.poll_sent(ticket, context, |transport| transport.watermarks().1)
     }
 
     /// Sends what was written, and waits until the system has taken all of it.
     pub(super) fn poll_flush(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.poll_until(ticket, context, |transport| {
-            transport.flush();
-            transport.buffered() == 0
-        });
-        flushed.map_ok(drop)
+        self.poll_sent(ticket, context, |_| 0).map_ok(drop)
     }
 
     /// Ends our direction, and waits until that is sent.
@@ -149,31 +140,36 @@ impl Door {
         if ended {
             return Poll::Ready(error.map_or(Ok(()), Err));
         }
-        let closed = self.poll_until(ticket, context, |transport| {
+        let closed = self.poll_sent(ticket, context, |transport| {
             transport.write_eof();
             transport.flush();
-            transport.buffered() == 0
+            0
         });
         closed.map_ok(drop)
     }
 
-    fn poll_until(
+    /// Waits until at most so many bytes wait to be sent.
+    fn poll_sent(
         &self,
         ticket: Ticket,
         context: &Context<'_>,
-        mut done: impl FnMut(&Transport) -> bool,
+        at_most: impl FnOnce(&Transport) -> usize,
     ) -> Poll<io::Result<Transport>> {
         let local = self.local()?;
-        ready!(local.executor.allowance.poll_left(context));
         let transport = self.with(&local, |state| {
             state.writer.check(ticket)?;
             Ok::<_, io::Error>(state.transport.clone().filter(|_| state.lost.is_none()))
         })??;
         let Some(transport) = transport else { return Poll::Ready(Err(self.write_error())) };
-        if done(&transport) {
+        let at_most = at_most(&transport);
+        if transport.buffered() > at_most {
+            // A peer who reads as fast as we write takes everything, every time.
+            ready!(local.executor.allowance.poll_use(context));
+            transport.flush();
+        }
+        if transport.buffered() <= at_most {
             let waker = self.with(&local, |state| state.writer.leave(ticket))?;
             drop(waker);
-            local.executor.allowance.use_up();
             return Poll::Ready(Ok(transport));
         }
         let displaced = self.with(&local, |state| state.writer.wait(ticket, context))?;

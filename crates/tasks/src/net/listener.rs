@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use marline_reactor::{
     Address, Addresses, Handle, IntoEndpoint, ListenError, Protocol, Remote, Server, Transport,
@@ -144,7 +144,6 @@ impl Listener {
 
     fn poll_accept(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Stream>> {
         let local = self.local()?;
-        ready!(local.executor.allowance.poll_left(context));
         let polled = local.listeners.with(self.key, |state| {
             let Some(stream) = state.queue.pop_front() else {
                 return (Poll::Pending, Left { old: state.wait(ticket, context), next: None });
@@ -158,9 +157,6 @@ impl Listener {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         left.settle();
-        if polled.is_ready() {
-            local.executor.allowance.use_up();
-        }
         polled.map(Ok)
     }
 }

@@ -3,14 +3,15 @@
 use std::cell::Cell;
 use std::task::{Context, Poll};
 
-/// How many reads, writes, accepts and sleeps are answered at once within one poll of a task.
+/// How often one poll of a task gets something that it could get for ever.
 const ALLOWANCE: u32 = 128;
 
 /// A loop's allowance for the task that is being polled.
 ///
-/// A task that writes to a peer who reads just as fast, or sleeps for no time, never has to wait, and would keep the
-/// loop for itself. Operations that would be answered at once therefore let the others go first every so often. Under other
-/// executors, which have their own ways, nothing is counted.
+/// A task that writes to a peer who reads just as fast, sleeps for no time, or reads on at the end of a stream never has to
+/// wait, and would keep the loop for itself. Such operations therefore let the others go first every so often; those that
+/// have to wait sooner or later, because what they get comes through the loop, are not counted. Under other executors, which
+/// have their own ways, nothing is.
 #[derive(Default)]
 pub(crate) struct Allowance {
     /// `None` while no task is polled.
@@ -23,18 +24,16 @@ impl Allowance {
         Granted { allowance: self, before: self.left.replace(Some(ALLOWANCE)) }
     }
 
-    /// Pending, with the task woken, if what it got is used up.
-    pub(crate) fn poll_left(&self, context: &Context<'_>) -> Poll<()> {
-        if self.left.get() == Some(0) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+    /// Uses up a part of it. Pending, with the task woken, if nothing is left.
+    pub(crate) fn poll_use(&self, context: &Context<'_>) -> Poll<()> {
+        match self.left.get() {
+            Some(0) => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            left => self.left.set(left.map(|left| left - 1)),
         }
         Poll::Ready(())
-    }
-
-    /// An operation was answered.
-    pub(crate) fn use_up(&self) {
-        self.left.set(self.left.get().map(|left| left.saturating_sub(1)));
     }
 }
 

@@ -98,13 +98,9 @@ impl Sleep {
 
     fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
         let Some(local) = Local::of(handle) else { return Poll::Pending };
-        ready!(local.executor.allowance.poll_left(context));
         if let State::Here(key) = self.state {
             let mut sleepers = local.sleepers.borrow_mut();
-            let Some(sleeper) = sleepers.get_mut(key) else {
-                local.executor.allowance.use_up();
-                return self.done();
-            };
+            let Some(sleeper) = sleepers.get_mut(key) else { return self.done() };
             if sleeper.waker.will_wake(context.waker()) {
                 return Poll::Pending;
             }
@@ -114,7 +110,7 @@ impl Sleep {
             return Poll::Pending;
         }
         if handle.now() >= self.deadline {
-            local.executor.allowance.use_up();
+            ready!(local.executor.allowance.poll_use(context));
             return self.done();
         }
         let key = register(&local, handle, self.deadline, context.waker().clone());
