@@ -10,7 +10,7 @@ use marline_reactor::{
     Addresses, ConnectError, Handle, KeepAlive, ListenError, Phase, Remote, Server, Signal, Transport,
 };
 
-use crate::support::{Log, Notes, Trace, World};
+use crate::support::{Log, Notes, Raw, Trace, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -128,11 +128,19 @@ struct Scene {
     kept: Rc<RefCell<Option<Kept>>>,
     held: Rc<()>,
     posted: Arc<Mutex<Vec<thread::ThreadId>>>,
+    /// The far ends stay until the scene is over.
+    far: RefCell<Vec<Raw>>,
 }
 
 impl Scene {
     fn new() -> Self {
-        Self { notes: Notes::new(), kept: Rc::default(), held: Rc::new(()), posted: Arc::default() }
+        Self {
+            notes: Notes::new(),
+            kept: Rc::default(),
+            held: Rc::new(()),
+            posted: Arc::default(),
+            far: RefCell::default(),
+        }
     }
 
     fn probe(&self, name: &'static str) -> Probe {
@@ -180,7 +188,7 @@ impl Scene {
         assert!(handle.remote().post(move || drop(posted)).is_ok());
         let (remote, alive) = (handle.remote(), Rc::new(handle.keep_alive()));
         *self.kept.borrow_mut() = Some(Kept { handle, remote, signal, server, transport, _alive: alive });
-        std::mem::forget((raw, other));
+        self.far.borrow_mut().extend([raw, other]);
     }
 
     /// A protocol that holds a probe.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use marline_reactor::{Transport, WriteStatus};
 
-use crate::support::{Event, Faults, Log, Raw, Trace, World, pattern};
+use crate::support::{Event, Faults, Log, Raw, Trace, World, collect_up_to, pattern};
 use crate::{conformance, streams};
 
 /// Runs a test on a connection whose sends are held, so that what is buffered is the test's to decide.
@@ -103,6 +103,22 @@ conformance! {
                 world.until(|| log.count(&Event::Resume) == 1 && transport.buffered() == 0);
             });
         }
+    }
+
+    fn a_write_beyond_the_limit_fails_the_connection(world: &World) {
+        let (log, other) = (Log::new(), Log::new());
+        let (transport, raw) = world.accept_one(Trace::new(&log));
+        let (bystander, far) = world.accept_one(Trace::new(&other));
+        transport.set_write_limit(1000);
+        assert!(transport.write([1; 1001]).is_accepted(), "up to the limit, and one write more");
+        assert_eq!(transport.write([2; 1]), marline_reactor::WriteStatus::Closed);
+        world.until(|| log.is_lost() && raw.is_reset());
+        let lost = log.lost().expect("a loss");
+        assert!(lost.to_string().contains("more than 1000 bytes waited"), "{lost}");
+        assert_eq!((lost.unsent(), log.losses()), (1001, 1));
+        bystander.write("still here");
+        assert_eq!(collect_up_to(world, &far, 10), b"still here");
+        assert!(!other.is_lost());
     }
 
     fn w16_a_high_of_zero_pauses_as_soon_as_anything_is_buffered(world: &World) {

@@ -294,3 +294,11 @@ pub struct WatermarkError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the protocol offered an empty buffer to receive into")]
 pub struct EmptyReceiveBuffer;
+
+/// A connection was written to although more than its [limit](crate::Transport::set_write_limit) waited to be sent. It is the
+/// reason of the connection's loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("more than {limit} bytes waited to be sent, and more were written")]
+pub struct WriteLimitExceeded {
+    pub(crate) limit: usize,
+}

@@ -60,7 +60,7 @@ pub use contain::Panic;
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
     ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,
-    WatermarkError,
+    WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -238,8 +238,14 @@ impl Shell {
 
     /// The backend may have connections.
     pub(crate) fn acceptable(self: &Rc<Self>, key: Key) {
-        self.listening(key, |listening| listening.state.input = true);
-        self.accept(key);
+        let listed = self.listening(key, |listening| {
+            listening.state.input = true;
+            listening.state.listed
+        });
+        // What stands on the list has its turn there, and not twice.
+        if listed == Some(false) {
+            self.accept(key);
+        }
     }
 
     /// Goes on with a listener that was listed.

@@ -109,6 +109,13 @@ impl Transport {
         self.shell.inspect(self.key, |connection| (connection.low, connection.high)).unwrap_or((0, 0))
     }
 
+    /// Sets how many bytes may wait to be sent: 256 MiB by default. A write that comes while more than that wait is not
+    /// accepted, and the connection fails with [`WriteLimitExceeded`](crate::WriteLimitExceeded): whoever ignores the
+    /// watermarks pays with a connection, and not with the memory of all.
+    pub fn set_write_limit(&self, bytes: usize) {
+        self.shell.alter(self.key, |connection| connection.write_limit = bytes);
+    }
+
     /// Asks for one [`drained`](Protocol::drained) as soon as nothing waits to be sent.
     pub fn notify_drained(&self) {
         self.shell.notify_drained(self.key);

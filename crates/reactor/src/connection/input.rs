@@ -76,8 +76,14 @@ impl Connection {
 impl Shell {
     /// The backend may have input for the connection.
     pub(crate) fn input(self: &Rc<Self>, key: Key) {
-        self.alter(key, |connection| connection.flags.set(Flags::INPUT));
-        self.pull(key);
+        let listed = self.ask(key, |connection| {
+            connection.flags.set(Flags::INPUT);
+            connection.flags.any(Flags::LISTED)
+        });
+        // What stands on the list has its turn there, and not twice.
+        if !listed {
+            self.pull(key);
+        }
     }
 
     /// Pulls what there is, within the budget of a turn.

@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) flags: Flags,
     pub(crate) low: usize,
     pub(crate) high: usize,
+    /// With more than this waiting, a write ends the connection.
+    pub(crate) write_limit: usize,
     pub(crate) addresses: Addresses,
     /// The listener that accepted it.
     pub(crate) server: Option<Key>,
@@ -79,6 +81,7 @@ pub(crate) enum Notice {
 
 const LOW: usize = 16 * 1024;
 const HIGH: usize = 64 * 1024;
+const WRITE_LIMIT: usize = 256 * 1024 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Connection {
@@ -88,6 +91,7 @@ impl Connection {
             flags: Flags::default(),
             low: LOW,
             high: HIGH,
+            write_limit: WRITE_LIMIT,
             addresses,
             server,
             outgoing: None,

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Connection, Flags, Notice};
 use crate::backend::{Outgoing, Sent, Started};
-use crate::error::WatermarkError;
+use crate::error::{WatermarkError, WriteLimitExceeded};
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
@@ -26,10 +27,15 @@ enum Next {
 
 impl Shell {
     /// Adds to what waits. `push` must run no code of the user's.
-    pub(crate) fn write(&self, key: Key, push: impl FnOnce(&mut Outgoing)) -> WriteStatus {
+    pub(crate) fn write(self: &Rc<Self>, key: Key, push: impl FnOnce(&mut Outgoing)) -> WriteStatus {
+        let mut exceeded = None;
         let written = self.alter(key, |connection| {
             // While a loop is emptied, connections that come later in its order still stand.
             if !connection.accepts_writes() || self.is_ended() {
+                return (WriteStatus::Closed, false);
+            }
+            if connection.buffered() > connection.write_limit {
+                exceeded = Some(WriteLimitExceeded { limit: connection.write_limit });
                 return (WriteStatus::Closed, false);
             }
             let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());
@@ -45,6 +51,9 @@ impl Shell {
         let (status, list) = written.unwrap_or((WriteStatus::Closed, false));
         if list {
             self.flush_later(key);
+        }
+        if let Some(exceeded) = exceeded {
+            self.abort(key, Reason::Failed(Arc::new(exceeded)));
         }
         status
     }

@@ -60,7 +60,6 @@ fn a_refused_connection_fails_once_and_wants_its_close() {
     assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
 }
 
-/// C09
 #[test]
 fn a_local_address_that_is_not_ours_fails_at_once_and_leaves_nothing_open() {
     let mut rig = Rig::new();
