@@ -2,7 +2,7 @@
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
-//! * `input`: bytes in.
+//! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
@@ -15,6 +15,7 @@ mod handover;
 mod input;
 mod output;
 mod spares;
+mod unread;
 
 use std::time::Duration;
 
@@ -25,8 +26,9 @@ use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
-pub(crate) use input::Delivery;
 pub(crate) use spares::Spares;
+pub(crate) use unread::Delivery;
+use unread::Unread;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {
@@ -58,13 +60,6 @@ struct Rare {
     /// The deadline of closing, or the pause before a send is tried again.
     timer: Option<TimerId>,
     lost: Option<Lost>,
-}
-
-/// Bytes that were given back, or handed over.
-#[derive(Default)]
-pub(crate) struct Unread {
-    bytes: Vec<u8>,
-    start: usize,
 }
 
 /// Something to tell a protocol, from the ready queue.
@@ -157,22 +152,5 @@ impl Connection {
 
     fn has_unread(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.unread.is_empty())
-    }
-}
-
-impl Unread {
-    fn is_empty(&self) -> bool {
-        self.start >= self.bytes.len()
-    }
-
-    /// Puts `data` in front of what is there.
-    fn put_back(&mut self, data: &[u8]) {
-        if self.is_empty() {
-            self.bytes.clear();
-            self.bytes.extend_from_slice(data);
-        } else {
-            self.bytes.splice(..self.start, data.iter().copied());
-        }
-        self.start = 0;
     }
 }
