@@ -119,7 +119,11 @@ fn fails_alone(world: &World, at: &Event, provoke: impl Fn(&World, &Transport, &
         });
         neighbour.assert_alive(world);
     }
-    assert_eq!(reports.get(), 0, "the loss tells of the failure, and nobody else does");
+    assert_eq!(
+        reports.get(),
+        1,
+        "the loss tells of the failure, and of none but the second panic somebody else is told"
+    );
 }
 
 conformance! {

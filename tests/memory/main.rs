@@ -24,6 +24,8 @@ const CONNECTIONS: usize = 10_000;
 /// Bytes of heap for each connection, its protocol included.
 const BUDGET: i64 = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A process may not be allowed the descriptors of two tests at a time.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// A process full of peers, which does what it is told a line at a time.
 struct Peers {
@@ -131,6 +133,7 @@ fn assert_budget(what: &str, since: Counts) {
 
 #[test]
 fn an_idle_connection_costs_at_most_its_budget() {
+    let _alone = ALONE.lock();
     let limit = process::raise_descriptor_limit();
     if limit < CONNECTIONS as u64 + 100 {
         println!("skipped: {limit} descriptors are not enough");

@@ -23,6 +23,7 @@ fn assert_budget(what: &str, since: Counts) {
 
 #[test]
 fn an_idle_task_costs_at_most_its_budget() {
+    let _alone = crate::ALONE.lock();
     let limit = process::raise_descriptor_limit();
     if limit < CONNECTIONS as u64 + 100 {
         println!("skipped: {limit} descriptors are not enough");

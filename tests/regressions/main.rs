@@ -4,12 +4,16 @@
 //! * `panics`: callbacks and drops that panic, alone and in company.
 //! * `after_the_end`: handles that outlive their loop keep nothing alive.
 //! * `resets`: a peer that resets in the middle of everything.
+//! * `errors`: errors whose drops do things, and loops that end in unusual places.
+//! * `handles`: streams, sleeps and tasks where it is easy to lose something.
 //!
 //! The worlds are those of the conformance suite.
 
 #![allow(missing_docs, unreachable_pub)]
 
 mod after_the_end;
+mod errors;
+mod handles;
 mod panics;
 mod resets;
 #[allow(dead_code, unused_imports)]

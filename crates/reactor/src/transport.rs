@@ -183,6 +183,12 @@ impl Transport {
         self.shell.inspect(self.key, |connection| connection.is_closing()).unwrap_or(true)
     }
 
+    /// Whether its end is certain: nothing is sent or received any more, and `connection_lost` has come or is about to.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.shell.is_gone(self.key)
+    }
+
     /// Replaces the protocol: when the running callback of this connection returns, otherwise at once. The old one is
     /// dropped by the loop, with no `connection_lost`. The new one gets `connection_made`, then what the old one gave
     /// [back](Protocol::replaced), then `unread`, then fresh bytes.

@@ -34,6 +34,7 @@ pub mod combinators;
 mod deferred;
 mod error;
 mod local;
+mod mail;
 mod net;
 mod table;
 mod task;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use marline_reactor::{Handle, Remote};
 
+use crate::mail::Reachable;
 use crate::net::{Listeners, Streams};
 use crate::task::Executor;
 use crate::time::Sleepers;
@@ -14,6 +15,8 @@ pub(crate) struct Local {
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners,
     pub(crate) sleepers: RefCell<Sleepers>,
+    /// Lets handles on other threads reach all of it.
+    _reachable: Reachable,
 }
 
 impl Local {
@@ -24,6 +27,7 @@ impl Local {
             streams: Streams::default(),
             listeners: Listeners::default(),
             sleepers: RefCell::default(),
+            _reachable: Reachable::new(handle),
         })
     }
 

@@ -58,8 +58,15 @@ impl Shell {
             Notice::Made => self.deliver_made(key),
             Notice::Flow => self.deliver_flow(key),
             Notice::Drained => {
-                self.alter(key, |connection| connection.flags.clear(Flags::DRAIN_QUEUED));
-                self.deliver_if_alive(key, Protocol::drained);
+                let asked = self.ask(key, |connection| {
+                    let asked = connection.flags.any(Flags::DRAIN_QUEUED);
+                    connection.flags.clear(Flags::DRAIN_QUEUED);
+                    asked
+                });
+                // Who took over meanwhile has not asked.
+                if asked {
+                    self.deliver_if_alive(key, Protocol::drained);
+                }
             }
             Notice::PeerClosed => self.deliver_if_alive(key, Protocol::peer_closed),
             Notice::Lost => self.deliver_lost(key),

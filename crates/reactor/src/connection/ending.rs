@@ -51,34 +51,42 @@ impl Shell {
     }
 
     /// Ends a connection for a reason that the program gave or caused. A failure is not masked by an abort that came
-    /// before it.
+    /// before it; one that comes after another failure, which is the reason, is reported.
+    #[track_caller]
     pub(crate) fn abort(self: &Rc<Self>, key: Key, reason: Reason) {
-        let known = self.alter(key, |connection| {
+        let mut reason = Some(reason);
+        let end = self.ask(key, |connection| {
             if !connection.flags.any(Flags::LOST) {
-                return Some(reason);
+                return true;
             }
-            let known = connection.rare().lost.as_mut()?;
-            if reason.is_failure() && !known.reason().is_failure() {
-                known.set_reason(reason);
+            if let Some(known) = &mut connection.rare().lost {
+                if reason.as_ref().is_some_and(Reason::is_failure) && !known.reason().is_failure() {
+                    reason.take().into_iter().for_each(|reason| known.set_reason(reason));
+                }
             }
-            None
+            false
         });
-        if let Some(Some(reason)) = known {
-            self.lose(key, reason, Close::Reset);
+        match reason {
+            Some(reason) if end => self.lose(key, reason, Close::Reset),
+            Some(Reason::Panicked(panic)) => self.report_panic(panic, std::panic::Location::caller()),
+            rejected => drop(self.contained(move || drop(rejected))),
         }
     }
 
     /// The end is certain. The backend closes; the protocol is told from the ready queue.
     pub(crate) fn lose(self: &Rc<Self>, key: Key, reason: Reason, how: Close) {
+        let mut reason = Some(reason);
         let ended = self.alter(key, |connection| {
             if !connection.flags.raise(Flags::LOST) {
                 return None;
             }
             let unsent = connection.buffered();
             let rare = connection.rare();
-            rare.lost = Some(Lost::new(reason, unsent));
+            rare.lost = reason.take().map(|reason| Lost::new(reason, unsent));
             Some((rare.timer.take(), connection.outgoing.take()))
         });
+        // A reason that came too late may hold something of the user's.
+        self.contained(move || drop(reason));
         let Some(Some((timer, outgoing))) = ended else {
             return;
         };
@@ -111,6 +119,7 @@ impl Shell {
             self.contained(move || drop(connection));
         }
         self.contained(move || drop(protocol));
+        self.contained(move || drop(lost));
     }
 
     /// Our direction ends: everything before was sent.

@@ -66,7 +66,8 @@ impl Shell {
     fn begin_anew(&self, key: Key, unread: &[u8]) {
         let (list, check) = self
             .alter(key, |connection| {
-                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE);
+                let heard = Flags::TOLD_PAUSE | Flags::DRAIN_ASKED | Flags::DRAIN_QUEUED;
+                connection.flags.clear(Flags::UNMADE | heard);
                 if connection.flags.any(Flags::EOF) {
                     connection.flags.set(Flags::EOF_UNTOLD);
                 }

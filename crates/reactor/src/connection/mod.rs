@@ -97,9 +97,11 @@ impl Connection {
     }
 
     /// What it holds of the user's: protocols, and bytes that may have owners.
-    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>) {
-        let successor = self.rare.and_then(|rare| rare.successor).map(|(protocol, _)| protocol);
-        (self.protocol.into_iter().chain(successor).collect(), self.outgoing)
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>, Option<Lost>) {
+        let rare = self.rare.map(|rare| *rare).unwrap_or_default();
+        let successor = rare.successor.map(|(protocol, _)| protocol);
+        (self.protocol.into_iter().chain(successor).collect(), self.outgoing, rare.lost)
     }
 
     /// Bytes that are written and not sent.

@@ -98,7 +98,10 @@ impl Shell {
     fn sent(self: &Rc<Self>, key: Key, sent: Sent) {
         let Sent { mut outgoing, result } = sent;
         let error = match result {
-            Ok(count) => self.take_off(&mut outgoing, count),
+            Ok(count) => {
+                self.take_off(&mut outgoing, count);
+                None
+            }
             Err(error) => Some(error),
         };
         let left = outgoing.len();
@@ -124,7 +127,7 @@ impl Shell {
         }
     }
 
-    fn take_off(&self, outgoing: &mut Outgoing, count: usize) -> Option<io::Error> {
+    fn take_off(&self, outgoing: &mut Outgoing, count: usize) {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
         for bytes in spent.drain(..) {
@@ -132,7 +135,6 @@ impl Shell {
         }
         // The empty list keeps its memory for the next time.
         self.spent.set(spent);
-        None
     }
 
     fn retry_later(self: &Rc<Self>, key: Key) {

@@ -25,22 +25,27 @@ thread_local! {
 }
 
 /// While it lives, its loop is the current one.
-pub(super) struct Entered(());
+pub(super) struct Entered {
+    /// Whether there was a place to note it: a thread that ends has none, and no callbacks either.
+    noted: bool,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // While a thread ends its storage may be gone, and with it the need to leave.
-        drop(ENTERED.try_with(|entered| entered.borrow_mut().pop()));
+        if self.noted {
+            drop(ENTERED.try_with(|entered| entered.borrow_mut().pop()));
+        }
     }
 }
 
 pub(super) fn enter(shell: &Rc<Shell>) -> Entered {
-    ENTERED.with(|entered| entered.borrow_mut().push(Rc::clone(shell)));
-    Entered(())
+    let noted = ENTERED.try_with(|entered| entered.borrow_mut().push(Rc::clone(shell))).is_ok();
+    Entered { noted }
 }
 
 pub(super) fn register(shell: &Rc<Shell>) {
-    KNOWN.with(|known| {
+    // A thread that ends runs no loops, so nobody would look.
+    let _ = KNOWN.try_with(|known| {
         let mut known = known.borrow_mut();
         known.retain(|other| other.strong_count() > 0);
         known.push(Rc::downgrade(shell));

@@ -111,8 +111,9 @@ impl Shell {
             }
             match slot {
                 Some(Slot::Connection(connection)) => {
-                    let (protocols, outgoing) = connection.into_parts();
+                    let (protocols, outgoing, lost) = connection.into_parts();
                     self.drop_each(protocols);
+                    self.drop_each(lost);
                     outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
                 }
                 Some(Slot::Listener(listening)) => {

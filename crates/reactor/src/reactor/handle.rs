@@ -229,6 +229,12 @@ impl Handle {
         self.shell.id
     }
 
+    /// Whether nothing new can begin any more: a shutdown has told everybody, or the loop is over.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.shell.refuses_work()
+    }
+
     /// Whether the loop was shut down or dropped.
     #[must_use]
     pub fn is_over(&self) -> bool {

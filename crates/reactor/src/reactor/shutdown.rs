@@ -27,6 +27,8 @@ pub(crate) struct Shutdown {
     /// The phase that is under way; `None` before and after.
     phase: Option<Phase>,
     holds: usize,
+    /// The next phase waits for connections that are being closed.
+    closing: bool,
     hooks: Vec<(Phase, Hook)>,
 }
 
@@ -114,6 +116,19 @@ impl Shell {
         }
     }
 
+    /// Whether the connections are gone that the shutdown waits for.
+    pub(super) fn all_closed(&self) -> bool {
+        self.shutdown.borrow().closing && self.slot_count() == 0
+    }
+
+    /// Goes on with a shutdown that waited for connections.
+    pub(super) fn go_on_shutting_down(self: &Rc<Self>) {
+        if self.all_closed() {
+            self.shutdown.borrow_mut().closing = false;
+            self.end_phase();
+        }
+    }
+
     fn end_phase(self: &Rc<Self>) {
         let (phase, holds) = {
             let shutdown = self.shutdown.borrow();
@@ -122,11 +137,10 @@ impl Shell {
         match phase {
             _ if holds > 0 => {}
             Some(Phase::Before) => self.run_phase(Phase::During),
-            // The last connections may still be closing.
+            // The last connections may still be closing; the loop looks again when they are gone.
             Some(Phase::During) if self.slot_count() > 0 => {
                 self.lose_all();
-                let shell = Rc::clone(self);
-                self.soon(move || shell.end_phase());
+                self.shutdown.borrow_mut().closing = true;
             }
             Some(Phase::During) => self.run_phase(Phase::After),
             Some(Phase::After) => {

@@ -44,6 +44,7 @@ impl Shell {
         self.check_flows();
         self.timers.queue_due(self);
         self.run_ready();
+        self.go_on_shutting_down();
         self.flush_dirty();
         self.stats().turn();
         Ok(())
@@ -84,6 +85,7 @@ impl Shell {
             || !self.dirty.borrow().is_empty()
             || self.stopping.get()
             || self.remote.shared().has_work()
+            || self.all_closed()
     }
 
     // Phase 2.
@@ -243,7 +245,7 @@ impl Shell {
                 self.flush(key);
             }
         }
-        // No code of the user's ran, so nothing was written meanwhile; keep the larger memory all the same.
+        // What was written meanwhile, by what a finished loop drops at once, comes too late; the memory is kept.
         let mut place = self.dirty.borrow_mut();
         dirty.append(&mut place);
         *place = dirty;

@@ -69,7 +69,8 @@ impl Timers {
     }
 
     pub(crate) fn keep_alive(&self) -> bool {
-        self.keeping.get() > 0
+        // Timers that never come count as none: they keep nobody waiting.
+        self.keeping.get() > 0 && self.next_deadline().is_some()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use marline_reactor::{Address, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use super::state::{Received, StreamState};
 use super::turns::{NO_TICKET, Ticket, Turn};
 use crate::error::WrongThread;
 use crate::local::Local;
+use crate::mail;
 use crate::table::TableKey;
 
 /// A write is cut into pieces of what fits below the high watermark, but of no less than this.
@@ -86,11 +87,15 @@ impl Door {
             local.streams.give_back(spent);
         }
         match step {
-            Step::Ready(Ok((Some(taken), _waker))) => Poll::Ready(Ok(Some(taken))),
+            Step::Ready(Ok((Some(taken), left))) => {
+                left.settle();
+                Poll::Ready(Ok(Some(taken)))
+            }
             // Unlike bytes, the end can be read again and again.
             Step::Ready(end) => {
+                let end = end.map(|(_, left)| left.settle());
                 ready!(local.executor.allowance.poll_use(context));
-                Poll::Ready(end.map(|_| None))
+                Poll::Ready(end.map(|()| None))
             }
             Step::Wait(displaced, transport) => {
                 if let Some(displaced) = displaced {
@@ -118,9 +123,18 @@ impl Door {
         let room = high.saturating_sub(transport.buffered()).max(PIECE);
         let piece = &data[..data.len().min(room)];
         match transport.write(piece) {
+            WriteStatus::Closed if self.is_lost_unheard(&*self.local()?, &transport)? => {
+                // The loss wakes who waits, and has the reason.
+                self.poll_sent(ticket, context, |_| 0).map_ok(|_| 0)
+            }
             WriteStatus::Closed => Poll::Ready(Err(self.write_error())),
             _ => Poll::Ready(Ok(piece.len())),
         }
+    }
+
+    /// Whether the end of the connection is certain and its protocol was not told yet.
+    fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
+        Ok(transport.is_lost() && self.with(local, |state| state.lost.is_none())?)
     }
 
     /// Waits until no more than the high watermark waits to be sent.
@@ -167,9 +181,9 @@ impl Door {
             ready!(local.executor.allowance.poll_use(context));
             transport.flush();
         }
-        if transport.buffered() <= at_most {
-            let waker = self.with(&local, |state| state.writer.leave(ticket))?;
-            drop(waker);
+        // A loss empties the queue too, and is told only after this turn's callbacks: the reason comes then.
+        if transport.buffered() <= at_most && !self.is_lost_unheard(&local, &transport)? {
+            self.with(&local, |state| state.writer.leave(ticket))?.settle();
             return Poll::Ready(Ok(transport));
         }
         let displaced = self.with(&local, |state| state.writer.wait(ticket, context))?;
@@ -191,8 +205,8 @@ impl Door {
     /// A future that held a turn is dropped.
     pub(super) fn leave(&self, ticket: Ticket, turn: fn(&mut StreamState) -> &mut Turn) {
         let Ok(local) = self.local() else { return };
-        let waker: Option<Option<Waker>> = local.streams.with(self.key, |state| turn(state).leave(ticket));
-        drop(waker);
+        let left = local.streams.with(self.key, |state| turn(state).leave(ticket));
+        left.unwrap_or_default().settle();
     }
 
     /// A handle is dropped, on whatever thread.
@@ -208,11 +222,11 @@ pub(super) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey))
         return;
     }
     let there = remote.clone();
-    drop(remote.post(move || {
+    _ = mail::send(remote, move || {
         if let Some(local) = Local::find(&there) {
             act(&local, key);
         }
-    }));
+    });
 }
 
 /// The reading side of a handle: a door, and bytes that were taken out through it to be lent to the program.

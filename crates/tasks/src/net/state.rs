@@ -3,11 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::task::Waker;
 
 use marline_reactor::{Lost, OnEof, Protocol, Transport};
 
-use super::turns::{Ticket, Turn};
+use super::turns::{Ticket, Turn, Wakers};
 use crate::local::Local;
 use crate::table::{Table, TableKey};
 
@@ -88,7 +87,7 @@ impl Streams {
     /// One of the program's handles is gone. With the last one the connection is closed, after what was written.
     pub(super) fn drop_handle(&self, key: TableKey) {
         let transport = self.with(key, |state| {
-            state.handles -= 1;
+            state.handles = state.handles.saturating_sub(1);
             if state.handles == 0 { Some((state.transport.clone(), state.lost.is_some())) } else { None }
         });
         match transport.flatten() {
@@ -165,10 +164,8 @@ impl Feed {
     }
 }
 
-fn wake(waker: Option<Option<Waker>>) {
-    if let Some(Some(waker)) = waker {
-        waker.wake();
-    }
+fn wake(wakers: Option<Wakers>) {
+    wakers.unwrap_or_default().wake();
 }
 
 impl Protocol for Feed {
@@ -187,13 +184,13 @@ impl Protocol for Feed {
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.pause_reading();
         self.local.streams.receive(self.key, data);
-        wake(self.with(|state| state.reader.waker()));
+        wake(self.with(|state| state.reader.wakers()));
     }
 
     fn eof_received(&mut self, _: &Transport) -> OnEof {
         wake(self.with(|state| {
             state.eof = true;
-            state.reader.waker()
+            state.reader.wakers()
         }));
         OnEof::KeepOpen
     }
@@ -205,19 +202,19 @@ impl Protocol for Feed {
     fn resume_writing(&mut self, _: &Transport) {
         wake(self.with(|state| {
             state.full = false;
-            state.writer.waker()
+            state.writer.wakers()
         }));
     }
 
     fn drained(&mut self, _: &Transport) {
-        wake(self.with(|state| state.writer.waker()));
+        wake(self.with(|state| state.writer.wakers()));
     }
 
     fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
         let lost = Box::new(lost.clone());
         let told = self.with(|state| {
             state.lost = Some(lost);
-            (state.reader.waker(), state.writer.waker(), state.handles)
+            (state.reader.wakers(), state.writer.wakers(), state.handles)
         });
         let Some((reader, writer, handles)) = told else { return };
         if handles == 0 {
@@ -233,7 +230,7 @@ impl Protocol for Feed {
         let taken = self.with(|state| {
             state.transport = None;
             let received = std::mem::take(&mut state.received);
-            (received, state.reader.waker(), state.writer.waker(), state.handles)
+            (received, state.reader.wakers(), state.writer.wakers(), state.handles)
         });
         let Some((received, reader, writer, handles)) = taken else { return Vec::new() };
         if handles == 0 {

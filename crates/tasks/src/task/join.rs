@@ -11,6 +11,7 @@ use marline_reactor::Panic;
 
 use super::report::{self, Origin};
 use crate::local::Local;
+use crate::mail;
 use crate::table::TableKey;
 
 /// How a task ended without an output.
@@ -66,11 +67,11 @@ impl<T> JoinHandle<T> {
         }
         let there = remote.clone();
         // If the loop is gone, so is the task.
-        drop(remote.post(move || {
+        _ = mail::send(remote, move || {
             if let Some(local) = Local::find(&there) {
                 act(&local.executor, key);
             }
-        }));
+        });
     }
 }
 

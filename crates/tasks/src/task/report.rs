@@ -9,6 +9,7 @@ use marline_reactor::{Failure, Handle, Remote};
 
 use super::body::contain;
 use super::join::Ended;
+use crate::mail;
 
 /// Which task it was.
 #[derive(Clone)]
@@ -32,12 +33,12 @@ pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin)
         return handle.report(&failure);
     }
     let (text, there) = (failure.to_string(), origin.remote.clone());
-    let posted = origin.remote.post(move || {
+    let sent = mail::send(&origin.remote, move || {
         if let Some(handle) = there.local() {
             handle.report(&failure);
         }
     });
-    if posted.is_err() {
+    if !sent {
         tracing::error!("{text}");
     }
 }

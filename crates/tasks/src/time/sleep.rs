@@ -10,6 +10,7 @@ use marline_reactor::{Handle, Instant, Remote, Timer};
 use parking_lot::Mutex;
 
 use crate::local::Local;
+use crate::mail;
 use crate::table::{Table, TableKey};
 
 /// The sleeps of a loop that wait.
@@ -74,7 +75,9 @@ struct Distant {
 
 impl Sleep {
     fn new(deadline: Instant) -> Self {
-        let remote = Handle::current().ok().map(|handle| handle.remote());
+        // With what this crate keeps in the loop, so that the loop can be reached from another thread.
+        let handle = Handle::current().ok().filter(|handle| Local::of(handle).is_some());
+        let remote = handle.map(|handle| handle.remote());
         Self { deadline, remote, state: State::Idle }
     }
 
@@ -138,7 +141,7 @@ impl Sleep {
         let waker = context.waker().clone();
         let distant = Arc::new(Mutex::new(Distant { waker, fired: false, key: None, dropped: false }));
         let (there, shared, deadline) = (remote.clone(), Arc::clone(&distant), self.deadline);
-        drop(remote.post(move || register_distant(&there, &shared, deadline)));
+        _ = mail::send(remote, move || register_distant(&there, &shared, deadline));
         self.state = State::Elsewhere(distant);
         Poll::Pending
     }
@@ -213,11 +216,11 @@ fn forget(remote: &Remote, key: TableKey) {
     }
     let there = remote.clone();
     // If the loop is gone, so is the timer.
-    drop(remote.post(move || {
+    _ = mail::send(remote, move || {
         if there.local().is_some() {
             forget(&there, key);
         }
-    }));
+    });
 }
 
 impl Future for Sleep {

@@ -1,0 +1,105 @@
+//! Errors and payloads of the user's, whose drops do things.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use marline_reactor::{Failure, Reactor, Transport};
+
+use crate::support::{Event, Log, Trace, World};
+
+thread_local! {
+    static NOSY: RefCell<Option<Transport>> = const { RefCell::new(None) };
+}
+
+/// An error whose drop uses a transport, or panics.
+#[derive(Debug)]
+enum Nasty {
+    Nosy,
+    Bomb,
+}
+
+impl Drop for Nasty {
+    fn drop(&mut self) {
+        match self {
+            Self::Nosy => NOSY.with_borrow(|transport| {
+                assert!(transport.as_ref().is_none_or(|transport| !transport.write("x").is_accepted()));
+            }),
+            Self::Bomb => panic!("a drop panics"),
+        }
+    }
+}
+
+impl fmt::Display for Nasty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nasty")
+    }
+}
+
+impl Error for Nasty {}
+
+fn fails(world: &World, strike: impl Fn(&Transport) + 'static) -> Log {
+    let log = Log::new();
+    let protocol = Trace::new(&log).on(Event::Data(0), move |transport| {
+        NOSY.with_borrow_mut(|slot| *slot = Some(transport.clone()));
+        strike(transport);
+    });
+    let (_, raw) = world.accept_one(protocol);
+    raw.write(b"x");
+    world.until(|| log.is_lost());
+    world.settle();
+    NOSY.with_borrow_mut(Option::take);
+    log
+}
+
+crate::conformance! {
+    fn an_error_that_came_too_late_may_use_its_connection(world: &World) {
+        let log = fails(world, |transport| {
+            transport.fail("first");
+            transport.fail(Nasty::Nosy);
+        });
+        assert_eq!((log.reason().as_deref(), log.losses()), (Some("Failed"), 1));
+    }
+
+    fn an_error_whose_drop_panics_is_contained(world: &World) {
+        let reported = Rc::new(RefCell::new(Vec::new()));
+        let told = Rc::clone(&reported);
+        world.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
+        // Nobody but the loop holds this one.
+        let (_, raw) = world.accept_one(|transport: &Transport, _: &[u8]| transport.fail(Nasty::Bomb));
+        raw.write(b"x");
+        world.until(|| world.handle().stats().connections == 0);
+        assert_eq!(reported.borrow_mut().drain(..).len(), 1);
+        let again = fails(world, |transport| {
+            transport.fail("first");
+            transport.fail(Nasty::Bomb);
+        });
+        assert_eq!(again.losses(), 1);
+        assert_eq!(reported.borrow().len(), 1, "{reported:?}");
+    }
+}
+
+/// A loop in the storage of its thread is the natural thing to have one of for each thread.
+#[test]
+fn a_loop_may_end_with_its_thread() {
+    thread_local!(static LOOP: Reactor = Reactor::new().expect("a loop"));
+    let thread = std::thread::spawn(|| {
+        LOOP.with(|reactor| {
+            reactor.handle().call_soon(|| {});
+            reactor.handle().call_later(Duration::from_secs(3600), || {}).unreference();
+            reactor.run().expect("a run");
+        });
+    });
+    thread.join().expect("an orderly end");
+}
+
+/// What never comes keeps nobody waiting.
+#[test]
+fn t28_a_timer_that_never_comes_does_not_keep_the_loop() {
+    let reactor = Reactor::new().expect("a loop");
+    let never = reactor.handle().call_later(Duration::MAX, || unreachable!());
+    reactor.run().expect("a run");
+    assert!(never.cancel());
+}
