@@ -65,7 +65,9 @@ conformance! {
         let connected = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         let unbound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let path = std::env::temp_dir().join(format!("marline-l11-{}", std::process::id()));
+        // The test runs in several worlds at the same time.
+        let name = format!("marline-l11-{}-{:?}", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
         drop(std::fs::remove_file(&path));
         let unix = UnixListener::bind(&path).expect("a UNIX listener");
         drop(std::fs::remove_file(&path));
