@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use marline_reactor::{ConnectError, ListenError};
+use marline_reactor::backend::memory::Memory;
+use marline_reactor::backend::readiness::Readiness;
+use marline_reactor::testing::{Clock, Network};
+use marline_reactor::{Builder, Choices, ConnectError, ListenError};
 use marline_tasks::{
     Interval, JoinHandle, Listener, ReadHalf, Sleep, Stream, WriteHalf, WrongThread, deferred, interval,
-    sleep, spawn,
+    run_on, sleep, spawn, spawn_on,
 };
 
 use crate::conformance;
@@ -47,6 +50,43 @@ fn a27_without_a_loop_there_is_an_error_value_for_everything() {
     assert!(sleep(Duration::ZERO).now_or_never().is_none());
     assert!(interval(Duration::ZERO).poll_tick(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(deferred::<u8>().1.call_back(drop).is_err());
+}
+
+#[test]
+fn a27_no_limit_on_posts_bars_what_ends_elsewhere() {
+    let memory = Memory::new(&Network::new(Choices::tame()), &Clock::new());
+    let readiness = Readiness::new().expect("a readiness backend");
+    for builder in [Builder::new().backend(memory), Builder::new().backend(readiness)] {
+        let reactor = builder.post_limit(0).build().expect("a loop");
+        let (client, server, failed) = run_on(&reactor, async {
+            let listener = Listener::bind("tcp://127.0.0.1:0").expect("a listener");
+            let address = listener.local_address().expect("an address");
+            let client = Stream::connect(address).await.expect("a connection");
+            let failed = spawn(async { Err::<(), _>(String::from("a failure")) });
+            (client, listener.accept().await.expect("a stream"), failed)
+        })
+        .expect("a run");
+        let reported = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&reported);
+        reactor.handle().on_failure(move |_| told.store(true, Ordering::SeqCst));
+        let (nap, waiting) =
+            reactor.handle().enter(|| (sleep(Duration::from_millis(1)), spawn(std::future::pending::<()>())));
+        let thread = thread::spawn(move || {
+            drop((server, failed));
+            waiting.abort();
+            block_on(nap);
+            block_on(waiting).expect_err("an abort").is_aborted()
+        });
+        let reading = spawn_on(&reactor.handle(), async move { client.read(&mut [0; 8]).await });
+        let begun = Instant::now();
+        while !(thread.is_finished() && reading.is_finished() && reported.load(Ordering::SeqCst)) {
+            reactor.turn(Some(Duration::from_millis(5))).expect("a turn");
+            let ended = [thread.is_finished(), reading.is_finished(), reported.load(Ordering::SeqCst)];
+            assert!(begun.elapsed() < Duration::from_secs(20), "something did not end: {ended:?}");
+        }
+        assert!(thread.join().expect("a thread"));
+        assert_eq!(reading.now_or_never().expect("an end").expect("an output").expect("the end"), 0);
+    }
 }
 
 conformance! {

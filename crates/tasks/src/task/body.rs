@@ -9,8 +9,8 @@ use marline_reactor::Panic;
 use pin_project_lite::pin_project;
 
 use super::executor::Executor;
-use super::join::Ended;
-use super::report::{self, Origin};
+use super::join::{Ended, Outcome};
+use super::report::Origin;
 use crate::table::TableKey;
 
 pin_project! {
@@ -30,7 +30,7 @@ pin_project! {
             let this = this.project();
             let (mut future, entry) = (this.future, this.entry);
             if let Err(panic) = contain(|| future.set(None)) {
-                report::unobserved::<()>(Err(Ended::Panicked(panic)), &entry.origin());
+                drop(Outcome::<()>::new(Err(Ended::Panicked(panic)), entry.origin()));
             }
         }
     }
@@ -71,7 +71,7 @@ where
     F: Future,
     F::Output: 'static,
 {
-    type Output = Result<F::Output, Ended>;
+    type Output = Outcome<F::Output>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -98,11 +98,7 @@ where
                 Err(Ended::Panicked(panic))
             }
         };
-        if executor.is_detached(*key) {
-            report::unobserved(outcome, &this.entry.origin());
-            return Poll::Ready(Err(Ended::Aborted));
-        }
-        Poll::Ready(outcome)
+        Poll::Ready(Outcome::new(outcome, this.entry.origin()))
     }
 }
 

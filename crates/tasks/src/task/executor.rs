@@ -31,7 +31,6 @@ pub(crate) struct Executor {
 struct Live {
     waker: Waker,
     aborted: Cell<bool>,
-    detached: Cell<bool>,
 }
 
 /// What the tasks of a loop have been up to.
@@ -93,8 +92,7 @@ impl Executor {
         if self.ending.get() {
             return JoinHandle::never_ran();
         }
-        let live =
-            Live { waker: Waker::noop().clone(), aborted: Cell::new(false), detached: Cell::new(false) };
+        let live = Live { waker: Waker::noop().clone(), aborted: Cell::new(false) };
         let key = self.live.borrow_mut().insert(live);
         let body = Body::new(future, Rc::clone(self), key, place);
         let injector = Arc::clone(&self.injector);
@@ -121,10 +119,6 @@ impl Executor {
         self.ending.get() || self.with_live(key, |live| live.aborted.get()).unwrap_or(true)
     }
 
-    pub(super) fn is_detached(&self, key: TableKey) -> bool {
-        self.with_live(key, |live| live.detached.get()).unwrap_or(true)
-    }
-
     pub(super) fn remote(&self) -> &Remote {
         self.injector.remote()
     }
@@ -137,10 +131,6 @@ impl Executor {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    pub(super) fn detach(&self, key: TableKey) {
-        self.with_live(key, |live| live.detached.set(true));
     }
 
     /// The task's future is dropped.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use async_task::{FallibleTask, Task};
 use marline_reactor::Panic;
@@ -21,6 +21,28 @@ pub(crate) enum Ended {
     Panicked(Panic),
 }
 
+/// How a task ended, for whoever takes it. Dropped untaken, by whomever and wherever, it reports the failure that nobody waits
+/// for: so there is no moment between the end of a task and the drop of its handle at which a failure could get lost.
+pub(super) struct Outcome<T: 'static> {
+    /// `None` once taken.
+    result: Option<Result<T, Ended>>,
+    origin: Origin,
+}
+
+impl<T> Outcome<T> {
+    pub(super) fn new(result: Result<T, Ended>, origin: Origin) -> Self {
+        Self { result: Some(result), origin }
+    }
+}
+
+impl<T: 'static> Drop for Outcome<T> {
+    fn drop(&mut self) {
+        if let Some(result) = self.result.take() {
+            report::unobserved(result, &self.origin);
+        }
+    }
+}
+
 /// A task that was started: a future of its output.
 ///
 /// It is `Send` and `Sync` where the output is, although the task itself stays on its loop's thread.
@@ -31,12 +53,12 @@ pub(crate) enum Ended {
 /// left and awaited again.
 pub struct JoinHandle<T: 'static> {
     /// `None` if it never ran, or its outcome was taken.
-    task: Option<FallibleTask<Result<T, Ended>>>,
+    task: Option<FallibleTask<Outcome<T>>>,
     door: Option<(TableKey, Origin)>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: Task<Result<T, Ended>>, key: TableKey, origin: Origin) -> Self {
+    pub(super) fn new(task: Task<Outcome<T>>, key: TableKey, origin: Origin) -> Self {
         Self { task: Some(task.fallible()), door: Some((key, origin)) }
     }
 
@@ -84,7 +106,7 @@ impl<T> Future for JoinHandle<T> {
         };
         let Poll::Ready(outcome) = Pin::new(task).poll(context) else { return Poll::Pending };
         self.task = None;
-        Poll::Ready(match outcome {
+        Poll::Ready(match outcome.and_then(|mut outcome| outcome.result.take()) {
             Some(Ok(output)) => Ok(output),
             Some(Err(Ended::Panicked(panic))) => Err(JoinError { kind: Kind::Panicked(panic) }),
             Some(Err(Ended::Aborted)) | None => Err(JoinError { kind: Kind::Aborted }),
@@ -94,16 +116,9 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T: 'static> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        let Some(mut task) = self.task.take() else { return };
-        if task.is_finished() {
-            let outcome = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
-            if let (Poll::Ready(Some(outcome)), Some((_, origin))) = (outcome, &self.door) {
-                report::unobserved(outcome, origin);
-                return;
-            }
+        if let Some(task) = self.task.take() {
+            task.detach();
         }
-        self.on_executor(super::Executor::detach);
-        task.detach();
     }
 }
 
