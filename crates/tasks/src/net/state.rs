@@ -224,7 +224,8 @@ impl Protocol for Feed {
         wake(Some(writer));
     }
 
-    /// The bytes that the program did not read go to the next protocol. The stream is without a connection from now on: who
+    /// The bytes that the program did not read go to the next protocol, apart from those that it holds through
+    /// `AsyncBufRead`. The stream is without a connection from now on: who
     /// waits for it gets an error, and its drop closes nothing.
     fn replaced(&mut self) -> Vec<u8> {
         let taken = self.with(|state| {

@@ -20,14 +20,16 @@ use crate::table::TableKey;
 /// It is plain data, `Send` and `Sync`; the connection itself lives in its loop. On another thread every operation
 /// answers with [`WrongThread`](crate::WrongThread); dropped there, it ends on its own loop.
 ///
-/// Reading obeys back-pressure: the connection is read only while the program waits for bytes, at most 64 KiB ahead.
+/// Reading obeys back-pressure: the connection is read only while the program waits for bytes, and then one piece of the
+/// backend's, which is 64 KiB at most on those that come with Marline.
 /// Writing waits while more than the [high watermark](Transport::set_watermarks) waits to be sent. What is written leaves
 /// at the end of the loop's turn, together with what else was written until then; [`flush`](Self::flush) is needed
 /// only to wait for it.
 ///
 /// Its own methods ([`read`](Self::read), [`write_all`](Self::write_all)) take `&self`, and let one reader and one writer
 /// at a time: a second gets `ResourceBusy` at once, and the first is not disturbed. The `AsyncRead` and
-/// `AsyncWrite` traits are there for `Stream` and for `&Stream`, so that a stream can be copied onto itself.
+/// `AsyncWrite` traits are there for `Stream` and for `&Stream`, so that a stream can be copied onto itself. Polls through
+/// the traits cannot be told apart: several that wait are all woken, and the first to come gets what is there.
 ///
 /// Dropping it closes the connection after what was written is sent.
 ///
