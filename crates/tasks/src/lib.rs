@@ -26,7 +26,7 @@
 //! ```
 //!
 //! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`].
-//! * Several things at once: [`gather`], [`settle`], [`race`], [`select`], [`select!`], [`timeout`].
+//! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`].
 

@@ -2,7 +2,7 @@
 //!
 //! A stream cuts its bytes wherever it likes, so a protocol of messages has to find them again. The parsers here
 //! need no loop and no connection: bytes go in, frames come out, and they serve callbacks, async code and tests
-//! alike. [`Feed`] is their shape, [`LineParser`] finds lines, and [`Lines`] makes a protocol of a [`LineProtocol`].
+//! alike. [`Feed`] is their shape, [`LineParser`] finds lines, and [`Lines`](struct@Lines) makes a protocol of a [`LineProtocol`].
 //!
 //! Every parser keeps these promises: any split of the input gives the same frames; a frame that lies within the
 //! pushed bytes is handed out without a copy; the time is linear in the bytes, however small the pieces; and each
