@@ -58,8 +58,9 @@ pub(crate) struct Shared {
     limit: AtomicUsize,
     /// Bells that were rung: wake-ups that cost a system call.
     rung: AtomicU64,
-    /// The backend's bell; `None` after the end, so that handles that are left hold no descriptor.
-    waker: Mutex<Option<Arc<dyn Wakeup>>>,
+    /// The backend's bell; `None` after the end, so that handles that are left hold no descriptor. Held for a moment only, so no
+    /// model has to see it.
+    waker: parking_lot::Mutex<Option<Arc<dyn Wakeup>>>,
 }
 
 #[derive(Default)]
@@ -87,7 +88,7 @@ impl Remote {
             queue: Mutex::default(),
             limit: AtomicUsize::new(limit),
             rung: AtomicU64::new(0),
-            waker: Mutex::new(Some(waker)),
+            waker: parking_lot::Mutex::new(Some(waker)),
         };
         Self { shared: Arc::new(shared) }
     }
