@@ -186,7 +186,7 @@ conformance! {
         let _raws = queue_up(world, &server, PEERS);
         let (mut most, mut made, mut turns) = (0, 0, 0);
         while made < PEERS {
-            drop(world.reactor().turn(Some(Duration::from_millis(20))));
+            world.wait(Duration::from_millis(20));
             turns += 1;
             let before = std::mem::replace(&mut made, log.count(&Event::Made));
             most = most.max(made - before);

@@ -10,9 +10,9 @@ use crate::conformance;
 use crate::support::{Event, Log, Notes, Trace, World};
 
 /// Notes what came of running a loop.
-fn note(notes: &Notes, what: &str, outcome: &Result<(), RunError>) {
+fn note<T>(notes: &Notes, what: &str, outcome: &Result<T, RunError>) {
     let word = match outcome {
-        Ok(()) => "fine",
+        Ok(_) => "fine",
         Err(error) if error.is_nested() => "nested",
         Err(_) => "another error",
     };

@@ -106,7 +106,7 @@ conformance! {
         let remote = handle.remote();
         let poster = std::thread::spawn(move || remote.post(|| {}).is_ok());
         // The wait is as long as can be said, and ends for the post.
-        world.reactor().turn(Some(ms(20))).expect("a turn");
+        world.wait(ms(20));
         assert!(poster.join().unwrap());
         let memory_time = if world.is_memory() { Duration::from_secs(86_400 * 365 * 100) } else { ms(5) };
         world.advance(memory_time);

@@ -67,7 +67,9 @@ pub use key::Key;
 pub use lost::{Lost, Reason};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};
-pub use reactor::{Builder, Call, Failure, Handle, Hold, KeepAlive, LoopId, OnPanic, Phase, Reactor, Stats};
+pub use reactor::{
+    Builder, Call, Failure, Handle, Hold, KeepAlive, LoopId, OnPanic, Phase, Reactor, Stats, Turned,
+};
 pub use relay::relay;
 pub use remote::{Remote, Signal};
 pub use server::Server;

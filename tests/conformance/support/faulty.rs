@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -217,6 +218,18 @@ impl<B: Backend> Backend for Faulty<B> {
             }
             return Some(completion);
         }
+    }
+
+    fn has_events(&self) -> bool {
+        self.inner.has_events() || self.faults.pending()
+    }
+
+    fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.inner.pollable_fd()
+    }
+
+    fn arm(&mut self, until: Option<Instant>) {
+        self.inner.arm(until);
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {

@@ -1,6 +1,7 @@
 //! What the sections share.
 //!
 //! * `world`: a loop on one of the backends, and the outside of it.
+//! * `driver`: who makes the turns; `guest`: foreign loops that do.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
 //! * `trace`: a protocol that writes down what happens to it.
@@ -13,8 +14,10 @@
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod dead_end;
+mod driver;
 mod ending;
 mod faulty;
+mod guest;
 mod names;
 mod notes;
 mod probe;

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -79,6 +80,18 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn next(&mut self) -> Option<Completion> {
         self.inner.next()
+    }
+
+    fn has_events(&self) -> bool {
+        self.inner.has_events()
+    }
+
+    fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.inner.pollable_fd()
+    }
+
+    fn arm(&mut self, until: Option<Instant>) {
+        self.inner.arm(until);
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {

@@ -50,7 +50,7 @@ impl World {
     pub fn until_elsewhere(&self, done: impl Fn() -> bool) {
         let begun = Instant::now();
         while !done() {
-            drop(self.reactor().turn(Some(Duration::from_millis(1))));
+            self.wait(Duration::from_millis(1));
             assert!(begun.elapsed() < PATIENCE, "what the test waits for did not happen");
             thread::yield_now();
         }

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use marline_reactor::backend::Backend;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, Server, Transport};
 
+use super::driver::Driver;
 use super::faulty::{Faults, Faulty};
 use super::names::{Names, Naming};
 use super::raw::{Raw, RawListener};
@@ -37,7 +39,7 @@ enum Kind {
 }
 
 enum Outside {
-    Readiness(Reactor),
+    Readiness(Driver),
     Memory(Box<MemoryReactor>),
 }
 
@@ -92,10 +94,7 @@ impl World {
 
     fn new(kind: Kind, payload: usize) -> Self {
         let outside = match kind {
-            Kind::Readiness => {
-                let backend = Readiness::new().expect("a readiness backend");
-                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
-            }
+            Kind::Readiness => Outside::on_real_sockets(|backend| backend),
             _ => {
                 let network = kind.network();
                 Outside::Memory(Box::new(MemoryReactor::on(&network, &Clock::new())))
@@ -108,10 +107,7 @@ impl World {
     pub fn with_faults(&self, test: impl FnOnce(&World, &Faults)) {
         let faults = Faults::new();
         let outside = match self.kind {
-            Kind::Readiness => {
-                let backend = Faulty::new(Readiness::new().expect("a readiness backend"), &faults);
-                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
-            }
+            Kind::Readiness => Outside::on_real_sockets(|backend| Faulty::new(backend, &faults)),
             kind => {
                 let wrap = |memory| Faulty::new(memory, &faults);
                 Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
@@ -125,10 +121,7 @@ impl World {
     pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
         let names = Names::default();
         let outside = match self.kind {
-            Kind::Readiness => {
-                let backend = Naming::new(Readiness::new().expect("a readiness backend"), &names);
-                Outside::Readiness(Reactor::with_backend(backend).expect("a loop"))
-            }
+            Kind::Readiness => Outside::on_real_sockets(|backend| Naming::new(backend, &names)),
             kind => {
                 let wrap = |memory| Naming::new(memory, &names);
                 Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
@@ -171,7 +164,7 @@ impl World {
 
     pub fn reactor(&self) -> &Reactor {
         match &self.outside {
-            Outside::Readiness(reactor) => reactor,
+            Outside::Readiness(driver) => driver.reactor(),
             Outside::Memory(memory) => memory.reactor(),
         }
     }
@@ -189,7 +182,7 @@ impl World {
     pub fn open_sockets(&self) -> usize {
         match &self.outside {
             // Every slot of the loop's is one descriptor here; the process's own count is looked at in `tests/descriptors`.
-            Outside::Readiness(reactor) => reactor.handle().stats().connections,
+            Outside::Readiness(driver) => driver.reactor().handle().stats().connections,
             Outside::Memory(memory) => memory.network().sockets(),
         }
     }
@@ -272,7 +265,7 @@ impl World {
             match &self.outside {
                 // A loop that always finds something to do must not hold a test for ever.
                 _ if begun.elapsed() > PATIENCE => return false,
-                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(20)))),
+                Outside::Readiness(driver) => driver.wait(Duration::from_millis(20)),
                 Outside::Memory(memory) if memory.is_busy() || self.faults.pending() => memory.turn(),
                 // Nothing can happen any more without time passing.
                 Outside::Memory(memory) => match memory.reactor().next_deadline() {
@@ -287,12 +280,13 @@ impl World {
     /// Turns the loop until nothing more happens by itself, without the clock moving (on real sockets: for a while).
     pub fn settle(&self) {
         match &self.outside {
-            Outside::Readiness(reactor) => {
+            Outside::Readiness(driver) => {
+                let handle = driver.reactor().handle();
                 let mut quiet_since = Instant::now();
                 while quiet_since.elapsed() < QUIET {
-                    let before = activity(&reactor.handle());
-                    drop(reactor.turn(Some(Duration::from_millis(5))));
-                    if activity(&reactor.handle()) != before {
+                    let before = activity(&handle);
+                    driver.wait(Duration::from_millis(5));
+                    if activity(&handle) != before {
                         quiet_since = Instant::now();
                     }
                 }
@@ -331,20 +325,33 @@ impl World {
 
     /// Makes one turn, which waits for an event of a real socket's for at most a second.
     pub fn turn_with_event(&self) {
-        let limit = if self.is_memory() { Duration::ZERO } else { Duration::from_secs(1) };
-        self.reactor().turn(Some(limit)).expect("a turn");
+        match &self.outside {
+            Outside::Readiness(driver) => driver.turn_with_event(),
+            Outside::Memory(_) => self.turn(),
+        }
     }
 
     /// Makes one turn, without waiting.
     pub fn turn(&self) {
-        self.reactor().turn(Some(Duration::ZERO)).expect("a turn");
+        match &self.outside {
+            Outside::Readiness(driver) => driver.turn(),
+            Outside::Memory(memory) => drop(memory.reactor().turn(Some(Duration::ZERO)).expect("a turn")),
+        }
+    }
+
+    /// Lets the loop wait for at most `limit` (on memory: no time), and do what there is to do.
+    pub fn wait(&self, limit: Duration) {
+        match &self.outside {
+            Outside::Readiness(driver) => driver.wait(limit),
+            Outside::Memory(memory) => drop(memory.reactor().turn(Some(limit))),
+        }
     }
 
     /// Turns the loop a few times, whatever happens in them.
     pub fn turn_a_little(&self) {
         for _ in 0..4 {
             match &self.outside {
-                Outside::Readiness(reactor) => drop(reactor.turn(Some(Duration::from_millis(1)))),
+                Outside::Readiness(driver) => driver.wait(Duration::from_millis(1)),
                 Outside::Memory(memory) => memory.turn(),
             }
         }
@@ -353,11 +360,11 @@ impl World {
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).
     pub fn advance(&self, time: Duration) {
         match &self.outside {
-            Outside::Readiness(reactor) => {
+            Outside::Readiness(driver) => {
                 let end = Instant::now() + time;
                 loop {
                     let left = end.saturating_duration_since(Instant::now());
-                    drop(reactor.turn(Some(left)));
+                    driver.wait(left);
                     if left.is_zero() {
                         return self.settle();
                     }
@@ -370,7 +377,7 @@ impl World {
     /// Runs the loop as a program does, until it stops by itself. On memory time jumps when nothing else happens.
     pub fn run(&self) {
         match &self.outside {
-            Outside::Readiness(reactor) => reactor.run().expect("a run"),
+            Outside::Readiness(driver) => driver.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
         }
     }
@@ -388,6 +395,13 @@ impl Hands {
             Some(clock) => clock.advance(time),
             None => std::thread::sleep(time),
         }
+    }
+}
+
+impl Outside {
+    /// A loop on real sockets, with `wrap` around its backend.
+    fn on_real_sockets<B: Backend + 'static>(wrap: impl FnOnce(Readiness) -> B) -> Self {
+        Self::Readiness(Driver::new(wrap(Readiness::new().expect("a readiness backend"))))
     }
 }
 

@@ -55,6 +55,7 @@ pub mod readiness;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use chunk::Chunk;
@@ -98,6 +99,34 @@ pub trait Backend {
 
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
+
+    /// Whether the next [`wait`](Self::wait) has something to do before it could sleep, told without a call to the operating
+    /// system: completions that wait, operations that were not submitted. `false` is the default, for backends that
+    /// answer everything at once or in `wait`.
+    fn has_events(&self) -> bool {
+        false
+    }
+
+    // Hosts: foreign loops that wait in the place of this backend, and drive the loop by waits that do not sleep.
+
+    /// A descriptor that becomes readable when a [`wait`](Self::wait) would end: for an event, for a wake-up, and at the moment
+    /// of [`arm`](Self::arm). It belongs to the caller, who waits for it and does nothing else with it. A wait makes it
+    /// unreadable again, or has left something there, which makes it readable anew, also for whoever looks for changes
+    /// only. `None` (the default) if there is no such thing.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, where it has no descriptors left.
+    fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
+        Ok(None)
+    }
+
+    /// The loop leaves the waiting to its host until this moment (`None`: whatever the time). If a descriptor was asked for, it
+    /// becomes readable then; a moment that has passed makes it readable at once. Each call replaces the one before. Does
+    /// nothing by default.
+    fn arm(&mut self, until: Option<Instant>) {
+        let _ = until;
+    }
 
     // Operations.
 

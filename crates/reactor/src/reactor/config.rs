@@ -87,7 +87,7 @@ impl Builder {
     }
 
     pub(crate) fn build_on(self, backend: Box<dyn Backend>) -> Reactor {
-        Reactor { shell: Shell::new(backend, self.config) }
+        Reactor::new_on(Shell::new(backend, self.config))
     }
 }
 

@@ -25,6 +25,7 @@ impl Shell {
     pub(super) fn end(self: &Rc<Self>) {
         let _entered = context::enter(self);
         self.life.set(Life::Ended);
+        self.end_hosting();
         let arrived = self.remote.shared().close();
         self.close_connections();
         self.drop_each(arrived.posts);

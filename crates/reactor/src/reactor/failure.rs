@@ -69,7 +69,7 @@ impl Shell {
         self.report(&Failure::Panicked { panic, place });
         match self.config.on_panic {
             OnPanic::GoOn => {}
-            OnPanic::Stop => self.stopping.set(true),
+            OnPanic::Stop => self.stop(),
             OnPanic::Abort => std::process::abort(),
         }
     }

@@ -164,7 +164,7 @@ impl Handle {
 
     /// Makes `run` return when the batch that is running is done. Everything stays alive, and the loop can run again.
     pub fn stop(&self) {
-        self.shell.stopping.set(true);
+        self.shell.stop();
     }
 
     /// Ends the loop: runs the hooks of [`Phase::Before`], tells every connection, listener and

@@ -3,6 +3,7 @@
 //! * `shell`: what every handle points to; `context`: which loop is the current one; `config`: how one is made.
 //! * `handle`: what a program asks of a loop.
 //! * `turn`: one pass, in numbered phases; `run`: many of them.
+//! * `host`: what a foreign loop that drives this one is told.
 //! * `shutdown`: the hooks, and telling everybody; `end`: the order in which a dropped loop is emptied.
 //! * `local`: storage of the loop's own; `stats`: what it counts; `failure`: who is told of failures that belong to no
 //!   connection.
@@ -12,6 +13,7 @@ mod context;
 mod end;
 mod failure;
 mod handle;
+mod host;
 mod local;
 mod run;
 mod shell;
@@ -19,7 +21,9 @@ mod shutdown;
 mod stats;
 mod turn;
 
+use std::cell::OnceCell;
 use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,6 +31,7 @@ pub use config::{Builder, OnPanic};
 pub use context::LoopId;
 pub use failure::Failure;
 pub use handle::{Call, Handle, KeepAlive};
+pub use host::Turned;
 pub(crate) use shell::{Life, Shell};
 pub use shutdown::{Hold, Phase};
 pub use stats::Stats;
@@ -64,6 +69,8 @@ pub(crate) enum Slot {
 /// ```
 pub struct Reactor {
     shell: Rc<Shell>,
+    /// The backend's descriptor, once a host has asked for it.
+    descriptor: OnceCell<Option<OwnedFd>>,
 }
 
 impl Reactor {
@@ -85,6 +92,10 @@ impl Reactor {
         Builder::new().backend(backend).build()
     }
 
+    fn new_on(shell: Rc<Shell>) -> Self {
+        Self { shell, descriptor: OnceCell::new() }
+    }
+
     /// The handle through which everything else is done.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -100,26 +111,65 @@ impl Reactor {
         self.shell.run()
     }
 
-    /// Makes one pass: waits at most `limit` (`None`: as long as it takes; zero: not at all), then runs what is ready.
+    /// Makes one pass: waits at most `limit` (`None`: as long as it takes; zero: not at all), then runs what is ready. Tells
+    /// what [`run`](Self::run) would make of it.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run); but another loop's callback may run this one's turns.
-    pub fn turn(&self, limit: Option<Duration>) -> Result<(), RunError> {
+    pub fn turn(&self, limit: Option<Duration>) -> Result<Turned, RunError> {
         self.shell.turn_once(limit)
     }
 
     /// Whether a turn would find something to do without waiting: ready callbacks, connections with more to read than fits
-    /// one turn, due timers, calls from other threads. What the backend has not reported yet does not count.
+    /// one turn, due timers, calls from other threads. What the operating system has not reported yet does not count.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.shell.has_work() || self.next_deadline().is_some_and(|deadline| deadline <= self.shell.now())
+        self.shell.is_busy() || self.next_deadline().is_some_and(|deadline| deadline <= self.shell.now())
     }
 
     /// The deadline of the timer that is due next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.shell.timers.next_deadline()
+    }
+
+    // For hosts: foreign loops that drive this one.
+
+    /// A descriptor that is readable whenever a turn has something to do: an event, a deadline that has passed, a call
+    /// from another thread, something that was scheduled between two turns. A foreign loop that watches it, and makes a
+    /// turn with a limit of zero whenever it is readable, drives this loop completely. `None` if the backend has no
+    /// descriptors; then a host uses [`set_host`](Self::set_host).
+    ///
+    /// It is to be waited for only, with poll(2), epoll(7) or the like, edge-triggered or not; a turn makes it unreadable
+    /// again. Asking anew costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no descriptors left: the first call makes two.
+    pub fn pollable_fd(&self) -> Result<Option<BorrowedFd<'_>>, CreateError> {
+        if self.descriptor.get().is_none() {
+            let name = self.shell.backend_ref().name();
+            let made = self.shell.backend().pollable_fd();
+            let made = made.map_err(|error| CreateError::system(name, error))?;
+            if made.is_some() {
+                self.shell.begin_hosting();
+            }
+            // It was empty a moment ago, and a backend cannot ask for it.
+            let _ = self.descriptor.set(made);
+        }
+        Ok(self.descriptor.get().and_then(Option::as_ref).map(AsFd::as_fd))
+    }
+
+    /// Tells a host, by `notice`, that it has to make a turn soon although it could not know: between two turns something
+    /// became ready, an operation began, the loop was stopped, or the [nearest deadline](Self::next_deadline) moved closer;
+    /// also if something is ready when this is called. It is called once until the next turn begins, never during a turn,
+    /// and on whichever thread the cause is. It must only wake the host. A notice replaces the one before it.
+    ///
+    /// A host that watches the [descriptor](Self::pollable_fd) needs no notice, but saves the system call by which these
+    /// changes make the descriptor readable.
+    pub fn set_host(&self, notice: impl Fn() + Send + Sync + 'static) {
+        self.shell.set_host(Box::new(notice));
     }
 }
 

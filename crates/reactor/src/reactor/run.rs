@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Life, Shell, context};
+use super::{Life, Shell, Turned, context};
 use crate::error::RunError;
 
 impl Shell {
@@ -12,24 +12,35 @@ impl Shell {
             return Err(RunError::nested());
         }
         self.check_life()?;
+        let _roused = self.rouse();
         loop {
             // A post made before the run counts as something to do, so the first turn is made in any case.
             self.turn(if self.is_idle() { Some(Duration::ZERO) } else { None })?;
-            let stopped = self.stopping.replace(false);
-            if stopped || self.life.get() != Life::Alive || (self.is_idle() && !self.has_work()) {
+            if self.turned() != Turned::GoesOn {
                 return Ok(());
             }
         }
     }
 
-    pub(super) fn turn_once(self: &Rc<Self>, limit: Option<Duration>) -> Result<(), RunError> {
+    pub(super) fn turn_once(self: &Rc<Self>, limit: Option<Duration>) -> Result<Turned, RunError> {
         if self.in_turn.get() {
             return Err(RunError::nested());
         }
         self.check_life()?;
+        let _roused = self.rouse();
         self.turn(limit)?;
-        self.stopping.set(false);
-        Ok(())
+        Ok(self.turned())
+    }
+
+    /// What came of a turn. A stop is obeyed once.
+    fn turned(&self) -> Turned {
+        let stopped = self.stopping.replace(false);
+        match self.life.get() {
+            Life::Alive if stopped => Turned::Stopped,
+            Life::Alive if self.is_idle() && !self.has_work() => Turned::Idle,
+            Life::Alive => Turned::GoesOn,
+            Life::ShutDown | Life::Ended => Turned::Over,
+        }
     }
 
     fn check_life(&self) -> Result<(), RunError> {

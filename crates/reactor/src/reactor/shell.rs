@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::config::Config;
 use super::failure::FailureHandler;
+use super::host::Host;
 use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
@@ -48,7 +49,8 @@ pub(crate) struct Shell {
     pub(super) life: Cell<Life>,
     pub(super) in_turn: Cell<bool>,
     pub(super) stopping: Cell<bool>,
-    backend: RefCell<Box<dyn Backend>>,
+    pub(super) backend: RefCell<Box<dyn Backend>>,
+    pub(super) host: Host,
     pub(super) choices: Choices,
     pub(super) config: Config,
 
@@ -92,6 +94,7 @@ impl Shell {
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
             backend: RefCell::new(backend),
+            host: Host::default(),
             config,
             slots: RefCell::new(Slab::new()),
             ready: RefCell::new(ReadyQueue::new()),
@@ -120,7 +123,9 @@ impl Shell {
 
     // The backend.
 
+    /// The backend, to begin something: it may need a wait for that.
     pub(crate) fn backend(&self) -> RefMut<'_, Box<dyn Backend>> {
+        self.changed();
         self.backend.borrow_mut()
     }
 
@@ -204,7 +209,9 @@ impl Shell {
             self.contained(move || drop(entry));
             return None;
         }
-        Some(self.ready.borrow_mut().push(entry))
+        let number = self.ready.borrow_mut().push(entry);
+        self.changed();
+        Some(number)
     }
 
     pub(crate) fn notify(&self, key: Key, notice: Notice) {
@@ -219,14 +226,17 @@ impl Shell {
     /// Marks a connection or listener to be pulled from in the next turn. The caller sees to it that it is listed once.
     pub(crate) fn list(&self, key: Key) {
         self.listed.borrow_mut().push_back(key);
+        self.changed();
     }
 
     pub(crate) fn flush_later(&self, key: Key) {
         self.dirty.borrow_mut().push(key);
+        self.changed();
     }
 
     pub(crate) fn check_flow_later(&self, key: Key) {
         self.flow_checks.borrow_mut().push(key);
+        self.changed();
     }
 
     // Timers of the loop's own. They do not keep it alive.
@@ -234,7 +244,9 @@ impl Shell {
     #[track_caller]
     pub(crate) fn timer_after(&self, delay: Duration, call: impl FnOnce() + 'static) -> TimerId {
         let callback = Callback::new(call, std::panic::Location::caller());
-        self.timers.insert_own(self.now() + delay, callback)
+        let timer = self.timers.insert_own(self.now() + delay, callback);
+        self.deadline_changed();
+        timer
     }
 
     pub(crate) fn cancel_timer(&self, timer: TimerId) {
@@ -243,7 +255,9 @@ impl Shell {
     }
 
     pub(crate) fn reset_timer(&self, timer: TimerId, deadline: Instant) -> bool {
-        self.timers.reset(timer, deadline)
+        let is_set = self.timers.reset(timer, deadline);
+        self.deadline_changed();
+        is_set
     }
 
     // Code of the user's.
@@ -261,6 +275,12 @@ impl Shell {
         for value in values {
             self.contained(move || drop(value));
         }
+    }
+
+    /// Makes `run` return when the batch that is running is done.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+        self.changed();
     }
 
     // The end.

@@ -182,6 +182,12 @@ impl Shared {
         }
     }
 
+    /// Wakes the loop by this from now on.
+    pub(crate) fn set_waker(&self, waker: Arc<dyn Wakeup>) {
+        let old = self.waker.lock().replace(waker);
+        drop(old);
+    }
+
     // The loop's side.
 
     pub(crate) fn may_sleep(&self) -> bool {

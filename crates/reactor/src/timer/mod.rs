@@ -158,6 +158,7 @@ impl Timer {
 
     fn insert(shell: &Rc<Shell>, deadline: Instant, job: Job) -> Self {
         let id = shell.timers.insert(deadline, job);
+        shell.deadline_changed();
         if shell.is_ended() {
             shell.cancel_timer(id);
         }

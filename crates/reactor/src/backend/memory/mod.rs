@@ -129,12 +129,6 @@ impl Memory {
         Owner::Backend { inbox: self.inbox, key }
     }
 
-    fn has_events(&self) -> bool {
-        let state = self.network.state();
-        let inbox = state.inboxes.get(self.inbox);
-        inbox.is_some_and(|inbox| !inbox.is_empty())
-    }
-
     /// Waits with nothing to do. Only a waker ends a wait for which the clock may not move.
     fn idle(&self, wait: Wait) {
         let until = wait.until.filter(|until| *until < Instant::FAR);

@@ -60,6 +60,10 @@ impl Backend for Memory {
         Some(completion)
     }
 
+    fn has_events(&self) -> bool {
+        self.network.pending_for(self.inbox)
+    }
+
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
         let (address, owner) = (inet(address)?, self.owner(key));
         let mut state = self.network.state();

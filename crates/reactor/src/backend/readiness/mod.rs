@@ -9,6 +9,7 @@
 //! - `listener.rs`: one listener.
 //! - `table.rs`: what each key stands for.
 //! - `waker.rs`: waking the loop from another thread.
+//! - `alarm.rs`: time as an event, for hosts (`no_alarm.rs`: where there is none).
 //! - `bits.rs`: a small set of named bits.
 //!
 //! # What the kernel does, and what follows
@@ -22,6 +23,11 @@
 //! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
 //!   an orderly end to the call after that.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod alarm;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "no_alarm.rs"]
+mod alarm;
 mod bits;
 mod connection;
 mod listener;
@@ -35,6 +41,7 @@ mod waker;
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +53,7 @@ use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use alarm::Alarm;
 use bits::Bits;
 use connection::Connection;
 use listener::Listener;
@@ -74,6 +82,8 @@ pub struct Readiness {
     /// them is kept.
     scratch: Option<Vec<u8>>,
     waker: Arc<Waker>,
+    /// Once a host has asked for the descriptor.
+    alarm: Option<Alarm>,
     start: std::time::Instant,
     choices: Choices,
     calls: SystemCalls,
@@ -90,6 +100,7 @@ impl Readiness {
         Ok(Self {
             waker: Arc::new(Waker::new(&poller)?),
             poller,
+            alarm: None,
             table: Table::default(),
             answers: VecDeque::new(),
             scratch: None,
@@ -105,7 +116,7 @@ impl Readiness {
     }
 
     fn timeout(&self, wait: Wait) -> Option<Duration> {
-        if self.poller.has_events() || !self.answers.is_empty() {
+        if self.has_events() {
             return Some(Duration::ZERO);
         }
         wait.until.map(|until| until.since(self.now()))
@@ -146,7 +157,12 @@ impl Backend for Readiness {
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         let timeout = self.timeout(wait);
-        self.poller.wait(timeout, &mut self.calls)
+        self.poller.wait(timeout, &mut self.calls)?;
+        // The kernel may have more than fits. A host that looks for changes only has to see one.
+        if self.alarm.is_some() && self.poller.is_full() {
+            self.waker.wake();
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -166,6 +182,31 @@ impl Backend for Readiness {
             if completion.is_some() {
                 return completion;
             }
+        }
+    }
+
+    fn has_events(&self) -> bool {
+        self.poller.has_events() || !self.answers.is_empty()
+    }
+
+    fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
+        if self.alarm.is_none() {
+            match Alarm::new(&self.poller, &mut self.calls) {
+                Ok(alarm) => self.alarm = Some(alarm),
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        self.calls.others += 1;
+        self.poller.descriptor().map(Some)
+    }
+
+    fn arm(&mut self, until: Option<Instant>) {
+        let now = self.now();
+        match &mut self.alarm {
+            Some(_) if until.is_some_and(|until| until <= now) => self.waker.wake(),
+            Some(alarm) => alarm.set(until, now, &mut self.calls),
+            None => {}
         }
     }
 

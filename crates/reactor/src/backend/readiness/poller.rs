@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use mio::event::Source;
+use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::bits::Bits;
@@ -74,6 +76,8 @@ pub(super) struct Poller {
     /// they are translated into `events` first.
     buffer: mio::Events,
     events: VecDeque<Event>,
+    /// Whether the last wait brought all that fits.
+    is_full: bool,
 }
 
 impl Poller {
@@ -82,6 +86,7 @@ impl Poller {
             poll: mio::Poll::new()?,
             buffer: mio::Events::with_capacity(EVENTS),
             events: VecDeque::with_capacity(EVENTS),
+            is_full: false,
         })
     }
 
@@ -112,6 +117,17 @@ impl Poller {
         source.register(self.poll.registry(), token(key), Interest::READABLE)
     }
 
+    /// Registers a timer, whose events only end a wait.
+    pub(super) fn alarm(&self, timer: RawFd, calls: &mut SystemCalls) -> io::Result<()> {
+        calls.registrations += 1;
+        SourceFd(&timer).register(self.poll.registry(), WAKE, Interest::READABLE)
+    }
+
+    /// The multiplexer itself, which is readable while it has events.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.poll.registry().as_fd().try_clone_to_owned()
+    }
+
     /// Takes a registration back, for what others hold too: `close` takes it back only with the last descriptor.
     pub(super) fn forget(&self, source: &mut impl Source, calls: &mut SystemCalls) {
         calls.registrations += 1;
@@ -122,6 +138,7 @@ impl Poller {
     /// Waits, and appends what happened to the events that are still there.
     pub(super) fn wait(&mut self, timeout: Option<Duration>, calls: &mut SystemCalls) -> io::Result<()> {
         calls.waits += 1;
+        self.is_full = false;
         match self.poll.poll(&mut self.buffer, timeout) {
             Ok(()) => {}
             // A signal came. The buffer then still holds the events of the wait before.
@@ -129,12 +146,19 @@ impl Poller {
             Err(error) => return Err(error),
         }
         let events = self.buffer.iter().filter(|event| event.token() != WAKE);
+        let before = self.events.len();
         self.events.extend(events.map(translate));
+        // The waker and the alarm may have been among them.
+        self.is_full = self.events.len() - before + 2 >= EVENTS;
         Ok(())
     }
 
     pub(super) fn has_events(&self) -> bool {
         !self.events.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
     }
 
     pub(super) fn push(&mut self, event: Event) {
