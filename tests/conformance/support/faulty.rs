@@ -44,6 +44,8 @@ struct Script {
     dropped: Vec<Key>,
     asked: Asked,
     waits: Vec<Option<Instant>>,
+    /// Wakes the loop, or its host, for what the wrapper itself has to tell.
+    waker: Option<Arc<dyn Wakeup>>,
 }
 
 struct AcceptFault {
@@ -92,6 +94,7 @@ impl Faults {
     /// In each of the next `turns` turns every connection is said to have input, and to be worth a receive.
     pub fn announce_input(&self, turns: usize) {
         self.script.borrow_mut().spurious = turns;
+        self.wake();
     }
 
     /// Sends from now on are kept, and answered only after [`release_sends`](Self::release_sends).
@@ -102,6 +105,12 @@ impl Faults {
     /// Lets the next turn begin what is held now. What the core sends after that is held again.
     pub fn release_held(&self) {
         self.script.borrow_mut().releasing = true;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        let script = self.script.borrow();
+        script.waker.iter().for_each(|waker| waker.wake());
     }
 
     /// Sends what was held, and holds no more.
@@ -145,6 +154,7 @@ pub struct Faulty<B> {
 
 impl<B: Backend> Faulty<B> {
     pub fn new(inner: B, faults: &Faults) -> Self {
+        faults.script.borrow_mut().waker = Some(inner.waker());
         Self { inner, faults: faults.clone() }
     }
 

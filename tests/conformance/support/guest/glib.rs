@@ -93,7 +93,6 @@ impl Host for GLib {
         let _watched = self.watch(turns, move |goes_on| quits(goes_on, &watching));
         // A run makes a turn in any case.
         let _begun = self.idle(move || quits(first.make(), &beginning));
-        main.run();
-        turns.outcome()
+        turns.run(|| main.run())
     }
 }

@@ -47,12 +47,14 @@ pub fn chosen() -> Option<Box<dyn Host>> {
 pub struct Turns {
     reactor: Reactor,
     count: Cell<u64>,
+    /// Whether the turns are those of a run, and how that ended.
+    runs: Cell<bool>,
     end: RefCell<Option<Result<(), RunError>>>,
 }
 
 impl Turns {
     pub fn of(reactor: Reactor) -> Rc<Self> {
-        Rc::new(Self { reactor, count: Cell::new(0), end: RefCell::new(None) })
+        Rc::new(Self { reactor, count: Cell::new(0), runs: Cell::new(false), end: RefCell::new(None) })
     }
 
     pub fn reactor(&self) -> &Reactor {
@@ -67,21 +69,27 @@ impl Turns {
         self.reactor.pollable_fd().expect("descriptors to spare").expect("a backend with a descriptor")
     }
 
-    /// Makes a turn: whether `run` would go on.
+    /// Makes a turn: whether `run` would go on. After the end it makes none, as a host may have two reasons at once.
     pub fn make(&self) -> bool {
+        if self.end.borrow().is_some() {
+            return false;
+        }
         let turned = self.reactor.turn(Some(Duration::ZERO));
         if turned.is_ok() {
             self.count.set(self.count.get() + 1);
         }
         let ends = is_end(&turned);
-        if ends {
+        if ends && self.runs.get() {
             self.end.replace(Some(turned.map(|_: Turned| ())));
         }
         !ends
     }
 
-    /// How the turns that were made came to an end.
-    pub fn outcome(&self) -> Result<(), RunError> {
+    /// Lets `host` make turns until one of them is the end of a run.
+    pub fn run(&self, host: impl FnOnce()) -> Result<(), RunError> {
+        self.runs.set(true);
+        host();
+        self.runs.set(false);
         self.end.take().expect("an end")
     }
 }

@@ -56,12 +56,12 @@ impl Host for Tokio {
     }
 
     fn run(&self, turns: &Rc<Turns>) -> Result<(), RunError> {
-        self.runtime.block_on(async {
+        let run = async {
             // A run makes a turn in any case.
             if turns.make() {
                 drive(turns, |more| more).await;
             }
-        });
-        turns.outcome()
+        };
+        turns.run(|| self.runtime.block_on(run))
     }
 }
