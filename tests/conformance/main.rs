@@ -40,6 +40,7 @@ mod s_loop_end;
 #[allow(dead_code)]
 mod support;
 mod t_failures;
+mod t_hosting;
 mod t_loop_end;
 mod t_loops;
 mod t_ready_queue;
