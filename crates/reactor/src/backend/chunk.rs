@@ -12,6 +12,14 @@ pub struct Chunk {
     tag: u64,
 }
 
+/// All of it.
+impl From<Vec<u8>> for Chunk {
+    fn from(memory: Vec<u8>) -> Self {
+        let end = memory.len();
+        Self { memory, start: 0, end, tag: 0 }
+    }
+}
+
 impl Chunk {
     /// The bytes `start..end` of `memory`. The `tag` is the backend's, to know its memory by. The range is cut to what is there.
     #[must_use]

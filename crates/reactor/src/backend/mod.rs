@@ -141,8 +141,12 @@ pub trait Backend {
     ///
     /// # Errors
     ///
-    /// `Unsupported` where a backend has no use for sockets, `InvalidInput` if it is no listening stream socket.
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address>;
+    /// `Unsupported` where a backend has no use for sockets (the default), `InvalidInput` if it is no listening stream
+    /// socket.
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+        let _ = (key, listener);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Takes one waiting connection of `listener`, which from now on is `key`. A backend may accept ahead, a bounded
     /// number; these are closed with the listener.
@@ -152,8 +156,11 @@ pub trait Backend {
     ///
     /// # Errors
     ///
-    /// Where it fails at once. Then there is nothing to close.
-    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()>;
+    /// Where it fails at once. Then there is nothing to close. `Unsupported` is the default, for backends that serve only.
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        let _ = (key, address, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Both ends of a connection that was connected.
     ///
@@ -173,8 +180,10 @@ pub trait Backend {
         true
     }
 
-    /// Gives back a chunk.
-    fn release(&mut self, chunk: Chunk);
+    /// Gives back a chunk. By default it is dropped.
+    fn release(&mut self, chunk: Chunk) {
+        drop(chunk);
+    }
 
     /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte.
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
@@ -191,8 +200,10 @@ pub trait Backend {
     fn close(&mut self, key: Key, how: Close) -> Started<()>;
 
     /// Asks for one [`Completion::PeerClosed`] when the peer ended or reset the connection, whether or not
-    /// bytes wait to be received before that.
-    fn watch_peer(&mut self, key: Key);
+    /// bytes wait to be received before that. By default there is none: then who does not read learns of it late.
+    fn watch_peer(&mut self, key: Key) {
+        let _ = key;
+    }
 
     /// How many calls to the operating system were made so far.
     fn system_calls(&self) -> SystemCalls {
