@@ -5,6 +5,9 @@
 
 #![allow(missing_docs)]
 
+#[cfg(any(feature = "glib", feature = "tokio"))]
+mod hosted;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -118,6 +121,14 @@ fn echo_await_echoes_and_ends() {
 fn echo_in_memory_succeeds() {
     let Some(path) = example("echo_in_memory") else { return };
     assert!(Command::new(path).stdout(Stdio::null()).status().expect("it runs").success());
+}
+
+#[test]
+fn own_backend_echoes_over_connections_of_its_own() {
+    let Some(path) = example("own_backend") else { return };
+    let output = Command::new(path).output().expect("it runs");
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello came back\n");
 }
 
 #[test]

@@ -9,6 +9,9 @@ mod testing {}
 #[doc = include_str!("../../../docs/backends.md")]
 mod backends {}
 
+#[doc = include_str!("../../../docs/hosting.md")]
+mod hosting {}
+
 #[doc = include_str!("../../../docs/safety.md")]
 mod safety {}
 

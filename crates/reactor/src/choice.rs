@@ -71,6 +71,13 @@ enum Source {
     Script(VecDeque<usize>),
 }
 
+/// As in programs: [`Choices::random`].
+impl Default for Choices {
+    fn default() -> Self {
+        Self::random()
+    }
+}
+
 impl Choices {
     /// Answers 0 to everything.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A moment of the loop's monotonic clock, in nanoseconds since a start that the backend chose.
@@ -26,6 +27,14 @@ impl Instant {
     pub const ZERO: Self = Self(0);
     /// A moment that never comes (584 years after the start).
     pub const FAR: Self = Self(u64::MAX);
+
+    /// The time of the system's monotonic clock, since it was first asked for here: the clock of backends that have none of
+    /// their own.
+    #[must_use]
+    pub fn monotonic() -> Self {
+        static START: OnceLock<std::time::Instant> = OnceLock::new();
+        Self::ZERO + START.get_or_init(std::time::Instant::now).elapsed()
+    }
 
     /// The moment `nanos` nanoseconds after the start of the clock.
     #[must_use]

@@ -47,6 +47,7 @@
 //!
 //! In return nothing of a connection that is being made is announced before [`Completion::Connected`].
 
+mod bell;
 mod chunk;
 pub(crate) mod ended;
 pub mod memory;
@@ -58,6 +59,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use bell::Bell;
 pub use chunk::Chunk;
 pub use outgoing::Outgoing;
 
@@ -73,8 +75,10 @@ pub trait Backend {
 
     // Time, chance, and other threads.
 
-    /// The clock, read fresh. It never goes back.
-    fn now(&self) -> Instant;
+    /// The clock, read fresh. It never goes back. By default it is the system's monotonic clock.
+    fn now(&self) -> Instant {
+        Instant::monotonic()
+    }
 
     /// The stream that this run's choices are drawn from.
     fn choices(&self) -> &Choices;

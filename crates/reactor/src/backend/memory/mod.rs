@@ -26,7 +26,7 @@
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
 //! happen in it, `wire` is one direction of a connection. `inbox` orders the events of one backend, `sockets` tells
-//! what its loop's keys stand for, `waker` is for other threads; `operations` is the backend itself.
+//! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
 mod ends;
@@ -37,7 +37,6 @@ mod operations;
 mod peer;
 mod sockets;
 mod state;
-mod waker;
 mod wire;
 
 #[cfg(test)]
@@ -54,8 +53,7 @@ pub use wire::Chunking;
 use self::inbox::Inbox;
 use self::sockets::{Kind, Sockets};
 use self::state::{End, Id, Notice, Owner, Phase, State};
-use self::waker::Bell;
-use super::{Backend, Close, Completion, Sent, SystemCalls, Wait};
+use super::{Backend, Bell, Close, Completion, Sent, SystemCalls, Wait};
 use crate::choice::{ChoiceKind, Choices};
 use crate::instant::Instant;
 use crate::key::Key;
@@ -134,10 +132,10 @@ impl Memory {
         let until = wait.until.filter(|until| *until < Instant::FAR);
         match until {
             Some(until) if until <= self.clock.now() => {}
-            _ if wait.helpers_busy => self.bell.sleep(),
+            _ if wait.helpers_busy => self.bell.sleep(None),
             _ if !self.clock.is_automatic() => {}
             Some(until) => self.clock.advance_to(until),
-            None => self.bell.sleep(),
+            None => self.bell.sleep(None),
         }
     }
 
