@@ -64,7 +64,7 @@ impl LineProtocol for Session {
 
 #[allow(unsafe_code)]
 fn watched(descriptor: BorrowedFd<'_>) -> std::io::Result<AsyncFd<BorrowedFd<'_>>> {
-    // SAFETY: a borrowed descriptor is open, and the same one, for as long as it is borrowed, which the result does.
+    // SAFETY: D1: a borrowed descriptor is open, and the same one, as long as it is borrowed, which the result does.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?)
 }
 

@@ -23,7 +23,7 @@ impl Tokio {
 
 #[allow(unsafe_code)]
 fn watched(descriptor: BorrowedFd<'_>) -> AsyncFd<BorrowedFd<'_>> {
-    // SAFETY: a borrowed descriptor is open, and the same one, for as long as it is borrowed, which the result does.
+    // SAFETY: D1: a borrowed descriptor is open, and the same one, as long as it is borrowed, which the result does.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.expect("a registration")
 }
 
