@@ -45,8 +45,8 @@ pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::WrongThread;
 pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
 pub use task::{
-    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_list, task_list_on,
-    task_stats, yield_now,
+    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, spawn_remote,
+    spawn_remote_with, task_list, task_list_on, task_stats, yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::panic::Location;
 
-use marline_reactor::Handle;
+use marline_reactor::{Handle, Remote};
 
 use super::join::JoinHandle;
 use super::live::Name;
+use super::remote::send_to;
 use super::{current, spawn_at};
 
 /// Starts tasks with a name, by which [`task_list`](crate::task_list) and reports of failures call them. One builder starts
@@ -58,5 +59,26 @@ impl Builder {
         F::Output: 'static,
     {
         spawn_at(Some(handle), future, Location::caller(), self.name.clone())
+    }
+
+    /// As [`spawn_remote`](crate::spawn_remote).
+    #[track_caller]
+    pub fn spawn_remote<F>(&self, remote: &Remote, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_remote_with(remote, move || future)
+    }
+
+    /// As [`spawn_remote_with`](crate::spawn_remote_with).
+    #[track_caller]
+    pub fn spawn_remote_with<M, F>(&self, remote: &Remote, make: M) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        send_to(remote, make, Location::caller(), self.name.clone())
     }
 }

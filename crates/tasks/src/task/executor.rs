@@ -116,6 +116,12 @@ impl Executor {
         self.running.get()
     }
 
+    /// Whether this is the waker of the task that is being polled.
+    pub(crate) fn runs(&self, waker: &Waker) -> bool {
+        let own = |key| self.with_live(key, |live| live.waker.will_wake(waker));
+        self.running.get().and_then(own).unwrap_or(false)
+    }
+
     /// Tasks that other threads woke, and that do not stand in the ready queue yet.
     pub(super) fn woken_elsewhere(&self) -> HashSet<TableKey> {
         self.injector.waiting().into_iter().collect()

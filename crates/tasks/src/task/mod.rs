@@ -3,7 +3,7 @@
 //! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
-//! * `builder`: tasks with names; `list`: what tasks there are.
+//! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads.
 
 mod allowance;
 mod body;
@@ -13,6 +13,7 @@ mod injector;
 mod join;
 mod list;
 mod live;
+mod remote;
 mod report;
 mod run;
 mod yield_now;
@@ -22,6 +23,7 @@ pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use join::{JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
+pub use remote::{spawn_remote, spawn_remote_with};
 pub use run::{run, run_on};
 pub use yield_now::{YieldNow, yield_now};
 

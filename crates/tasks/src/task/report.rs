@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 
-use marline_reactor::{Failure, Handle, Remote};
+use marline_reactor::{Failure, Handle, Panic, Remote};
 
 use super::body::contain;
 use super::join::Ended;
@@ -30,8 +30,17 @@ pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin)
         Err(Ended::Panicked(panic)) => Some(Box::new(panic) as Box<dyn Error + Send + Sync>),
         Err(Ended::Aborted) => None,
     };
-    let Some(error) = error else { return };
-    let failure = Failure::unobserved(error, origin.to_string());
+    if let Some(error) = error {
+        tell(Failure::unobserved(error, origin.to_string()), origin);
+    }
+}
+
+/// Somebody's waker panicked when the task woke or dropped it.
+pub(super) fn waker_panicked(panic: Panic, origin: &Origin) {
+    tell(Failure::unobserved(Box::new(panic), format!("the waker of who awaited {origin}")), origin);
+}
+
+fn tell(failure: Failure, origin: &Origin) {
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);
     }
