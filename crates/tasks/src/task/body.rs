@@ -104,7 +104,7 @@ where
 }
 
 /// Calls code of the user's. A panic becomes an error.
-pub(super) fn contain<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
     // The future that panicked is dropped and never polled again.
     catch_unwind(AssertUnwindSafe(call)).map_err(Panic::new)
 }

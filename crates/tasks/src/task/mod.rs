@@ -4,25 +4,31 @@
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads.
+//! * `group`: tasks that end before the group that started them; `local_value`: values of a task's own.
 
 mod allowance;
 mod body;
 mod builder;
 mod executor;
+mod group;
 mod injector;
 mod join;
 mod list;
 mod live;
+mod local_value;
 mod remote;
 mod report;
 mod run;
 mod yield_now;
 
+pub(crate) use body::contain;
 pub use builder::Builder;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
+pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};
 pub use join::{JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
+pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};
 pub use remote::{spawn_remote, spawn_remote_with};
 pub use run::{run, run_on};
 pub use yield_now::{YieldNow, yield_now};
@@ -89,4 +95,13 @@ where
         Some((handle, local)) => local.executor.spawn(handle, future, place, name),
         None => JoinHandle::never_ran(),
     }
+}
+
+/// Goes on with a future as a task that nobody awaits.
+pub(crate) fn detach_at<F>(handle: &Handle, future: F, place: &'static Location<'static>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    drop(spawn_at(Some(handle), future, place, None));
 }
