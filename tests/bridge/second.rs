@@ -129,7 +129,7 @@ conformance! {
         let polls = Rc::new(Cell::new(0));
         let count = Rc::clone(&polls);
         let outcome = finish(world, async move {
-            let pair = gather!(async { Ok::<_, ()>(sleep(MS).await) }, async { Ok(2) }).await;
+            let pair = gather!(sleep(MS).map(Ok::<_, ()>), async { Ok(2) }).await;
             let failed = gather([1, 2, 3].map(|n| async move {
                 sleep(MS * n).await;
                 if n == 2 { Err(n) } else { Ok(n) }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::executor::block_on;
+use futures::future::LocalBoxFuture;
 use marline_tasks::task::{Collecting, GroupSpawner};
 use marline_tasks::{
     GroupError, TaskGroup, deferred, sleep, spawn, spawn_remote, task_stats, timeout, yield_now,
@@ -308,16 +309,14 @@ conformance! {
     }
 
     fn a16_children_spawn_into_their_group(world: &World) {
-        fn tree(depth: u8, spawner: GroupSpawner<u8, String>) -> impl Future<Output = Result<u8, String>> {
-            async move {
-                for _ in 0..2 * u8::from(depth > 0) {
-                    // Boxed, because the future's type contains itself.
-                    let child: futures::future::LocalBoxFuture<'static, _> = Box::pin(tree(depth - 1, spawner.clone()));
-                    spawner.spawn_named("branch", child).map_err(|closed| closed.to_string())?;
-                }
-                yield_now().await;
-                Ok(1)
+        async fn tree(depth: u8, spawner: GroupSpawner<u8, String>) -> Result<u8, String> {
+            for _ in 0..2 * u8::from(depth > 0) {
+                // Boxed, because the future's type contains itself.
+                let child: LocalBoxFuture<'static, _> = Box::pin(tree(depth - 1, spawner.clone()));
+                spawner.spawn_named("branch", child).map_err(|closed| closed.to_string())?;
             }
+            yield_now().await;
+            Ok(1)
         }
         let (values, late) = world.finish(async {
             let group = TaskGroup::new();
@@ -332,7 +331,7 @@ conformance! {
         let group = TaskGroup::<u8, String>::new();
         let spawner = group.spawner();
         drop(group);
-        let (gone, back) = (spawner.clone(), Rc::new(Cell::new(0)));
+        let (gone, back) = (spawner, Rc::new(Cell::new(0)));
         let count = Rc::clone(&back);
         world.handle().call_soon(move || {
             let closed = gone.spawn(async { Ok(9) }).expect_err("no group");

@@ -129,7 +129,7 @@ conformance! {
         world.settle();
         let thread = thread::spawn(move || {
             assert!(!watching.is_cancelled());
-            token.clone().cancel();
+            token.cancel();
             assert!(watching.is_cancelled() && token.is_cancelled());
             block_on(watching.cancelled()).is_deadline()
         });
