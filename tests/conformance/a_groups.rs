@@ -1,9 +1,10 @@
 //! A: groups of tasks.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::panic::panic_any;
 use std::rc::Rc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -91,6 +92,37 @@ conformance! {
             "first begins", "third begins", "culprit fails", "culprit dropped", "first dropped", "third dropped", "owner",
         ];
         assert_eq!(notes.all(), wanted);
+    }
+
+    fn a16_an_owner_that_looks_too_early_still_waits_for_the_siblings(world: &World) {
+        let probe = Probe::new();
+        let (sibling, seen) = (probe.clone(), probe.clone());
+        let polls = world.finish(async move {
+            let group = TaskGroup::<(), &str>::new();
+            group.spawn(async move {
+                sibling.future().await;
+                Ok(())
+            });
+            let (resolver, mut early) = deferred();
+            group.spawn(async move {
+                yield_now().await;
+                // The owner is in the queue before the siblings are.
+                resolver.resolve(()).expect("it is awaited");
+                Err("failed")
+            });
+            let (mut join, mut polls) = (Box::pin(group.join()), Vec::new());
+            poll_fn(|context| {
+                let failed = early.poll_unpin(context).is_ready();
+                let joined = join.poll_unpin(context).map(|outcome| outcome.is_err());
+                polls.push((failed, seen.drops(), joined));
+                joined
+            })
+            .await;
+            polls
+        });
+        let wanted = [(false, 0, Poll::Pending), (true, 0, Poll::Pending), (false, 1, Poll::Ready(true))];
+        assert_eq!(polls, wanted);
+        assert_eq!(probe.polls(), 1);
     }
 
     fn a16_siblings_are_cancelled_although_nobody_waits_yet(world: &World) {
@@ -202,9 +234,9 @@ conformance! {
         assert_eq!(*payload.expect("the payload"), 7);
         let error = world.finish(async {
             let group = TaskGroup::<(), String>::new();
-            group.spawn(std::future::poll_fn({
+            group.spawn(poll_fn({
                 let bomb = Bomb;
-                move |_| std::task::Poll::Ready({
+                move |_| Poll::Ready({
                     let _ = &bomb;
                     Ok(())
                 })
