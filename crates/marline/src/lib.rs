@@ -18,6 +18,7 @@ pub mod prelude {
         copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle, sleep, spawn,
         timeout, yield_now,
     };
+    pub use crate::{CancelScope, TaskGroup, shield, spawn_remote};
 }
 
 /// Any error, for programs that only pass errors on. Every function here has a typed error of its own.

@@ -25,7 +25,9 @@
 //! }
 //! ```
 //!
-//! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`].
+//! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`]; from other threads [`spawn_remote`]; with names, in a list, and
+//!   with values of their own: [`task`].
+//! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`].
@@ -36,16 +38,19 @@ mod error;
 mod local;
 mod mail;
 mod net;
+pub mod scope;
 mod table;
-mod task;
+pub mod task;
 mod time;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::WrongThread;
 pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
+pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{
-    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_stats, yield_now,
+    GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow, run, run_on, spawn, spawn_on,
+    spawn_remote, spawn_remote_with, task_list, task_list_on, task_stats, yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

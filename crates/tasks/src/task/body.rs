@@ -45,7 +45,8 @@ struct Entry {
 
 impl Entry {
     fn origin(&self) -> Origin {
-        Origin { remote: self.executor.remote().clone(), place: self.place }
+        let name = self.executor.name_of(self.key);
+        Origin { remote: self.executor.remote().clone(), place: self.place, name }
     }
 }
 
@@ -76,9 +77,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Entry { executor, key, .. } = &*this.entry;
-        let outcome = if executor.is_aborted(*key) {
-            Err(Ended::Aborted)
-        } else {
+        let outcome = if let Some(_polling) = executor.begin_poll(*key) {
             let _granted = executor.allowance.grant();
             let polled = contain(|| this.future.as_mut().as_pin_mut().map(|future| future.poll(context)));
             match polled {
@@ -88,6 +87,8 @@ where
                 Ok(None) => Err(Ended::Aborted),
                 Err(panic) => Err(Ended::Panicked(panic)),
             }
+        } else {
+            Err(Ended::Aborted)
         };
         let dropped = contain(|| this.future.set(None));
         let outcome = match (outcome, dropped) {
@@ -103,7 +104,7 @@ where
 }
 
 /// Calls code of the user's. A panic becomes an error.
-pub(super) fn contain<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
     // The future that panicked is dropped and never polled again.
     catch_unwind(AssertUnwindSafe(call)).map_err(Panic::new)
 }

@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::panic::Location;
 
-use marline_reactor::{Failure, Handle, Remote};
+use marline_reactor::{Failure, Handle, Panic, Remote};
 
 use super::body::contain;
 use super::join::Ended;
+use super::live::Name;
 use crate::mail;
 
 /// Which task it was.
@@ -18,6 +20,7 @@ pub(super) struct Origin {
     pub(super) remote: Remote,
     /// Where it was started.
     pub(super) place: &'static Location<'static>,
+    pub(super) name: Option<Name>,
 }
 
 /// Reports a failure to the loop of the task, from whatever thread, and drops everything else.
@@ -27,8 +30,17 @@ pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin)
         Err(Ended::Panicked(panic)) => Some(Box::new(panic) as Box<dyn Error + Send + Sync>),
         Err(Ended::Aborted) => None,
     };
-    let Some(error) = error else { return };
-    let failure = Failure::unobserved(error, format!("the task started at {}", origin.place));
+    if let Some(error) = error {
+        tell(Failure::unobserved(error, origin.to_string()), origin);
+    }
+}
+
+/// Somebody's waker panicked when the task woke or dropped it.
+pub(super) fn waker_panicked(panic: Panic, origin: &Origin) {
+    tell(Failure::unobserved(Box::new(panic), format!("the waker of who awaited {origin}")), origin);
+}
+
+fn tell(failure: Failure, origin: &Origin) {
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);
     }
@@ -48,6 +60,15 @@ impl Origin {
     fn handle(&self) -> Option<Handle> {
         let is_it = |current: &Handle| current.loop_id() == self.remote.loop_id();
         self.remote.local().or_else(|| Handle::current().ok().filter(is_it))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "the task {name:?} started at {}", self.place),
+            None => write!(f, "the task started at {}", self.place),
+        }
     }
 }
 

@@ -1,0 +1,165 @@
+//! A task that is on its way to the loop of another thread.
+
+use std::mem;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::Waker;
+
+use marline_reactor::Remote;
+use parking_lot::Mutex;
+
+use super::{Ended, JoinError, JoinHandle};
+use crate::task::live::Name;
+use crate::task::spawn_at;
+
+/// What the handle of such a task shares with the call that takes it there.
+pub(super) struct Distant<T: 'static> {
+    name: Option<Name>,
+    state: Mutex<State<T>>,
+}
+
+enum State<T: 'static> {
+    /// It has not arrived yet.
+    Under {
+        /// Whoever awaits it.
+        waker: Option<Waker>,
+        /// It is not to be started any more.
+        aborted: bool,
+    },
+    Arrived(JoinHandle<T>),
+    /// It was not started, and never will be.
+    Gone {
+        aborted: bool,
+    },
+}
+
+/// What a poll of the handle finds.
+pub(super) enum Found<T: 'static> {
+    Nothing,
+    Task(JoinHandle<T>),
+    Gone(JoinError),
+}
+
+impl<T> Distant<T> {
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(super) fn abort(&self) {
+        match &mut *self.state.lock() {
+            State::Under { aborted, .. } => *aborted = true,
+            // It wakes nothing but the task itself, from the loop.
+            State::Arrived(handle) => handle.abort(),
+            State::Gone { .. } => {}
+        }
+    }
+
+    pub(super) fn look<R>(&self, under_way: R, gone: R, arrived: impl FnOnce(&JoinHandle<T>) -> R) -> R {
+        match &*self.state.lock() {
+            State::Under { .. } => under_way,
+            State::Gone { .. } => gone,
+            State::Arrived(handle) => arrived(handle),
+        }
+    }
+
+    /// Takes the task's own handle if it has arrived, and otherwise sees to it that `waker` is woken then.
+    pub(super) fn watch(&self, waker: &Waker) -> Found<T> {
+        // Wakers are foreign code to clone and drop, so both happen outside of the lock.
+        let fresh = waker.clone();
+        let mut state = self.state.lock();
+        let stale = match &mut *state {
+            State::Under { waker, .. } => waker.replace(fresh),
+            _ => None,
+        };
+        let found = match &*state {
+            State::Under { .. } => Found::Nothing,
+            State::Gone { aborted: true } => Found::Gone(JoinError::from(Ended::Aborted)),
+            State::Gone { aborted: false } => Found::Gone(JoinError::never_ran()),
+            State::Arrived(_) => match mem::replace(&mut *state, State::Gone { aborted: false }) {
+                State::Arrived(handle) => Found::Task(handle),
+                _ => Found::Nothing,
+            },
+        };
+        drop(state);
+        drop(stale);
+        found
+    }
+
+    /// Goes on to the next state, which depends on whether it was aborted, and wakes whoever awaits it.
+    fn settle(&self, next: impl FnOnce(bool) -> State<T>) {
+        let mut state = self.state.lock();
+        let State::Under { waker, aborted } = &mut *state else { return };
+        let waker = waker.take();
+        *state = next(*aborted);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn is_aborted(&self) -> bool {
+        matches!(*self.state.lock(), State::Under { aborted: true, .. })
+    }
+}
+
+/// A future that is on its way, and the way to tell its handle. Dropped unopened, it says that the task never ran.
+struct Parcel<M, T: 'static> {
+    /// Dropped before the handle hears of it.
+    make: M,
+    arrival: Arrival<T>,
+}
+
+struct Arrival<T: 'static> {
+    shared: Arc<Distant<T>>,
+}
+
+impl<T> Drop for Arrival<T> {
+    fn drop(&mut self) {
+        self.shared.settle(|aborted| State::Gone { aborted });
+    }
+}
+
+impl<M, F> Parcel<M, F::Output>
+where
+    M: FnOnce() -> F + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    /// Starts the task, on the loop's thread.
+    fn open(self, remote: &Remote, place: &'static Location<'static>) {
+        let Self { make, arrival } = self;
+        let shared = &arrival.shared;
+        if shared.is_aborted() {
+            return;
+        }
+        let task = async move { make().await };
+        let handle = spawn_at(remote.local().as_ref(), task, place, shared.name.clone());
+        shared.settle(|aborted| {
+            if aborted {
+                handle.abort();
+            }
+            State::Arrived(handle)
+        });
+    }
+}
+
+/// Has `make` called on the loop's thread, and what it makes run there as a task.
+pub(in crate::task) fn send<M, F>(
+    remote: &Remote,
+    make: M,
+    place: &'static Location<'static>,
+    name: Option<Name>,
+) -> JoinHandle<F::Output>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let state = Mutex::new(State::Under { waker: None, aborted: false });
+    let shared = Arc::new(Distant { name, state });
+    let parcel = Parcel { make, arrival: Arrival { shared: Arc::clone(&shared) } };
+    let there = remote.clone();
+    // A call that is refused is dropped here, on the calling thread, and the handle hears of it.
+    drop(remote.post(move || parcel.open(&there, place)));
+    JoinHandle::distant(shared)
+}
