@@ -29,6 +29,7 @@
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`].
+//! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
 mod deferred;
@@ -42,8 +43,11 @@ mod time;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
-pub use error::WrongThread;
-pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
+pub use error::{HandedOver, WrongThread};
+pub use net::{
+    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, Listener, Read, ReadHalf, ReuniteError,
+    Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+};
 pub use task::{
     JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_stats, yield_now,
 };

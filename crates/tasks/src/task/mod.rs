@@ -64,7 +64,12 @@ where
     spawn_at(handle, future, Location::caller())
 }
 
-fn spawn_at<F>(handle: &Handle, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+/// As [`spawn_on`], with the place that failures are reported with.
+pub(crate) fn spawn_at<F>(
+    handle: &Handle,
+    future: F,
+    place: &'static Location<'static>,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
