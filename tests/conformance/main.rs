@@ -11,6 +11,8 @@ mod a_elsewhere;
 mod a_ending;
 mod a_fairness;
 mod a_halves;
+mod a_handover;
+mod a_handover_random;
 mod a_order;
 mod a_programs;
 mod a_races;
