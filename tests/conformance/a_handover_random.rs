@@ -243,6 +243,9 @@ streams! {
         });
         let (transport, raw) = world.accept_one(game.callbacks());
         transport.set_watermarks(payload.len() / 100, payload.len() / 50).expect("watermarks");
+        if let Some(memory) = world.as_memory() {
+            memory.network().set_capacity(1 + payload.len() / 50);
+        }
         let (poured, heard) = (Cell::new(0), RefCell::new(Vec::new()));
         world.until(|| {
             let piece = payload.len().min(poured.get() + 1 + game.dice.below(payload.len() / 20));
@@ -253,6 +256,8 @@ streams! {
             // The far end reads more slowly than we write, so that much waits to be sent.
             let limit = 1 + game.dice.below(payload.len() / 60);
             heard.borrow_mut().extend(raw.read_up_to(limit));
+            // What it has not read yet must not pass for the end of everything.
+            game.handle.call_soon(|| {});
             heard.borrow().len() == payload.len() && raw.is_finished()
         });
         raw.close();
