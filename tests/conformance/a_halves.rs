@@ -186,11 +186,11 @@ async fn read_all(mut reading: ReadHalf, expected: Vec<u8>) -> bool {
     all == expected
 }
 
-async fn write_all(writing: WriteHalf, bytes: Vec<u8>) -> bool {
+async fn write_all(mut writing: WriteHalf, bytes: Vec<u8>) -> bool {
     for piece in bytes.chunks(30_001) {
-        writing.write_all(piece).await.expect("a write");
+        AsyncWriteExt::write_all(&mut writing, piece).await.expect("a write");
     }
-    writing.close().await.is_ok()
+    AsyncWriteExt::close(&mut writing).await.is_ok()
 }
 
 /// Everything that the far end hears, up to the end.

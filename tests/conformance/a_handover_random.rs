@@ -203,7 +203,8 @@ async fn hold(game: Rc<Game>, mut stream: Stream) {
             }
             // Some of what is lent out is never consumed, and goes to whoever is next.
             2 if !is_ended => {
-                let lent = poll_fn(|context| Pin::new(&mut stream).poll_fill_buf(context).map_ok(<[u8]>::to_vec));
+                let lent =
+                    poll_fn(|context| Pin::new(&mut stream).poll_fill_buf(context).map_ok(<[u8]>::to_vec));
                 let lent = lent.await.expect("bytes");
                 is_ended = lent.is_empty();
                 let count = lent.len() - game.dice.below(lent.len());

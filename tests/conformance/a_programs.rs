@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::AsyncReadExt;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Address, Choice, ChoiceKind, Choices};
 use marline_tasks::{
