@@ -157,4 +157,18 @@ conformance! {
         raw.close();
         world.until(|| server.connections() == 0);
     }
+
+    fn a18_a_writing_half_that_is_dropped_before_the_connection_stands_ends_our_direction(world: &World) {
+        let talk = conversation(|stream: Stream| {
+            let (reading, writing) = stream.into_split();
+            drop(writing);
+            async move { reading.read(&mut [0; 8]).await }
+        });
+        let server = world.handle().listen("tcp://127.0.0.1:0", talk).expect("a listener");
+        let raw = world.connect_raw(&server);
+        world.until(|| raw.read().is_empty() && raw.is_finished());
+        assert_eq!(world.handle().enter(task_stats).live, 1, "it still reads");
+        raw.write(b"x");
+        world.until(|| world.handle().enter(task_stats).live == 0);
+    }
 }

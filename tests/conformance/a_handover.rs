@@ -170,6 +170,22 @@ conformance! {
         assert_eq!(third.events(), [Event::Made, Event::Pause, Event::Resume]);
     }
 
+    fn a18_a_write_that_waits_before_the_stream_is_in_place_goes_on(world: &World) {
+        let (transport, raw) = world.accept_one(Trace::new(&Log::new()));
+        let count = flood(world, &transport);
+        let task = world.spawn(async move {
+            let stream = Stream::from_transport(&transport).expect("a live connection");
+            // In the same breath: what it asks of the connection is asked in the name of the old protocol.
+            stream.write_all(b"later").await.expect("a write");
+            stream
+        });
+        world.turn_a_little();
+        assert!(!task.is_finished(), "the high watermark was passed");
+        let heard = world.read(&raw, count + 5);
+        assert_eq!(heard[count..], *b"later");
+        world.until(|| task.is_finished());
+    }
+
     fn a18_the_pauses_of_a_streams_reading_end_with_it(world: &World) {
         let (log, trace) = noted();
         let (stream, transport, raw) = stream_over(world, Trace::new(&Log::new()));

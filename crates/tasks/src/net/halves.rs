@@ -162,7 +162,11 @@ impl Drop for WriteHalf {
             return self.door.drop_handle();
         }
         on_loop(&self.door.remote, self.door.key, |local, key| {
-            let transport = local.streams.with(key, |state| state.transport.clone()).flatten();
+            let transport = local.streams.with(key, |state| {
+                state.end_early = state.transport.is_none();
+                state.transport.clone()
+            });
+            let transport = transport.flatten();
             if let Some(transport) = transport {
                 transport.write_eof();
             }

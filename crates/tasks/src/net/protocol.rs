@@ -64,13 +64,17 @@ impl Protocol for StreamProtocol {
             state.transport = Some(kept);
             state.phase = Phase::InPlace;
             state.was_paused = was_paused;
-            (state.handles, state.reader.is_awaited(), state.writer.wakers())
+            let asked = (state.reader.is_awaited(), state.end_early);
+            (state.handles, asked, state.writer.wakers())
         });
-        let (handles, is_awaited, writer) = told.unwrap_or_default();
+        let (handles, (is_awaited, end_early), writer) = told.unwrap_or_default();
         if is_awaited {
             transport.resume_reading();
         } else {
             transport.pause_reading();
+        }
+        if end_early {
+            transport.write_eof();
         }
         if handles == 0 {
             transport.close();

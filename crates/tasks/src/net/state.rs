@@ -34,6 +34,8 @@ pub(super) struct StreamState {
     pub(super) lost: Option<Box<Lost>>,
     /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.
     pub(super) was_paused: bool,
+    /// Our direction is to end as soon as the connection is known.
+    pub(super) end_early: bool,
     pub(super) reader: Turn,
     pub(super) writer: Turn,
     /// How many handles there are: one, or two halves. None is left when the program has dropped them all.
