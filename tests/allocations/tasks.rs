@@ -67,8 +67,8 @@ async fn one_by_one(mut stream: Stream, way: Way) {
 }
 
 async fn halves(stream: Stream) {
-    use futures::io::{AsyncReadExt, AsyncWriteExt};
-    let (mut reading, mut writing) = stream.into_split();
+    use futures::io::AsyncReadExt;
+    let (mut reading, writing) = stream.into_split();
     let (passed, waker) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(None::<Waker>)));
     let (place, woken) = (Rc::clone(&passed), Rc::clone(&waker));
     spawn(async move {

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use marline_reactor::Failure;
-use marline_tasks::{Abandoned, deferred, sleep};
+use marline_reactor::{Failure, Transport};
+use marline_tasks::{Abandoned, deferred, select, sleep};
 
 use crate::conformance;
 use crate::support::{Drops, Within, World};
@@ -99,6 +99,46 @@ conformance! {
         assert_eq!(drops.count(), 1);
         assert!(!resolver.is_observed());
         assert_eq!(resolver.resolve(1), Err(1));
+    }
+
+    fn a15_a_callback_api_is_awaited_as_a_future(world: &World) {
+        let handle = world.handle();
+        let listener = world.listener();
+        let address = listener.local_address().expect("an address");
+        let task = world.spawn(async move {
+            // A connection, by its callback.
+            let (resolver, made) = deferred();
+            let protocol = |_: &Transport, _: &[u8]| {};
+            handle.connect(address, move |_| protocol, move |outcome| _ = resolver.resolve(outcome));
+            let transport = made.await.expect("an outcome").expect("a connection");
+            // A signal, raised on another thread, through a cell that is emptied when it is first called.
+            let (resolver, raised) = deferred();
+            let mut resolver = Some(resolver);
+            let signal = handle.signal(move || _ = resolver.take().map(|resolver| resolver.resolve("raised")));
+            thread::spawn(move || signal.raise()).join().expect("a thread");
+            let raised = raised.await;
+            // A timer, which loses against another future; then the one that waits for it is still there.
+            let (resolver, mut due) = deferred();
+            handle.call_later(Duration::from_millis(5), move || _ = resolver.resolve("due"));
+            let first = select! {
+                fixed;
+                _ = &mut due => "due",
+                () = sleep(Duration::from_millis(1)) => "sleep",
+            };
+            (transport.is_closing(), raised, first, due.await)
+        });
+        assert_eq!(world.join(task), (false, Ok("raised"), "sleep", Ok("due")));
+    }
+
+    fn a15_an_attempt_that_is_abandoned_is_an_error(world: &World) {
+        // A callback that is never called: its closure, and the resolver in it, are dropped.
+        let (resolver, due) = deferred::<()>();
+        let timer = world.handle().call_later(Duration::from_secs(60), move || _ = resolver.resolve(()));
+        let task = world.spawn(due);
+        world.settle();
+        assert!(!task.is_finished());
+        timer.cancel();
+        assert_eq!(world.join(task), Err(Abandoned));
     }
 
     fn a15_a_callback_and_a_task_meet_in_a_deferred(world: &World) {

@@ -111,7 +111,7 @@ conformance! {
                 listener.incoming().next().now_or_never().expect("an answer").expect_err("an error"),
                 listener.local_address().expect_err("an error"),
             ];
-            use futures::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+            use futures::io::{AsyncBufReadExt, AsyncWriteExt};
             let mut buffer = [0; 8];
             errors.push(reading.read(&mut buffer).now_or_never().expect("an answer").expect_err("an error"));
             errors.push(reading.fill_buf().now_or_never().expect("an answer").map(drop).expect_err("an error"));
@@ -128,7 +128,7 @@ conformance! {
         // Back home everything works, and nothing was lost or sent.
         let address = listener.local_address().expect("an address");
         let task = world.spawn(async move {
-            use futures::io::{AsyncReadExt, AsyncWriteExt};
+            use futures::io::AsyncReadExt;
             let mut buffer = vec![0; 10];
             let mut filled = 0;
             while filled < 10 {

@@ -89,7 +89,7 @@ streams! {
 conformance! {
     fn a24_dropping_the_writing_half_ends_our_direction(world: &World) {
         let (stream, raw) = world.stream();
-        let (mut reading, mut writing) = stream.into_split();
+        let (mut reading, writing) = stream.into_split();
         let task = world.spawn(async move {
             writing.write_all(b"the last words").await.expect("a write");
             drop(writing);
@@ -109,7 +109,7 @@ conformance! {
 
     fn a24_dropping_the_reading_half_leaves_the_writing_half(world: &World) {
         let (stream, raw) = world.stream();
-        let (reading, mut writing) = stream.into_split();
+        let (reading, writing) = stream.into_split();
         drop(reading);
         let task = world.spawn(async move {
             writing.write_all(b"still here").await.expect("a write");
@@ -132,7 +132,7 @@ conformance! {
 
     fn a24_a_half_that_waits_sees_the_end_that_the_other_half_makes(world: &World) {
         let (stream, raw) = world.stream();
-        let (mut reading, mut writing) = stream.into_split();
+        let (reading, writing) = stream.into_split();
         let read = world.spawn(async move { reading.read(&mut [0; 8]).await });
         world.settle();
         world.finish(async move { writing.close().await }).expect("a close");
@@ -145,7 +145,7 @@ conformance! {
 
     fn a24_a_broken_connection_is_an_error_for_both_halves(world: &World) {
         let (stream, raw) = world.stream();
-        let (mut reading, mut writing) = stream.into_split();
+        let (reading, writing) = stream.into_split();
         let read = world.spawn(async move { reading.read(&mut [0; 8]).await });
         world.settle();
         raw.reset();
@@ -188,9 +188,9 @@ async fn read_all(mut reading: ReadHalf, expected: Vec<u8>) -> bool {
 
 async fn write_all(mut writing: WriteHalf, bytes: Vec<u8>) -> bool {
     for piece in bytes.chunks(30_001) {
-        writing.write_all(piece).await.expect("a write");
+        AsyncWriteExt::write_all(&mut writing, piece).await.expect("a write");
     }
-    writing.close().await.is_ok()
+    AsyncWriteExt::close(&mut writing).await.is_ok()
 }
 
 /// Everything that the far end hears, up to the end.

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::AsyncReadExt;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Address, Choice, ChoiceKind, Choices};
 use marline_tasks::{
@@ -101,7 +101,7 @@ fn take_frame(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
 
 /// Sends frames with one half, and checks the answers to them with the other, at the same time.
 async fn talk(address: Address, dice: Dice) -> io::Result<usize> {
-    let (mut reading, mut writing) = Stream::connect(address).await.map_err(io::Error::other)?.into_split();
+    let (mut reading, writing) = Stream::connect(address).await.map_err(io::Error::other)?.into_split();
     let frames: Vec<_> = (0..FRAMES).map(|_| dice.frame()).collect();
     let sending = async {
         for frame in &frames {

@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod a_conversation;
 mod a_crowds;
 mod a_deferred;
 mod a_elsewhere;
@@ -12,6 +13,8 @@ mod a_ending;
 mod a_fairness;
 mod a_groups;
 mod a_halves;
+mod a_handover;
+mod a_handover_random;
 mod a_listing;
 mod a_order;
 mod a_programs;

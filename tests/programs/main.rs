@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+mod migrate;
+
 /// A server that runs until it is dropped.
 struct Program {
     child: Child,
@@ -23,9 +25,13 @@ struct Program {
 impl Program {
     /// Starts an example on a free port, and reads from its greeting where it listens.
     fn start(name: &str, more: &[&str]) -> Option<Self> {
+        Self::start_with(name, &[&["tcp://127.0.0.1:0"], more].concat())
+    }
+
+    fn start_with(name: &str, arguments: &[&str]) -> Option<Self> {
         let path = example(name)?;
         let mut command = Command::new(path);
-        command.arg("tcp://127.0.0.1:0").args(more).stdout(Stdio::piped());
+        command.args(arguments).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the example starts");
         let mut greeting = String::new();
         let stdout = child.stdout.take().expect("its output");

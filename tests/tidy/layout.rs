@@ -59,7 +59,9 @@ fn is_root(path: &str) -> bool {
     match parts[..] {
         [.., "src", "lib.rs" | "main.rs"] | [.., "src", "bin", _] | [.., "build.rs"] => true,
         ["crates", _, "tests" | "examples" | "benches", _] => true,
-        ["examples" | "tests", _] | ["tests", _, "main.rs"] | [.., "tests", _, "main.rs"] => true,
+        ["examples" | "tests", _] | ["examples" | "tests", _, "main.rs"] | [.., "tests", _, "main.rs"] => {
+            true
+        }
         _ => is_in(path, "tests/compile_fail"),
     }
 }

@@ -31,8 +31,9 @@ fn presented(tree: &Tree) -> Vec<Problem> {
     let readme =
         tree.need(README, "what Marline is, a program that runs, and the list of examples", &mut problems);
     for (name, path, text) in examples(tree) {
-        if !declared.contains(&(name, &format!("{name}.rs"))) {
-            let entry = format!("[[example]] name = \"{name}\" path = \"{name}.rs\"");
+        let file = path.strip_prefix("examples/").unwrap_or(path);
+        if !declared.contains(&(name, file)) {
+            let entry = format!("[[example]] name = \"{name}\" path = \"{file}\"");
             problems.push(Problem::new(
                 path,
                 1,
@@ -79,9 +80,11 @@ fn short(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
+/// A file each, or a folder with a `main.rs`.
 fn examples(tree: &Tree) -> impl Iterator<Item = (&str, &str, &str)> {
     tree.rust().filter_map(|(path, text)| {
         let name = path.strip_prefix("examples/")?.strip_suffix(".rs")?;
+        let name = name.strip_suffix("/main").unwrap_or(name);
         (!name.contains('/')).then_some((name, path, text))
     })
 }

@@ -17,3 +17,6 @@ mod safety {}
 
 #[doc = include_str!("../../../docs/dependencies.md")]
 mod dependencies {}
+
+#[doc = include_str!("../../../docs/migration.md")]
+mod migration {}

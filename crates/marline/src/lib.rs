@@ -15,8 +15,8 @@ pub mod prelude {
         Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
-        copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle, sleep, spawn,
-        timeout, yield_now,
+        conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle,
+        sleep, spawn, timeout, yield_now,
     };
     pub use crate::{CancelScope, TaskGroup, shield, spawn_remote};
 }

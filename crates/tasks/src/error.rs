@@ -20,3 +20,23 @@ impl From<WrongThread> for io::Error {
         Self::new(io::ErrorKind::Unsupported, error)
     }
 }
+
+/// Another protocol has taken the connection over from this stream, or the connection never came about.
+///
+/// Streams answer with it inside an [`io::Error`] of the kind `NotConnected`: to reads and writes that waited when
+/// [`Transport::set_protocol`](marline_reactor::Transport::set_protocol) was called, and to all that come later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection of this stream belongs to another protocol now")]
+pub struct HandedOver(());
+
+impl HandedOver {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl From<HandedOver> for io::Error {
+    fn from(error: HandedOver) -> Self {
+        Self::new(io::ErrorKind::NotConnected, error)
+    }
+}

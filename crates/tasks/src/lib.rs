@@ -31,6 +31,7 @@
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`].
+//! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
 mod deferred;
@@ -45,8 +46,11 @@ mod time;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
-pub use error::WrongThread;
-pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
+pub use error::{HandedOver, WrongThread};
+pub use net::{
+    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, Listener, Read, ReadHalf, ReuniteError,
+    Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{
     GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow, run, run_on, spawn, spawn_on,

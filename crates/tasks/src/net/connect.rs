@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use marline_reactor::{ConnectError, Connecting, Endpoint, EndpointError, Handle};
 
-use super::state::Feed;
+use super::protocol::StreamProtocol;
 use super::stream::Stream;
 use crate::deferred::{Deferred, deferred};
 use crate::local::Local;
@@ -27,13 +26,11 @@ impl Connect {
             drop(resolver.resolve(Err(ConnectError::Over)));
             return Self { outcome, connecting: None };
         };
-        let key = local.streams.add();
         // It exists before the connection does: whatever becomes of the attempt, its drop tidies up.
-        let stream = Stream::new(handle.remote(), key);
-        let feed = Feed::new(Rc::clone(&local), key);
+        let (protocol, stream) = StreamProtocol::with_stream(&local, handle.remote(), None);
         let connecting = handle.connect(
             endpoint,
-            move |_| feed,
+            move |_| protocol,
             move |made| {
                 drop(resolver.resolve(made.map(|_| stream)));
             },

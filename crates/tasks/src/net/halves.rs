@@ -8,29 +8,146 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
 use super::io::{Door, Port, on_loop};
+use super::operations::{self, Read, WriteAll};
 use super::stream::Stream;
 use super::turns::NO_TICKET;
 
 /// The reading half of a [`Stream`]. Dropping it stops the reading; the connection stays for the writing half.
+///
+/// ```
+/// use marline_tasks::{Listener, Stream};
+///
+/// # marline_tasks::run(async {
+/// let listener = Listener::bind("tcp://127.0.0.1:0")?;
+/// let client = Stream::connect(listener.local_address()?).await?;
+/// let (reading, _writing) = listener.accept().await?.into_split();
+/// client.write_all(b"hello").await?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(reading.read(&mut buffer).await?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct ReadHalf {
     port: Port,
 }
 
 /// The writing half of a [`Stream`]. Dropping it ends our direction, after what was written.
+///
+/// ```
+/// use marline_tasks::{Listener, Stream};
+///
+/// # marline_tasks::run(async {
+/// let listener = Listener::bind("tcp://127.0.0.1:0")?;
+/// let client = Stream::connect(listener.local_address()?).await?;
+/// let (_reading, writing) = listener.accept().await?.into_split();
+/// writing.write_all(b"good").await?;
+/// writing.write_all(b"bye").await?;
+/// writing.close().await?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(client.read(&mut buffer).await?, 7);
+/// assert_eq!(client.read(&mut buffer).await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub struct WriteHalf {
     door: Door,
+    /// It went back into a stream, and its drop ends nothing.
+    is_reunited: bool,
 }
 
 pub(super) fn split(mut stream: Stream) -> (ReadHalf, WriteHalf) {
-    let door = || Door { remote: stream.port.door.remote.clone(), key: stream.port.door.key };
-    let write = WriteHalf { door: door() };
+    let write = WriteHalf { door: stream.port.door.duplicate(), is_reunited: false };
     // The stream that is taken apart, and dropped below, counted as one handle; its halves count as two.
-    on_loop(&stream.port.door.remote, stream.port.door.key, |local, key| {
-        local.streams.with(key, |state| state.handles += 2);
-    });
-    let empty = Port::new(door());
+    stream.port.door.add_handles::<2>();
+    let empty = Port::new(stream.port.door.duplicate());
     let port = std::mem::replace(&mut stream.port, empty);
     (ReadHalf { port }, write)
+}
+
+impl ReadHalf {
+    /// As [`Stream::read`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::read`].
+    pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
+        Read::new(&self.port, buffer)
+    }
+
+    /// Makes one stream of both halves again. Nothing is lost, neither bytes that were read ahead nor unsent ones.
+    ///
+    /// # Errors
+    ///
+    /// Gives both back if they are not of the same stream.
+    ///
+    /// ```
+    /// use marline_tasks::{Listener, Stream};
+    ///
+    /// # marline_tasks::run(async {
+    /// let listener = Listener::bind("tcp://127.0.0.1:0")?;
+    /// let stream = Stream::connect(listener.local_address()?).await?;
+    /// let (reading, writing) = stream.into_split();
+    /// let stream = reading.reunite(writing)?;
+    /// stream.write_all(b"whole again").await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn reunite(mut self, mut writing: WriteHalf) -> Result<Stream, ReuniteError> {
+        let (door, other) = (&self.port.door, &writing.door);
+        if door.key != other.key || door.remote.loop_id() != other.remote.loop_id() {
+            return Err(ReuniteError { reading: self, writing });
+        }
+        writing.is_reunited = true;
+        // The halves, which are dropped below, counted as two handles; the stream counts as one.
+        door.add_handles::<1>();
+        let empty = Port::new(door.duplicate());
+        Ok(Stream { port: std::mem::replace(&mut self.port, empty) })
+    }
+}
+
+impl WriteHalf {
+    /// As [`Stream::write_all`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::write_all`].
+    pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
+        WriteAll::new(&self.door, data)
+    }
+
+    /// As [`Stream::flush`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::flush`].
+    pub async fn flush(&self) -> io::Result<()> {
+        operations::flush(&self.door).await
+    }
+
+    /// As [`Stream::close`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::close`].
+    pub async fn close(&self) -> io::Result<()> {
+        operations::close(&self.door).await
+    }
+}
+
+/// The halves of two streams do not make one. Gives them back.
+#[derive(Debug, thiserror::Error)]
+#[error("the halves belong to different streams")]
+pub struct ReuniteError {
+    reading: ReadHalf,
+    writing: WriteHalf,
+}
+
+impl ReuniteError {
+    /// Both halves.
+    #[must_use]
+    pub fn into_parts(self) -> (ReadHalf, WriteHalf) {
+        (self.reading, self.writing)
+    }
 }
 
 impl Drop for ReadHalf {
@@ -41,8 +158,15 @@ impl Drop for ReadHalf {
 
 impl Drop for WriteHalf {
     fn drop(&mut self) {
+        if self.is_reunited {
+            return self.door.drop_handle();
+        }
         on_loop(&self.door.remote, self.door.key, |local, key| {
-            let transport = local.streams.with(key, |state| state.transport.clone()).flatten();
+            let transport = local.streams.with(key, |state| {
+                state.end_early = state.transport.is_none();
+                state.transport.clone()
+            });
+            let transport = transport.flatten();
             if let Some(transport) = transport {
                 transport.write_eof();
             }

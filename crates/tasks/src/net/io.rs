@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use marline_reactor::{Address, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
-use super::state::{Received, StreamState};
+use super::state::{Phase, Received, StreamState};
 use super::turns::{NO_TICKET, Ticket, Turn};
 use crate::error::WrongThread;
 use crate::local::Local;
@@ -75,11 +75,12 @@ impl Door {
                 Ok(Some(taken))
             } else if state.eof || state.lost.is_some() {
                 state.broken().map_or(Ok(None), Err)
-            } else if state.transport.is_none() {
-                // Another protocol took over.
-                Err(io::ErrorKind::NotConnected.into())
+            } else if let Some(error) = state.handed_over() {
+                Err(error)
             } else {
-                return Step::Wait(state.reader.wait(ticket, context), state.transport.clone());
+                // The protocol, when it is put in place, finds out by itself that somebody waits.
+                let transport = state.transport.clone().filter(|_| state.phase == Phase::InPlace);
+                return Step::Wait(state.reader.wait(ticket, context), transport);
             };
             Step::Ready(answer.map(|taken| (taken, state.reader.leave(ticket))))
         })?;
@@ -170,11 +171,18 @@ impl Door {
         at_most: impl FnOnce(&Transport) -> usize,
     ) -> Poll<io::Result<Transport>> {
         let local = self.local()?;
-        let transport = self.with(&local, |state| {
+        let (ended, transport) = self.with(&local, |state| {
             state.writer.check(ticket)?;
-            Ok::<_, io::Error>(state.transport.clone().filter(|_| state.lost.is_none()))
+            let ended = state.lost.is_some() || state.phase == Phase::Over;
+            Ok::<_, io::Error>((ended, state.transport.clone()))
         })??;
-        let Some(transport) = transport else { return Poll::Ready(Err(self.write_error())) };
+        let Some(transport) = transport.filter(|_| !ended) else {
+            if ended {
+                return Poll::Ready(Err(self.write_error()));
+            }
+            self.wait_to_write(ticket, context)?;
+            return Poll::Pending;
+        };
         let at_most = at_most(&transport);
         if transport.buffered() > at_most {
             // A peer who reads as fast as we write takes everything, every time.
@@ -186,17 +194,24 @@ impl Door {
             self.with(&local, |state| state.writer.leave(ticket))?.settle();
             return Poll::Ready(Ok(transport));
         }
-        let displaced = self.with(&local, |state| state.writer.wait(ticket, context))?;
-        if let Some(displaced) = displaced {
-            displaced.settle();
-        }
+        self.wait_to_write(ticket, context)?;
         // Whether or not a pause comes before, this tells when everything is sent.
         transport.notify_drained();
         Poll::Pending
     }
 
+    fn wait_to_write(&self, ticket: Ticket, context: &Context<'_>) -> io::Result<()> {
+        let displaced = self.with(&*self.local()?, |state| state.writer.wait(ticket, context))?;
+        if let Some(displaced) = displaced {
+            displaced.settle();
+        }
+        Ok(())
+    }
+
     fn write_error(&self) -> io::Error {
-        let broken = self.local().and_then(|local| self.with(&local, |state| state.broken()));
+        let broken = self
+            .local()
+            .and_then(|local| self.with(&local, |state| state.broken().or_else(|| state.handed_over())));
         broken.ok().flatten().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -207,6 +222,17 @@ impl Door {
         let Ok(local) = self.local() else { return };
         let left = local.streams.with(self.key, |state| turn(state).leave(ticket));
         left.unwrap_or_default().settle();
+    }
+
+    pub(super) fn duplicate(&self) -> Self {
+        Self { remote: self.remote.clone(), key: self.key }
+    }
+
+    /// There are so many handles more, on whatever thread.
+    pub(super) fn add_handles<const MORE: u8>(&self) {
+        on_loop(&self.remote, self.key, |local, key| {
+            local.streams.with(key, |state| state.handles += MORE);
+        });
     }
 
     /// A handle is dropped, on whatever thread.
@@ -278,5 +304,11 @@ impl Port {
     pub(super) fn consume(&mut self, count: usize) {
         self.taken.get_mut().consume(count);
         *self.has_taken.get_mut() = !self.taken.get_mut().is_empty();
+    }
+
+    /// Lends nothing any more: what was taken out and not consumed.
+    pub(super) fn take_back(&mut self) -> Received {
+        *self.has_taken.get_mut() = false;
+        std::mem::take(self.taken.get_mut())
     }
 }

@@ -9,12 +9,10 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use marline_reactor::{
-    Address, Addresses, Handle, IntoEndpoint, ListenError, Protocol, Remote, Server, Transport,
-};
+use marline_reactor::{Address, Addresses, Handle, IntoEndpoint, ListenError, Remote, Server};
 
 use super::io::on_loop;
-use super::state::Feed;
+use super::protocol::StreamProtocol;
 use super::stream::Stream;
 use super::turns::{NO_TICKET, Ticket};
 use crate::error::WrongThread;
@@ -161,69 +159,17 @@ impl Listener {
     }
 }
 
-/// Makes the protocol of each connection, and the stream over it.
+/// Makes the protocol of each connection, and puts the stream over it into the listener's queue.
 fn factory(
     local: Weak<Local>,
     remote: Remote,
     key: TableKey,
-) -> impl FnMut(&Addresses) -> Option<Announced> + 'static {
+) -> impl FnMut(&Addresses) -> Option<StreamProtocol> + 'static {
     move |_| {
         let local = local.upgrade()?;
-        let stream = local.streams.add();
-        let feed = Feed::new(Rc::clone(&local), stream);
-        let stream = Stream::new(remote.clone(), stream);
-        Some(Announced { feed, arrival: Some(Box::new(Arrival { local, listener: key, stream })) })
-    }
-}
-
-/// Puts the stream into the listener's queue as soon as its connection stands; then it is the stream's protocol.
-struct Announced {
-    feed: Feed,
-    /// Boxed, so that it takes no room for the rest of the connection's life.
-    arrival: Option<Box<Arrival>>,
-}
-
-struct Arrival {
-    local: Rc<Local>,
-    listener: TableKey,
-    stream: Stream,
-}
-
-impl Protocol for Announced {
-    fn connection_made(&mut self, transport: &Transport) {
-        self.feed.connection_made(transport);
-        if let Some(arrival) = self.arrival.take() {
-            let Arrival { local, listener, stream } = *arrival;
-            local.listeners.arrived(listener, stream);
-        }
-    }
-
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        self.feed.data_received(transport, data);
-    }
-
-    fn eof_received(&mut self, transport: &Transport) -> marline_reactor::OnEof {
-        self.feed.eof_received(transport)
-    }
-
-    fn pause_writing(&mut self, transport: &Transport) {
-        self.feed.pause_writing(transport);
-    }
-
-    fn resume_writing(&mut self, transport: &Transport) {
-        self.feed.resume_writing(transport);
-    }
-
-    fn drained(&mut self, transport: &Transport) {
-        self.feed.drained(transport);
-    }
-
-    fn connection_lost(&mut self, transport: &Transport, lost: &marline_reactor::Lost) {
-        self.feed.connection_lost(transport, lost);
-    }
-
-    fn replaced(&mut self) -> Vec<u8> {
-        self.feed.replaced()
+        let (protocol, stream) = StreamProtocol::with_stream(&local, remote.clone(), None);
+        local.listeners.arrived(key, stream);
+        Some(protocol)
     }
 }
 

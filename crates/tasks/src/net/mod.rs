@@ -1,24 +1,35 @@
 //! Connections and listeners, awaited.
 //!
 //! * `stream`: a connection, as a program holds it; `halves`: one direction each; `copy`: from one to another, by way of a
-//!   `scratch` buffer; `io`: what they share.
-//! * `state`: what the loop keeps of a stream, and the protocol that feeds it; `turns`: one reader, one writer at a time.
+//!   `scratch` buffer; `operations` and `io`: what they share.
+//! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
+//!   a time.
+//! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
+//!   protocol is asked for.
 //! * `listener`: a listener, as a program holds it; `connect`: making a connection.
 
 mod connect;
+mod conversation;
 mod copy;
 mod halves;
+mod handover;
 mod io;
 mod listener;
+mod operations;
+mod protocol;
 mod scratch;
 mod state;
 mod stream;
 mod turns;
 
 pub use connect::Connect;
+pub use conversation::conversation;
 pub use copy::copy;
-pub use halves::{ReadHalf, WriteHalf};
+pub use halves::{ReadHalf, ReuniteError, WriteHalf};
+pub use handover::{FromTransportError, IntoProtocolError};
 pub(crate) use listener::Listeners;
 pub use listener::{Accept, Incoming, Listener};
+pub use operations::{Read, WriteAll};
+pub use protocol::StreamProtocol;
 pub(crate) use state::Streams;
-pub use stream::{Read, Stream, WriteAll};
+pub use stream::Stream;

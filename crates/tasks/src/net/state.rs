@@ -1,13 +1,12 @@
-//! What the loop keeps of a stream, and the protocol that feeds it.
+//! What the loop keeps of a stream.
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
 
-use marline_reactor::{Lost, OnEof, Protocol, Transport};
+use marline_reactor::{Lost, Transport};
 
-use super::turns::{Ticket, Turn, Wakers};
-use crate::local::Local;
+use super::turns::{Ticket, Turn};
+use crate::error::HandedOver;
 use crate::table::{Table, TableKey};
 
 /// How many empty read buffers are kept for whoever receives next, and how large they may be.
@@ -26,16 +25,34 @@ pub(crate) struct Streams {
 /// A stream's end of its connection.
 #[derive(Default)]
 pub(super) struct StreamState {
+    /// Known before the stream's protocol is in place where it takes over a live connection, and kept until another
+    /// takes over.
     pub(super) transport: Option<Transport>,
+    pub(super) phase: Phase,
     pub(super) received: Received,
     pub(super) eof: bool,
     pub(super) lost: Option<Box<Lost>>,
-    /// More waits to be sent than the high watermark.
-    pub(super) full: bool,
+    /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.
+    pub(super) was_paused: bool,
+    /// Our direction is to end as soon as the connection is known.
+    pub(super) end_early: bool,
     pub(super) reader: Turn,
     pub(super) writer: Turn,
     /// How many handles there are: one, or two halves. None is left when the program has dropped them all.
     pub(super) handles: u8,
+}
+
+/// Where a stream stands with its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its protocol is not in place yet. What the program asks for waits.
+    #[default]
+    Awaited,
+    InPlace,
+    /// Given away by the program; the bytes that were not read are still to be collected.
+    Leaving,
+    /// Another protocol took over, or none ever came.
+    Over,
 }
 
 /// Bytes that were received and not read.
@@ -62,6 +79,19 @@ impl Received {
         count
     }
 
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.bytes
+    }
+
+    /// Puts bytes back that were taken out before.
+    pub(super) fn put_front(&mut self, mut earlier: Self) {
+        if !earlier.is_empty() {
+            earlier.bytes.extend_from_slice(self.bytes());
+            *self = earlier;
+        }
+    }
+
     /// `count` of the bytes were read.
     pub(super) fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.bytes.len());
@@ -69,9 +99,9 @@ impl Received {
 }
 
 impl Streams {
-    /// A stream that is not connected yet.
-    pub(super) fn add(&self) -> TableKey {
-        self.table.borrow_mut().insert(StreamState { handles: 1, ..StreamState::default() })
+    /// A stream whose protocol is not in place yet.
+    pub(super) fn add(&self, transport: Option<Transport>) -> TableKey {
+        self.table.borrow_mut().insert(StreamState { transport, handles: 1, ..StreamState::default() })
     }
 
     /// Works on a stream. `change` must run no code of anybody else's: no waker, no drop.
@@ -88,7 +118,8 @@ impl Streams {
     pub(super) fn drop_handle(&self, key: TableKey) {
         let transport = self.with(key, |state| {
             state.handles = state.handles.saturating_sub(1);
-            if state.handles == 0 { Some((state.transport.clone(), state.lost.is_some())) } else { None }
+            let last = state.handles == 0 && state.phase != Phase::Leaving;
+            last.then(|| (state.transport.clone(), state.lost.is_some()))
         });
         match transport.flatten() {
             Some((Some(transport), false)) => {
@@ -105,7 +136,7 @@ impl Streams {
         }
     }
 
-    fn remove(&self, key: TableKey) {
+    pub(super) fn remove(&self, key: TableKey) {
         let state = self.table.borrow_mut().remove(key);
         if let Some(mut state) = state {
             self.give_back(std::mem::take(&mut state.received));
@@ -114,7 +145,7 @@ impl Streams {
     }
 
     /// Puts received bytes where the reader finds them.
-    fn receive(&self, key: TableKey, data: &[u8]) {
+    pub(super) fn receive(&self, key: TableKey, data: &[u8]) {
         let mut pool = self.pool.borrow_mut();
         self.with(key, |state| {
             let received = &mut state.received;
@@ -145,100 +176,9 @@ impl StreamState {
     pub(super) fn broken(&self) -> Option<io::Error> {
         self.lost.as_ref().filter(|lost| !lost.is_clean()).map(|lost| lost.to_io_error())
     }
-}
 
-/// The protocol under a stream. It reads only while the program waits for bytes, so a program that does not
-/// read stops the peer, and a stream that nobody reads holds no buffer.
-pub(super) struct Feed {
-    local: Rc<Local>,
-    key: TableKey,
-}
-
-impl Feed {
-    pub(super) fn new(local: Rc<Local>, key: TableKey) -> Self {
-        Self { local, key }
-    }
-
-    fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
-        self.local.streams.with(self.key, change)
-    }
-}
-
-fn wake(wakers: Option<Wakers>) {
-    wakers.unwrap_or_default().wake();
-}
-
-impl Protocol for Feed {
-    fn connection_made(&mut self, transport: &Transport) {
-        transport.pause_reading();
-        let kept = transport.clone();
-        let handles = self.with(|state| {
-            state.transport = Some(kept);
-            state.handles
-        });
-        if handles.unwrap_or(0) == 0 {
-            transport.close();
-        }
-    }
-
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        transport.pause_reading();
-        self.local.streams.receive(self.key, data);
-        wake(self.with(|state| state.reader.wakers()));
-    }
-
-    fn eof_received(&mut self, _: &Transport) -> OnEof {
-        wake(self.with(|state| {
-            state.eof = true;
-            state.reader.wakers()
-        }));
-        OnEof::KeepOpen
-    }
-
-    fn pause_writing(&mut self, _: &Transport) {
-        self.with(|state| state.full = true);
-    }
-
-    fn resume_writing(&mut self, _: &Transport) {
-        wake(self.with(|state| {
-            state.full = false;
-            state.writer.wakers()
-        }));
-    }
-
-    fn drained(&mut self, _: &Transport) {
-        wake(self.with(|state| state.writer.wakers()));
-    }
-
-    fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
-        let lost = Box::new(lost.clone());
-        let told = self.with(|state| {
-            state.lost = Some(lost);
-            (state.reader.wakers(), state.writer.wakers(), state.handles)
-        });
-        let Some((reader, writer, handles)) = told else { return };
-        if handles == 0 {
-            self.local.streams.remove(self.key);
-        }
-        wake(Some(reader));
-        wake(Some(writer));
-    }
-
-    /// The bytes that the program did not read go to the next protocol, apart from those that it holds through
-    /// `AsyncBufRead`. The stream is without a connection from now on: who
-    /// waits for it gets an error, and its drop closes nothing.
-    fn replaced(&mut self) -> Vec<u8> {
-        let taken = self.with(|state| {
-            state.transport = None;
-            let received = std::mem::take(&mut state.received);
-            (received, state.reader.wakers(), state.writer.wakers(), state.handles)
-        });
-        let Some((received, reader, writer, handles)) = taken else { return Vec::new() };
-        if handles == 0 {
-            self.local.streams.remove(self.key);
-        }
-        wake(Some(reader));
-        wake(Some(writer));
-        received.bytes().to_vec()
+    /// Whether its bytes come to another protocol.
+    pub(super) fn handed_over(&self) -> Option<io::Error> {
+        (self.phase == Phase::Over).then(|| HandedOver::new().into())
     }
 }

@@ -1,10 +1,9 @@
 //! A connection, as a program holds it.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use marline_reactor::{Address, IntoEndpoint, Remote, Transport};
@@ -12,7 +11,8 @@ use marline_reactor::{Address, IntoEndpoint, Remote, Transport};
 use super::connect::Connect;
 use super::halves::{ReadHalf, WriteHalf};
 use super::io::{Door, Port};
-use super::turns::{NO_TICKET, Ticket};
+use super::operations::{self, Read, WriteAll};
+use super::turns::NO_TICKET;
 use crate::table::TableKey;
 
 /// A connection, to be read and written by async code.
@@ -30,6 +30,9 @@ use crate::table::TableKey;
 /// at a time: a second gets `ResourceBusy` at once, and the first is not disturbed. The `AsyncRead` and
 /// `AsyncWrite` traits are there for `Stream` and for `&Stream`, so that a stream can be copied onto itself. Polls through
 /// the traits cannot be told apart: several that wait are all woken, and the first to come gets what is there.
+///
+/// A callback protocol's connection becomes a stream with [`from_transport`](Self::from_transport), and a stream becomes
+/// one of those again with [`into_protocol`](Self::into_protocol).
 ///
 /// Dropping it closes the connection after what was written is sent.
 ///
@@ -79,7 +82,7 @@ impl Stream {
     ///
     /// How the connection ended, unless in good order; `ResourceBusy` if another read is under way.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
-        Read { port: &self.port, buffer, ticket: NO_TICKET }
+        Read::new(&self.port, buffer)
     }
 
     /// Writes all of `data`, waiting for room as often as is needed.
@@ -89,7 +92,7 @@ impl Stream {
     /// How the connection ended; `BrokenPipe` after our direction was ended; `ResourceBusy` if another write is under
     /// way.
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
-        WriteAll { door: &self.port.door, data, written: 0, ticket: NO_TICKET }
+        WriteAll::new(&self.port.door, data)
     }
 
     /// Waits until everything that was written is handed to the system.
@@ -98,8 +101,7 @@ impl Stream {
     ///
     /// How the connection ended; `ResourceBusy` if a write is under way.
     pub async fn flush(&self) -> io::Result<()> {
-        let turn = Writing::begin(&self.port.door)?;
-        poll_fn(|context| turn.door.poll_flush(turn.ticket, context)).await
+        operations::flush(&self.port.door).await
     }
 
     /// Ends our direction, after what was written. Reading can go on.
@@ -108,12 +110,11 @@ impl Stream {
     ///
     /// How the connection ended, unless in good order; `ResourceBusy` if a write is under way.
     pub async fn close(&self) -> io::Result<()> {
-        let turn = Writing::begin(&self.port.door)?;
-        poll_fn(|context| turn.door.poll_close(turn.ticket, context)).await
+        operations::close(&self.port.door).await
     }
 
     /// Splits it into a reading and a writing half, which different tasks may hold. Dropping the writing half ends our
-    /// direction; dropping both closes the connection.
+    /// direction; dropping both closes the connection. [`ReadHalf::reunite`] makes one stream of them again.
     #[must_use]
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         super::halves::split(self)
@@ -138,11 +139,13 @@ impl Stream {
     }
 
     /// The callback side of the same connection: to set watermarks, to abort, to write from callbacks. Its reading belongs
-    /// to the stream.
+    /// to the stream, and [`into_protocol`](Self::into_protocol) is the way to give it away: a `set_protocol` on the
+    /// transport takes the connection away from the stream, which then answers with [`HandedOver`](crate::HandedOver),
+    /// and misses the bytes that are lent out through `AsyncBufRead`.
     ///
     /// # Errors
     ///
-    /// On the wrong thread.
+    /// On the wrong thread; `NotConnected` after another protocol took over.
     pub fn transport(&self) -> io::Result<Transport> {
         self.port.door.transport()
     }
@@ -157,84 +160,6 @@ impl Drop for Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stream({:?})", self.port.door.key)
-    }
-}
-
-/// The future of [`Stream::read`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Read<'a> {
-    port: &'a Port,
-    buffer: &'a mut [u8],
-    ticket: Ticket,
-}
-
-impl Future for Read<'_> {
-    type Output = io::Result<usize>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.ticket == NO_TICKET {
-            this.ticket = this.port.door.ticket()?;
-        }
-        this.port.poll_read(this.ticket, context, this.buffer)
-    }
-}
-
-impl Drop for Read<'_> {
-    fn drop(&mut self) {
-        if self.ticket != NO_TICKET {
-            self.port.door.leave(self.ticket, |state| &mut state.reader);
-        }
-    }
-}
-
-/// The future of [`Stream::write_all`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct WriteAll<'a> {
-    door: &'a Door,
-    data: &'a [u8],
-    written: usize,
-    ticket: Ticket,
-}
-
-impl Future for WriteAll<'_> {
-    type Output = io::Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.ticket == NO_TICKET {
-            this.ticket = this.door.ticket()?;
-        }
-        while this.written < this.data.len() {
-            this.written += ready!(this.door.poll_write(this.ticket, context, &this.data[this.written..]))?;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for WriteAll<'_> {
-    fn drop(&mut self) {
-        if self.ticket != NO_TICKET {
-            self.door.leave(self.ticket, |state| &mut state.writer);
-        }
-    }
-}
-
-/// A flush or a close that is under way: as a write, it is the only one.
-struct Writing<'a> {
-    door: &'a Door,
-    ticket: Ticket,
-}
-
-impl<'a> Writing<'a> {
-    fn begin(door: &'a Door) -> io::Result<Self> {
-        Ok(Self { door, ticket: door.ticket()? })
-    }
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        self.door.leave(self.ticket, |state| &mut state.writer);
     }
 }
 

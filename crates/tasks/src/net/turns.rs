@@ -33,6 +33,11 @@ impl Turn {
         }
     }
 
+    /// Whether anybody waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.holder.is_some() || self.first.is_some()
+    }
+
     /// Waits. The caller settles what comes back, outside of any borrow.
     #[must_use]
     pub(super) fn wait(&mut self, ticket: Ticket, context: &Context<'_>) -> Option<Displaced> {

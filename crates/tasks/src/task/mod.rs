@@ -79,7 +79,8 @@ fn current() -> Option<Handle> {
     Handle::current().ok()
 }
 
-fn spawn_at<F>(
+/// As [`spawn_on`], with the place that failures are reported with.
+pub(crate) fn spawn_at<F>(
     handle: Option<&Handle>,
     future: F,
     place: &'static Location<'static>,

@@ -1,0 +1,160 @@
+//! The protocol under a stream.
+
+use std::fmt;
+use std::rc::Rc;
+
+use marline_reactor::{Lost, OnEof, Protocol, Remote, Transport};
+
+use super::state::{Phase, StreamState};
+use super::stream::Stream;
+use super::turns::Wakers;
+use crate::local::Local;
+use crate::table::TableKey;
+
+/// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
+///
+/// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
+/// nobody reads holds no buffer.
+pub struct StreamProtocol {
+    local: Rc<Local>,
+    key: TableKey,
+}
+
+impl StreamProtocol {
+    /// A stream, and the protocol that is to be put under it. Until then the stream waits; if that never happens, it answers
+    /// with errors. If the connection exists already its transport is given.
+    pub(super) fn with_stream(
+        local: &Rc<Local>,
+        remote: Remote,
+        transport: Option<Transport>,
+    ) -> (Self, Stream) {
+        let key = local.streams.add(transport);
+        (Self { local: Rc::clone(local), key }, Stream::new(remote, key))
+    }
+
+    fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
+        self.local.streams.with(self.key, change)
+    }
+
+    /// Wakes everybody who waits for the stream, and forgets it if the program has.
+    fn settle(&self, told: (Wakers, Wakers, u8)) {
+        let (reader, writer, handles) = told;
+        if handles == 0 {
+            self.local.streams.remove(self.key);
+        }
+        reader.wake();
+        writer.wake();
+    }
+}
+
+/// The stream's own pauses end with it, and so does its reading if the program had paused before.
+pub(super) fn restore_reading(transport: &Transport, was_paused: bool) {
+    if was_paused {
+        transport.pause_reading();
+    } else {
+        transport.resume_reading();
+    }
+}
+
+impl Protocol for StreamProtocol {
+    fn connection_made(&mut self, transport: &Transport) {
+        let was_paused = !transport.is_reading() && !transport.is_closing();
+        let kept = transport.clone();
+        let told = self.with(|state| {
+            state.transport = Some(kept);
+            state.phase = Phase::InPlace;
+            state.was_paused = was_paused;
+            let asked = (state.reader.is_awaited(), state.end_early);
+            (state.handles, asked, state.writer.wakers())
+        });
+        let (handles, (is_awaited, end_early), writer) = told.unwrap_or_default();
+        if is_awaited {
+            transport.resume_reading();
+        } else {
+            transport.pause_reading();
+        }
+        if end_early {
+            transport.write_eof();
+        }
+        if handles == 0 {
+            transport.close();
+        }
+        // What they asked of the connection before was asked in the name of its old protocol.
+        writer.wake();
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.pause_reading();
+        self.local.streams.receive(self.key, data);
+        self.with(|state| state.reader.wakers()).unwrap_or_default().wake();
+    }
+
+    fn eof_received(&mut self, _: &Transport) -> OnEof {
+        let reader = self.with(|state| {
+            state.eof = true;
+            state.reader.wakers()
+        });
+        reader.unwrap_or_default().wake();
+        OnEof::KeepOpen
+    }
+
+    fn resume_writing(&mut self, _: &Transport) {
+        self.with(|state| state.writer.wakers()).unwrap_or_default().wake();
+    }
+
+    fn drained(&mut self, _: &Transport) {
+        self.with(|state| state.writer.wakers()).unwrap_or_default().wake();
+    }
+
+    fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
+        let lost = Box::new(lost.clone());
+        let told = self.with(|state| {
+            state.lost = Some(lost);
+            (state.reader.wakers(), state.writer.wakers(), state.handles)
+        });
+        if let Some(told) = told {
+            self.settle(told);
+        }
+    }
+
+    /// The bytes that the program did not read go to the next protocol. The stream is without a connection from now
+    /// on: who waits for it gets an error, and its drop closes nothing.
+    fn replaced(&mut self) -> Vec<u8> {
+        let taken = self.with(|state| {
+            // Who gave the stream away has seen to the reading, and the program may have paused it since.
+            let transport = state.transport.take().filter(|_| state.phase == Phase::InPlace);
+            state.phase = Phase::Over;
+            let received = std::mem::take(&mut state.received);
+            let told = (state.reader.wakers(), state.writer.wakers(), state.handles);
+            (received, transport, state.was_paused, told)
+        });
+        let Some((received, transport, was_paused, told)) = taken else { return Vec::new() };
+        if let Some(transport) = transport {
+            restore_reading(&transport, was_paused);
+        }
+        self.settle(told);
+        received.into_bytes()
+    }
+}
+
+impl Drop for StreamProtocol {
+    /// One that was never put in place, because its connection did not come about or another took over first.
+    fn drop(&mut self) {
+        let told = self.with(|state| {
+            matches!(state.phase, Phase::Awaited | Phase::Leaving).then(|| {
+                state.phase = Phase::Over;
+                state.transport = None;
+                (state.reader.wakers(), state.writer.wakers(), state.handles)
+            })
+        });
+        if let Some(Some(told)) = told {
+            self.settle(told);
+        }
+    }
+}
+
+impl fmt::Debug for StreamProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamProtocol({:?})", self.key)
+    }
+}
