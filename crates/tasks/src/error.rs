@@ -2,6 +2,10 @@
 
 use std::io;
 
+use marline_reactor::{Remote, Warning};
+
+use crate::mail;
+
 /// A handle was used on a thread that is not its loop's, or after the loop's end.
 ///
 /// Streams answer with it inside an [`io::Error`] of the kind `Unsupported`.
@@ -10,7 +14,17 @@ use std::io;
 pub struct WrongThread(());
 
 impl WrongThread {
-    pub(crate) fn new() -> Self {
+    /// This handle of that loop's was used. In debug mode its loop reports so.
+    pub(crate) fn of(what: &str, remote: &Remote) -> Self {
+        if remote.is_debugging() {
+            let (warning, there) = (Warning::wrong_thread(what.to_owned()), remote.clone());
+            // If the loop has ended, the thread is not what is wrong.
+            _ = mail::send(remote, move || {
+                if let Some(handle) = there.local() {
+                    handle.warn(&warning);
+                }
+            });
+        }
         Self(())
     }
 }

@@ -32,7 +32,7 @@ enum Step<T> {
 
 impl Door {
     pub(super) fn local(&self) -> io::Result<Rc<Local>> {
-        Local::find(&self.remote).ok_or_else(|| WrongThread::new().into())
+        Local::find(&self.remote).ok_or_else(|| WrongThread::of("a stream", &self.remote).into())
     }
 
     fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
@@ -150,7 +150,10 @@ impl Door {
     /// Ends our direction, and waits until that is sent.
     pub(super) fn poll_close(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
         let local = self.local()?;
-        let (ended, error) = self.with(&local, |state| (state.lost.is_some(), state.broken()))?;
+        let (ended, error) = self.with(&local, |state| {
+            state.closed = true;
+            (state.lost.is_some(), state.broken())
+        })?;
         if ended {
             return Poll::Ready(error.map_or(Ok(()), Err));
         }

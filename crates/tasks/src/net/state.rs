@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use marline_reactor::{Lost, OnEof, Protocol, Transport};
+use marline_reactor::{Lost, OnEof, Protocol, Transport, Warning};
 
 use super::turns::{Ticket, Turn, Wakers};
 use crate::local::Local;
@@ -30,6 +30,8 @@ pub(super) struct StreamState {
     pub(super) received: Received,
     pub(super) eof: bool,
     pub(super) lost: Option<Box<Lost>>,
+    /// The program has ended our direction.
+    pub(super) closed: bool,
     /// More waits to be sent than the high watermark.
     pub(super) full: bool,
     pub(super) reader: Turn,
@@ -88,15 +90,17 @@ impl Streams {
     pub(super) fn drop_handle(&self, key: TableKey) {
         let transport = self.with(key, |state| {
             state.handles = state.handles.saturating_sub(1);
-            if state.handles == 0 { Some((state.transport.clone(), state.lost.is_some())) } else { None }
+            let ended = state.eof || state.closed;
+            if state.handles == 0 {
+                Some((state.transport.clone(), state.lost.is_some(), ended))
+            } else {
+                None
+            }
         });
         match transport.flatten() {
-            Some((Some(transport), false)) => {
-                if !transport.is_closing() {
-                    tracing::debug!(
-                        ?transport,
-                        "a stream was dropped without a close; its connection is closed"
-                    );
+            Some((Some(transport), false, ended)) => {
+                if !ended && !transport.is_closing() {
+                    was_unclosed(&transport);
                 }
                 transport.close();
             }
@@ -144,6 +148,20 @@ impl StreamState {
     /// The error of a stream whose connection is gone; `None` if it went in good order.
     pub(super) fn broken(&self) -> Option<io::Error> {
         self.lost.as_ref().filter(|lost| !lost.is_clean()).map(|lost| lost.to_io_error())
+    }
+}
+
+/// The program dropped a stream while both directions were open.
+fn was_unclosed(transport: &Transport) {
+    let (local, peer) = (transport.local_address(), transport.peer_address());
+    let ends = local.zip(peer).map_or_else(String::new, |(local, peer)| format!(", {local} with {peer}"));
+    let key = transport.key();
+    let what = format!("the stream on connection {key:?}{ends}: it was dropped without a close");
+    let handle = transport.handle();
+    if handle.is_debugging() {
+        handle.warn(&Warning::unclosed(what));
+    } else {
+        tracing::debug!("{what}");
     }
 }
 

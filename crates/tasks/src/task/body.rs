@@ -75,7 +75,8 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Entry { executor, key, .. } = &*this.entry;
+        let Entry { executor, key, place } = &*this.entry;
+        executor.handle().describe_callback(|| format!("a poll of the task started at {place}"));
         let outcome = if executor.is_aborted(*key) {
             Err(Ended::Aborted)
         } else {

@@ -18,6 +18,8 @@ use crate::local::Local;
 use crate::table::{Table, TableKey};
 
 pub(crate) struct Executor {
+    /// Its loop. The loop holds the executor until its end, and lets go of it then.
+    handle: Handle,
     injector: Arc<Injector>,
     live: RefCell<Table<Live>>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
@@ -65,6 +67,7 @@ pub fn task_stats() -> TaskStats {
 impl Executor {
     pub(crate) fn new(handle: &Handle) -> Rc<Self> {
         let executor = Rc::new(Self {
+            handle: handle.clone(),
             injector: Injector::new(handle),
             live: RefCell::default(),
             ending: Cell::new(false),
@@ -112,6 +115,10 @@ impl Executor {
 
     fn with_live<R>(&self, key: TableKey, look: impl FnOnce(&Live) -> R) -> Option<R> {
         self.live.borrow_mut().get_mut(key).map(|live| look(live))
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Whether the task is to be dropped instead of polled.

@@ -21,7 +21,7 @@ pub use yield_now::{YieldNow, yield_now};
 
 use std::panic::Location;
 
-use marline_reactor::Handle;
+use marline_reactor::{DebugMode, Handle};
 
 use crate::local::Local;
 
@@ -50,7 +50,12 @@ where
     let place = Location::caller();
     match Handle::current() {
         Ok(handle) => spawn_at(&handle, future, place),
-        Err(_) => JoinHandle::never_ran(),
+        Err(_) => {
+            if DebugMode::from_env().is_some() {
+                tracing::warn!("the task started at {place} never runs: there is no loop on this thread");
+            }
+            JoinHandle::never_ran()
+        }
     }
 }
 
