@@ -181,7 +181,7 @@ conformance! {
         });
         world.join(task);
         heard.assert_slow(world, &[&place, &place]);
-        assert!(heard.all()[0].to_string().contains("a poll of the task"), "{:?}", heard.all());
+        assert!(heard.all()[0].to_string().contains("a poll of task 1, started at"), "{:?}", heard.all());
     }
 
     fn a_callback_may_describe_itself_and_the_next_is_not_called_so(world: &World) {

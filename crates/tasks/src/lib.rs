@@ -37,7 +37,7 @@ mod local;
 mod mail;
 mod net;
 mod table;
-mod task;
+pub mod task;
 mod time;
 
 pub use combinators::{GatherError, gather, race, select, settle};
@@ -45,7 +45,8 @@ pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::WrongThread;
 pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
 pub use task::{
-    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_stats, yield_now,
+    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_list, task_list_on,
+    task_stats, yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

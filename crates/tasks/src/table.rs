@@ -9,6 +9,13 @@ pub(crate) struct TableKey {
     number: u64,
 }
 
+impl TableKey {
+    /// How many entries had been made when this one was.
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+}
+
 const PAGE: usize = 64;
 const NONE: usize = usize::MAX;
 
@@ -76,9 +83,9 @@ impl<T> Table<T> {
         self.made
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.pages.iter().flat_map(|page| page.iter()).filter_map(|slot| match slot {
-            Slot::Taken { value, .. } => Some(value),
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (TableKey, &T)> {
+        self.pages.iter().flat_map(|page| page.iter()).enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Taken { number, value } => Some((TableKey { index, number: *number }, value)),
             Slot::Vacant { .. } => None,
         })
     }

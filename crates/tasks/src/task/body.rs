@@ -45,7 +45,8 @@ struct Entry {
 
 impl Entry {
     fn origin(&self) -> Origin {
-        Origin { remote: self.executor.remote().clone(), place: self.place }
+        let name = self.executor.name_of(self.key);
+        Origin { remote: self.executor.remote().clone(), place: self.place, name }
     }
 }
 
@@ -75,11 +76,8 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Entry { executor, key, place } = &*this.entry;
-        executor.handle().describe_callback(|| format!("a poll of the task started at {place}"));
-        let outcome = if executor.is_aborted(*key) {
-            Err(Ended::Aborted)
-        } else {
+        let Entry { executor, key, .. } = &*this.entry;
+        let outcome = if let Some(_polling) = executor.begin_poll(*key) {
             let _granted = executor.allowance.grant();
             let polled = contain(|| this.future.as_mut().as_pin_mut().map(|future| future.poll(context)));
             match polled {
@@ -89,6 +87,8 @@ where
                 Ok(None) => Err(Ended::Aborted),
                 Err(panic) => Err(Ended::Panicked(panic)),
             }
+        } else {
+            Err(Ended::Aborted)
         };
         let dropped = contain(|| this.future.set(None));
         let outcome = match (outcome, dropped) {

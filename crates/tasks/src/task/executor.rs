@@ -1,6 +1,7 @@
 //! What the loop keeps of its tasks.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use super::allowance::Allowance;
 use super::body::Body;
 use super::injector::Injector;
 use super::join::JoinHandle;
+use super::list::TaskId;
+use super::live::{Live, Name};
 use super::report::Origin;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
@@ -22,17 +25,13 @@ pub(crate) struct Executor {
     handle: Handle,
     injector: Arc<Injector>,
     live: RefCell<Table<Live>>,
+    /// The task that is being polled.
+    running: Cell<Option<TableKey>>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
     ending: Cell<bool>,
     /// Keeps the loop's shutdown from going on before the last task is dropped.
     hold: RefCell<Option<Hold>>,
     pub(crate) allowance: Allowance,
-}
-
-/// What is kept of a task that is not finished.
-struct Live {
-    waker: Waker,
-    aborted: Cell<bool>,
 }
 
 /// What the tasks of a loop have been up to.
@@ -70,9 +69,15 @@ impl Executor {
             handle: handle.clone(),
             injector: Injector::new(handle),
             live: RefCell::default(),
+            running: Cell::new(None),
             ending: Cell::new(false),
             hold: RefCell::default(),
             allowance: Allowance::default(),
+        });
+        let listed = Rc::downgrade(&executor);
+        handle.on_dump("tasks", move |text| {
+            let list = listed.upgrade().map(|executor| executor.list(&executor.handle)).unwrap_or_default();
+            list.iter().for_each(|task| text.push_str(&format!("{task}\n")));
         });
         let told = Rc::downgrade(&executor);
         handle.on_shutdown(Phase::During, move |hold| {
@@ -85,8 +90,10 @@ impl Executor {
 
     pub(super) fn spawn<F>(
         self: &Rc<Self>,
+        handle: &Handle,
         future: F,
         place: &'static Location<'static>,
+        name: Option<Name>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -95,17 +102,17 @@ impl Executor {
         if self.ending.get() {
             return JoinHandle::never_ran();
         }
-        let live = Live { waker: Waker::noop().clone(), aborted: Cell::new(false) };
+        let live = Live::new(place, name.clone(), handle.now());
         let key = self.live.borrow_mut().insert(live);
         let body = Body::new(future, Rc::clone(self), key, place);
         let injector = Arc::clone(&self.injector);
         let (runnable, task) =
-            Builder::new().spawn_local(|()| body, move |runnable| injector.schedule(runnable));
+            Builder::new().spawn_local(|()| body, move |runnable| injector.schedule(key, runnable));
         if let Some(live) = self.live.borrow_mut().get_mut(key) {
             live.waker = runnable.waker();
         }
         runnable.schedule();
-        JoinHandle::new(task, key, Origin { remote: self.remote().clone(), place })
+        JoinHandle::new(task, key, Origin { remote: self.remote().clone(), place, name })
     }
 
     fn stats(&self) -> TaskStats {
@@ -113,17 +120,58 @@ impl Executor {
         TaskStats { spawned: live.made(), live: live.len() }
     }
 
-    fn with_live<R>(&self, key: TableKey, look: impl FnOnce(&Live) -> R) -> Option<R> {
-        self.live.borrow_mut().get_mut(key).map(|live| look(live))
+    /// The task that is being polled.
+    pub(super) fn running(&self) -> Option<TableKey> {
+        self.running.get()
     }
 
-    pub(super) fn handle(&self) -> &Handle {
-        &self.handle
+    /// Tasks that other threads woke, and that do not stand in the ready queue yet.
+    pub(super) fn woken_elsewhere(&self) -> HashSet<TableKey> {
+        self.injector.waiting().into_iter().collect()
     }
 
-    /// Whether the task is to be dropped instead of polled.
-    pub(super) fn is_aborted(&self, key: TableKey) -> bool {
-        self.ending.get() || self.with_live(key, |live| live.aborted.get()).unwrap_or(true)
+    /// Looks at all tasks, in no order.
+    pub(super) fn with_all<R>(
+        &self,
+        look: impl FnOnce(&mut dyn Iterator<Item = (TableKey, &Live)>) -> R,
+    ) -> R {
+        look(&mut self.live.borrow().iter())
+    }
+
+    fn with_live<R>(&self, key: TableKey, look: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        self.live.borrow_mut().get_mut(key).map(look)
+    }
+
+    /// Which task it is, for people.
+    fn describe(&self, key: TableKey) -> String {
+        let (id, name) = (TaskId::new(self.handle.loop_id(), key), self.name_of(key));
+        let place = self.with_live(key, |live| live.place);
+        let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
+        let place = place.map_or_else(String::new, |place| format!(", started at {place}"));
+        format!("task {id}{name}{place}")
+    }
+
+    pub(super) fn name_of(&self, key: TableKey) -> Option<Name> {
+        self.with_live(key, |live| live.name.clone())?
+    }
+
+    /// The task was put into the ready queue.
+    pub(super) fn queued(&self, key: TableKey) {
+        self.with_live(key, |live| live.queued = true);
+    }
+
+    /// The task's turn has come. `None` if it is to be dropped instead of polled.
+    pub(super) fn begin_poll(&self, key: TableKey) -> Option<Polling<'_>> {
+        let ending = self.ending.get();
+        self.with_live(key, |live| {
+            let polled = !(ending || live.aborted);
+            live.queued = false;
+            live.polls += u64::from(polled);
+            polled
+        })
+        .filter(|polled| *polled)?;
+        self.handle.describe_callback(|| format!("a poll of {}", self.describe(key)));
+        Some(Polling { executor: self, before: self.running.replace(Some(key)) })
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -132,7 +180,7 @@ impl Executor {
 
     pub(super) fn abort(&self, key: TableKey) {
         let waker = self.with_live(key, |live| {
-            live.aborted.set(true);
+            live.aborted = true;
             live.waker.clone()
         });
         if let Some(waker) = waker {
@@ -162,7 +210,7 @@ impl Executor {
     }
 
     fn wake_all(&self) {
-        let wakers: Vec<_> = self.live.borrow().iter().map(|live| live.waker.clone()).collect();
+        let wakers: Vec<_> = self.live.borrow().iter().map(|(_, live)| live.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -178,9 +226,21 @@ impl Executor {
             if woken.is_empty() {
                 std::thread::yield_now();
             }
-            for runnable in woken {
+            for (_, runnable) in woken {
                 runnable.run();
             }
         }
+    }
+}
+
+/// While it lives, its task is the one that is being polled.
+pub(super) struct Polling<'a> {
+    executor: &'a Executor,
+    before: Option<TableKey>,
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.executor.running.set(self.before);
     }
 }

@@ -6,11 +6,14 @@ use async_task::Runnable;
 use marline_reactor::{Handle, Remote, Signal};
 use parking_lot::Mutex;
 
+use crate::local::Local;
+use crate::table::TableKey;
+
 /// On the loop's thread a wake is a `call_soon`, which allocates nothing; from another thread the task is
 /// put into a list and a signal raised.
 pub(crate) struct Injector {
     remote: Remote,
-    woken: Mutex<Vec<Runnable>>,
+    woken: Mutex<Vec<(TableKey, Runnable)>>,
     signal: OnceLock<Signal>,
 }
 
@@ -34,12 +37,11 @@ impl Injector {
     }
 
     /// A task was woken, on any thread.
-    pub(crate) fn schedule(&self, runnable: Runnable) {
+    pub(crate) fn schedule(&self, key: TableKey, runnable: Runnable) {
         if let Some(handle) = self.remote.local() {
-            handle.call_soon(move || _ = runnable.run());
-            return;
+            return queue(&handle, key, runnable);
         }
-        self.woken.lock().push(runnable);
+        self.woken.lock().push((key, runnable));
         if let Some(signal) = self.signal.get() {
             signal.raise();
         }
@@ -47,13 +49,26 @@ impl Injector {
 
     fn queue_woken(&self) {
         let Some(handle) = self.remote.local() else { return };
-        for runnable in self.take() {
-            handle.call_soon(move || _ = runnable.run());
+        for (key, runnable) in self.take() {
+            queue(&handle, key, runnable);
         }
     }
 
     /// The tasks that were woken from elsewhere, or after the end of the loop.
-    pub(crate) fn take(&self) -> Vec<Runnable> {
+    pub(crate) fn take(&self) -> Vec<(TableKey, Runnable)> {
         std::mem::take(&mut *self.woken.lock())
     }
+
+    /// Their keys.
+    pub(super) fn waiting(&self) -> Vec<TableKey> {
+        self.woken.lock().iter().map(|(key, _)| *key).collect()
+    }
+}
+
+/// Puts a task into the ready queue, on its loop's thread.
+fn queue(handle: &Handle, key: TableKey, runnable: Runnable) {
+    if let Some(local) = Local::of(handle) {
+        local.executor.queued(key);
+    }
+    handle.call_soon(move || _ = runnable.run());
 }

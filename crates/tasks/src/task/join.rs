@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use async_task::{FallibleTask, Task};
 use marline_reactor::Panic;
 
+use super::list::TaskId;
 use super::report::{self, Origin};
 use crate::local::Local;
 use crate::mail;
@@ -77,6 +78,20 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task.as_ref().is_none_or(FallibleTask::is_finished)
+    }
+
+    /// The task's number; `None` if it never ran.
+    #[must_use]
+    pub fn id(&self) -> Option<TaskId> {
+        let (key, origin) = self.door.as_ref()?;
+        Some(TaskId::new(origin.remote.loop_id(), *key))
+    }
+
+    /// The name that its [builder](super::Builder) gave it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let (_, origin) = self.door.as_ref()?;
+        origin.name.as_deref()
     }
 
     /// Does something with the task's entry, on the loop's thread.

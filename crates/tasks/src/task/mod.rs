@@ -1,21 +1,27 @@
 //! Tasks: futures that the loop runs.
 //!
-//! * `executor`: what the loop keeps of its tasks; `injector`: wakes, from the loop's thread and others.
+//! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
+//! * `builder`: tasks with names; `list`: what tasks there are.
 
 mod allowance;
 mod body;
+mod builder;
 mod executor;
 mod injector;
 mod join;
+mod list;
+mod live;
 mod report;
 mod run;
 mod yield_now;
 
+pub use builder::Builder;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use join::{JoinError, JoinHandle};
+pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use run::{run, run_on};
 pub use yield_now::{YieldNow, yield_now};
 
@@ -24,6 +30,7 @@ use std::panic::Location;
 use marline_reactor::{DebugMode, Handle};
 
 use crate::local::Local;
+use live::Name;
 
 /// Starts a task on the loop that runs here. It is polled for the first time from the loop, after what is ready now.
 ///
@@ -47,16 +54,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let place = Location::caller();
-    match Handle::current() {
-        Ok(handle) => spawn_at(&handle, future, place),
-        Err(_) => {
-            if DebugMode::from_env().is_some() {
-                tracing::warn!("the task started at {place} never runs: there is no loop on this thread");
-            }
-            JoinHandle::never_ran()
-        }
-    }
+    spawn_at(current().as_ref(), future, Location::caller(), None)
 }
 
 /// As [`spawn`], on this loop.
@@ -66,16 +64,34 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    spawn_at(handle, future, Location::caller())
+    spawn_at(Some(handle), future, Location::caller(), None)
 }
 
-fn spawn_at<F>(handle: &Handle, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+fn current() -> Option<Handle> {
+    Handle::current().ok()
+}
+
+fn spawn_at<F>(
+    handle: Option<&Handle>,
+    future: F,
+    place: &'static Location<'static>,
+    name: Option<Name>,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match Local::of(handle).filter(|_| !handle.is_over()) {
-        Some(local) => local.executor.spawn(future, place),
-        None => JoinHandle::never_ran(),
+    let handle = handle.filter(|handle| !handle.is_over());
+    let found = handle.and_then(|handle| Some((handle, Local::of(handle)?)));
+    match found {
+        Some((handle, local)) => local.executor.spawn(handle, future, place, name),
+        None => {
+            if handle.is_none() && DebugMode::from_env().is_some() {
+                tracing::warn!(
+                    "the task started at {place} never runs: no loop that goes on runs on this thread"
+                );
+            }
+            JoinHandle::never_ran()
+        }
     }
 }

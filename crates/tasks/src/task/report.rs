@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::panic::Location;
 
@@ -9,6 +10,7 @@ use marline_reactor::{Failure, Handle, Remote};
 
 use super::body::contain;
 use super::join::Ended;
+use super::live::Name;
 use crate::mail;
 
 /// Which task it was.
@@ -18,6 +20,7 @@ pub(super) struct Origin {
     pub(super) remote: Remote,
     /// Where it was started.
     pub(super) place: &'static Location<'static>,
+    pub(super) name: Option<Name>,
 }
 
 /// Reports a failure to the loop of the task, from whatever thread, and drops everything else.
@@ -28,7 +31,7 @@ pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin)
         Err(Ended::Aborted) => None,
     };
     let Some(error) = error else { return };
-    let failure = Failure::unobserved(error, format!("the task started at {}", origin.place));
+    let failure = Failure::unobserved(error, origin.to_string());
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);
     }
@@ -48,6 +51,15 @@ impl Origin {
     fn handle(&self) -> Option<Handle> {
         let is_it = |current: &Handle| current.loop_id() == self.remote.loop_id();
         self.remote.local().or_else(|| Handle::current().ok().filter(is_it))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "the task {name:?} started at {}", self.place),
+            None => write!(f, "the task started at {}", self.place),
+        }
     }
 }
 

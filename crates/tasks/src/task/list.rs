@@ -1,0 +1,134 @@
+//! What tasks there are.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use marline_reactor::{Handle, LoopId};
+
+use super::current;
+use super::executor::Executor;
+use super::live::Live;
+use crate::local::Local;
+use crate::table::TableKey;
+
+/// The number of a task: no other task of this process ever has the same.
+///
+/// Its `Display` is the number within the task's loop, counted from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    loop_id: LoopId,
+    number: u64,
+}
+
+impl TaskId {
+    pub(super) fn new(loop_id: LoopId, key: TableKey) -> Self {
+        Self { loop_id, number: key.number() }
+    }
+
+    /// The loop that runs the task.
+    #[must_use]
+    pub fn loop_id(&self) -> LoopId {
+        self.loop_id
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.number, f)
+    }
+}
+
+/// What a task does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for something to wake it.
+    Waiting,
+    /// It was started or woken, and waits for its turn.
+    Queued,
+    /// It is being polled.
+    Running,
+}
+
+/// A task that has not finished, as it was when the list was made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its number.
+    pub id: TaskId,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Where it was started: file, line and column.
+    pub place: &'static Location<'static>,
+    /// What it does.
+    pub state: TaskState,
+    /// How often it was polled.
+    pub polls: u64,
+    /// How long ago it was started.
+    pub age: Duration,
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        let state = match self.state {
+            TaskState::Waiting => "waiting",
+            TaskState::Queued => "queued",
+            TaskState::Running => "running",
+        };
+        write!(f, ": {state}, {} polls in {:?}, started at {}", self.polls, self.age, self.place)
+    }
+}
+
+/// The unfinished tasks of the loop that runs here, in the order in which they were started. Without a loop there are none.
+///
+/// It takes time in proportion to the tasks, and is made for looking at a program that runs.
+///
+/// ```
+/// use marline_tasks::{task_list, yield_now, task::{Builder, TaskState}};
+///
+/// marline_tasks::run(async {
+///     let _task = Builder::new().name("idle").spawn(std::future::pending::<()>());
+///     yield_now().await;
+///     let list = task_list();
+///     let idle = list.iter().find(|task| task.name.as_deref() == Some("idle")).unwrap();
+///     assert_eq!((idle.state, idle.polls), (TaskState::Waiting, 1));
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// }).unwrap();
+/// ```
+#[must_use]
+pub fn task_list() -> Vec<TaskInfo> {
+    current().as_ref().map(task_list_on).unwrap_or_default()
+}
+
+/// As [`task_list`], of this loop.
+#[must_use]
+pub fn task_list_on(handle: &Handle) -> Vec<TaskInfo> {
+    Local::of(handle).map(|local| local.executor.list(handle)).unwrap_or_default()
+}
+
+impl Executor {
+    pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
+        let now = handle.now();
+        let (running, woken) = (self.running(), self.woken_elsewhere());
+        let info = |(key, live): (TableKey, &Live)| TaskInfo {
+            id: TaskId::new(handle.loop_id(), key),
+            name: live.name.as_deref().map(str::to_owned),
+            place: live.place,
+            state: match () {
+                () if running == Some(key) => TaskState::Running,
+                () if live.queued || woken.contains(&key) => TaskState::Queued,
+                () => TaskState::Waiting,
+            },
+            polls: live.polls,
+            age: now - live.born,
+        };
+        let mut list = self.with_all(|all| all.map(info).collect::<Vec<_>>());
+        list.sort_unstable_by_key(|info| info.id);
+        list
+    }
+}
