@@ -3,7 +3,7 @@
 //! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
-//! * `builder`: tasks with names; `list`: what tasks there are.
+//! * `builder`: tasks with names; `list`: what tasks there are; `spans`: tasks as `tokio-console` reads them.
 
 mod allowance;
 mod body;
@@ -15,6 +15,7 @@ mod list;
 mod live;
 mod report;
 mod run;
+mod spans;
 mod yield_now;
 
 pub use builder::Builder;
