@@ -14,3 +14,6 @@ mod safety {}
 
 #[doc = include_str!("../../../docs/dependencies.md")]
 mod dependencies {}
+
+#[doc = include_str!("../../../docs/debugging.md")]
+mod debugging {}
