@@ -21,7 +21,7 @@ fn the_lag_is_what_the_callbacks_of_a_turn_took() {
         (last_lag, longest_lag)
     };
     let spend = |times: &[u64]| {
-        for time in times.to_vec() {
+        for time in times.iter().copied() {
             let clock = clock.clone();
             handle.call_soon(move || clock.advance(ms(time)));
         }
