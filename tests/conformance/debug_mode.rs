@@ -1,6 +1,7 @@
 //! Debug mode: who held the loop, what was left open, what was used where it must not be.
 
 use std::cell::RefCell;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Builder, DebugMode, Handle, Protocol, Transport, Warning};
 
 use crate::conformance;
-use crate::support::{Hands, Notes, World, address_of};
+use crate::s_loop_end::Reports;
+use crate::support::{Hands, Notes, World, address_of, skip};
 
 const LIMIT: Duration = Duration::from_millis(50);
 const SLOW: Duration = Duration::from_millis(60);
@@ -276,17 +278,25 @@ conformance! {
     fn a_stream_used_on_another_thread_is_reported_with_the_name_of_the_thread(world: &World) {
         let heard = Heard::on(&world.handle());
         let (stream, _raw) = world.stream();
+        let (line, other) = (line!() + 2, line!() + 4);
         let used = move || {
             assert!(stream.peer_address().is_err());
+            // An executor of another kind, as a program may have on other threads.
+            let read = futures::executor::block_on(async { stream.read(&mut [0; 8]).await });
+            assert!(read.is_err());
             stream
         };
         let thread = std::thread::Builder::new().name("a-stranger".to_owned()).spawn(used).expect("a thread");
         let stream = thread.join().expect("no panic");
-        world.until(|| !heard.all().is_empty());
-        let wrong: Vec<_> = heard.all().into_iter().filter(|w| matches!(w, Warning::WrongThread { .. })).collect();
-        assert_eq!(wrong.len(), 1);
-        let report = wrong[0].to_string();
-        assert!(report.contains("a stream") && report.contains("\"a-stranger\""), "{report}");
+        let wrong = || {
+            let all = heard.all().into_iter().filter(|warning| matches!(warning, Warning::WrongThread { .. }));
+            all.map(|warning| warning.to_string()).collect::<Vec<_>>()
+        };
+        world.until(|| wrong().len() == 2);
+        for (report, line) in wrong().iter().zip([line, other]) {
+            assert!(report.contains("a stream") && report.contains("\"a-stranger\""), "{report}");
+            assert!(report.contains(&here(line)), "{report}");
+        }
         drop(stream);
     }
 }
@@ -340,4 +350,41 @@ fn a_failure_that_nobody_waits_for_reaches_the_handler_of_failures_with_the_task
     memory.pump();
     assert_eq!(notes.len(), 1);
     assert!(notes.all()[0].contains(&here(line)) && notes.all()[0].contains("lost"), "{:?}", notes.all());
+}
+
+/// Runs within the process that the next test starts, where the variable is set.
+#[test]
+fn within_a_process_whose_variable_asks_for_debug_mode() {
+    if std::env::var("MARLINE_DEBUG").as_deref() != Ok("50") {
+        return skip("it wants the variable MARLINE_DEBUG");
+    }
+    let reports = Reports::default();
+    let (mut spawned, mut slept, mut slow) = (0, 0, 0);
+    tracing::subscriber::with_default(reports.clone(), || {
+        let memory = MemoryReactor::new();
+        assert_eq!(memory.handle().debug(), Some(DebugMode::new().slow(LIMIT)));
+        let clock = memory.clock().clone();
+        slow = line!() + 1;
+        memory.handle().call_soon(move || clock.advance(SLOW));
+        memory.pump();
+        spawned = line!() + 1;
+        drop(marline_tasks::spawn(async { unreachable!("there is no loop") }));
+        slept = line!() + 1;
+        drop(marline_tasks::sleep(SLOW));
+    });
+    let reports = reports.all();
+    assert_eq!(reports.len(), 3, "{reports:#?}");
+    for (report, line) in reports.iter().zip([slow, spawned, slept]) {
+        assert!(report.contains(&here(line)), "{report}");
+    }
+    assert!(Builder::new().debug(None).build().expect("a loop").handle().debug().is_none());
+}
+
+#[test]
+fn the_variable_turns_debug_mode_on_and_without_a_handler_tracing_is_told() {
+    let name = "debug_mode::within_a_process_whose_variable_asks_for_debug_mode";
+    let mut process = Command::new(std::env::current_exe().expect("this program"));
+    let output = process.args(["--exact", name]).env("MARLINE_DEBUG", "50").output().expect("a process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

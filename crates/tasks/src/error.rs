@@ -1,6 +1,7 @@
 //! Errors that several parts share.
 
 use std::io;
+use std::panic::Location;
 
 use marline_reactor::{Remote, Warning};
 
@@ -14,10 +15,10 @@ use crate::mail;
 pub struct WrongThread(());
 
 impl WrongThread {
-    /// This handle of that loop's was used. In debug mode its loop reports so.
-    pub(crate) fn of(what: &str, remote: &Remote) -> Self {
+    /// This handle of that loop's was used, maybe at this place. In debug mode its loop reports so.
+    pub(crate) fn of(what: &str, remote: &Remote, place: Option<&'static Location<'static>>) -> Self {
         if remote.is_debugging() {
-            let (warning, there) = (Warning::wrong_thread(what.to_owned()), remote.clone());
+            let (warning, there) = (Warning::wrong_thread(what.to_owned(), place), remote.clone());
             // If the loop has ended, the thread is not what is wrong.
             _ = mail::send(remote, move || {
                 if let Some(handle) = there.local() {

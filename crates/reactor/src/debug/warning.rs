@@ -1,6 +1,7 @@
 //! What debug mode reports.
 
 use std::fmt;
+use std::panic::Location;
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum Warning {
         what: String,
         /// The thread: its name, or its number.
         thread: String,
+        /// Where in the program, as far as that is known.
+        place: Option<&'static Location<'static>>,
     },
 }
 
@@ -38,12 +41,12 @@ impl Warning {
         Self::Unclosed { what }
     }
 
-    /// A handle was used on this thread, which is not its loop's.
+    /// A handle was used at this place, on this thread, which is not its loop's.
     #[must_use]
-    pub fn wrong_thread(what: String) -> Self {
+    pub fn wrong_thread(what: String, place: Option<&'static Location<'static>>) -> Self {
         let thread = thread::current();
         let name = thread.name().map_or_else(|| format!("{:?}", thread.id()), |name| format!("{name:?}"));
-        Self::WrongThread { what, thread: name }
+        Self::WrongThread { what, thread: name, place }
     }
 }
 
@@ -54,8 +57,9 @@ impl fmt::Display for Warning {
                 write!(f, "{what} took {took:?}, and nothing else could run (the limit is {limit:?})")
             }
             Self::Unclosed { what } => f.write_str(what),
-            Self::WrongThread { what, thread } => {
-                write!(f, "{what} was used on the thread {thread}, which is not its loop's")
+            Self::WrongThread { what, thread, place } => {
+                write!(f, "{what} was used on the thread {thread}, which is not its loop's")?;
+                place.map_or(Ok(()), |place| write!(f, ", at {place}"))
             }
         }
     }

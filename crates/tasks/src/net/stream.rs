@@ -124,6 +124,7 @@ impl Stream {
     /// # Errors
     ///
     /// `NotConnected` after the end of the connection, and on the wrong thread.
+    #[track_caller]
     pub fn peer_address(&self) -> io::Result<Address> {
         self.port.door.address(Transport::peer_address)
     }
@@ -133,6 +134,7 @@ impl Stream {
     /// # Errors
     ///
     /// `NotConnected` after the end of the connection, and on the wrong thread.
+    #[track_caller]
     pub fn local_address(&self) -> io::Result<Address> {
         self.port.door.address(Transport::local_address)
     }
@@ -143,6 +145,7 @@ impl Stream {
     /// # Errors
     ///
     /// On the wrong thread.
+    #[track_caller]
     pub fn transport(&self) -> io::Result<Transport> {
         self.port.door.transport()
     }
@@ -171,6 +174,7 @@ pub struct Read<'a> {
 impl Future for Read<'_> {
     type Output = io::Result<usize>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {
@@ -200,6 +204,7 @@ pub struct WriteAll<'a> {
 impl Future for WriteAll<'_> {
     type Output = io::Result<()>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {
