@@ -3,10 +3,8 @@
 //!
 //! `cargo run --example chat -- tcp://127.0.0.1:8000 60`, then `nc 127.0.0.1 8000` in several terminals: say your
 //! name, `/join ROOM`, and talk. The second argument is the idle timeout in seconds.
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
-use std::time::Duration;
+mod console; // Lets `tokio-console` look at the tasks: see docs/debugging.md.
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
 use futures::StreamExt;
 use futures::channel::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded};
@@ -35,7 +33,8 @@ struct Wire {
 impl LineProtocol for Wire {
     fn connection_made(&mut self, transport: &Transport) {
         if let Some((lines, rooms, idle)) = self.conversation.take() {
-            spawn(conversation(transport.clone(), lines, rooms, idle));
+            let task = conversation(transport.clone(), lines, rooms, idle);
+            marline::task::Builder::new().name(format!("member {:?}", transport.key())).spawn(task);
         }
     }
 
@@ -85,7 +84,8 @@ fn tell(rooms: &Rooms, room: &str, member: &Transport, stays: bool, text: String
 fn open(rooms: &Rooms, name: &str) {
     rooms.borrow_mut().entry(name.to_owned()).or_insert_with(|| {
         let (sender, events) = unbounded();
-        spawn(room(name.to_owned(), events, rooms.clone()));
+        let task = room(name.to_owned(), events, rooms.clone());
+        marline::task::Builder::new().name(format!("room {name}")).spawn(task);
         sender
     });
 }
@@ -110,6 +110,7 @@ async fn room(name: String, events: UnboundedReceiver<Event>, rooms: Rooms) {
 }
 
 fn main() -> Result<()> {
+    console::init();
     let idle = std::env::args().nth(2).map_or(Ok(60.0), |seconds| seconds.parse())?;
     let (idle, rooms) = (Duration::try_from_secs_f64(idle)?, Rooms::default());
     marline::serve(endpoint_arg("tcp://127.0.0.1:8000"), move |_| {

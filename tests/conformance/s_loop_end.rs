@@ -17,7 +17,13 @@ use crate::support::{Raw, World, address_of};
 
 /// Keeps the messages of events, as a program's subscriber would.
 #[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<String>>>);
+pub struct Reports(Arc<Mutex<Vec<String>>>);
+
+impl Reports {
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().expect("the reports").clone()
+    }
+}
 
 struct Message<'a>(&'a mut Vec<String>);
 

@@ -173,7 +173,8 @@ conformance! {
         }
         world.turn();
         let first = order.borrow().len();
-        assert!(first <= CALLBACKS && first % TIME_CHECK == 0, "{first} callbacks in one turn");
+        // On a machine that is slow just now the time runs out before the count.
+        assert!(first == CALLBACKS || (first + 1) % TIME_CHECK == 0, "{first} callbacks in one turn");
         if world.is_memory() {
             assert_eq!(first, CALLBACKS);
         }
@@ -201,8 +202,9 @@ conformance! {
             });
         }
         world.turn();
-        // The clock is read after a power of two of callbacks, and then after every so many.
-        assert!(count.get().is_power_of_two() || count.get() % TIME_CHECK == 0, "{}", count.get());
+        // The clock is read before a callback whose number is a power of two, and then before one of so many.
+        let next = count.get() + 1;
+        assert!(next.is_power_of_two() || next % TIME_CHECK == 0, "{}", count.get());
         let most = usize::try_from(TIME.as_micros() / takes.as_micros()).unwrap() + TIME_CHECK;
         assert!(count.get() <= most, "{} callbacks in one turn", count.get());
         while count.get() < 1000 {

@@ -20,3 +20,6 @@ mod dependencies {}
 
 #[doc = include_str!("../../../docs/migration.md")]
 mod migration {}
+
+#[doc = include_str!("../../../docs/debugging.md")]
+mod debugging {}

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use crate::address::{Address, Addresses};
@@ -34,6 +35,22 @@ pub(crate) struct Attempt {
     /// The slot of the address that is being tried.
     current: Option<(Key, Address)>,
     deadline: Option<TimerId>,
+    /// Where the program asked for it.
+    place: &'static Location<'static>,
+}
+
+impl Attempt {
+    fn row(&self) -> String {
+        let state = match &self.current {
+            Some((_, address)) => format!("trying {address}"),
+            None => "looking the name up".to_owned(),
+        };
+        let (left, failed) = (self.candidates.len(), self.failed.len());
+        format!(
+            "to {}, begun at {}: {state}; {left} addresses left, {failed} failed",
+            self.endpoint, self.place
+        )
+    }
 }
 
 /// The loop's attempts.
@@ -48,6 +65,15 @@ impl Default for ConnectTable {
 }
 
 impl ConnectTable {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// A line for each.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        self.table.values().map(Attempt::row).collect()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.table.len() == 0
     }
@@ -62,6 +88,7 @@ pub struct Connecting {
 }
 
 impl Connecting {
+    #[track_caller]
     pub(crate) fn start(
         shell: &Rc<Shell>,
         endpoint: Result<Endpoint, EndpointError>,
@@ -72,7 +99,7 @@ impl Connecting {
             Ok(endpoint) if !shell.refuses_work() => endpoint,
             failed => {
                 let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
-                shell.answer(done, Err(error));
+                shell.answer(done, Err(error), Location::caller());
                 shell.contained(move || drop(factory));
                 return Self { shell: shell.weak(), key: None };
             }
@@ -86,6 +113,7 @@ impl Connecting {
             failed: Vec::new(),
             current: None,
             deadline: None,
+            place: Location::caller(),
         });
         if let Some(timeout) = timeout {
             let timed = Rc::clone(shell);
@@ -125,9 +153,12 @@ impl Shell {
         self.connects.borrow_mut().table.get_mut(key).map(change)
     }
 
-    #[track_caller]
-    fn answer(&self, done: Done, outcome: Result<Transport, ConnectError>) {
-        let place = std::panic::Location::caller();
+    fn answer(
+        &self,
+        done: Done,
+        outcome: Result<Transport, ConnectError>,
+        place: &'static Location<'static>,
+    ) {
         self.push(Entry::Call(Callback::new(move || done(outcome), place)));
     }
 
@@ -234,11 +265,12 @@ impl Shell {
     }
 
     fn established(self: &Rc<Self>, key: Key, slot: Key, addresses: Addresses) {
-        let Some(Attempt { endpoint, factory, done, .. }) = self.take_attempt(key) else {
+        let Some(Attempt { endpoint, factory, done, place, .. }) = self.take_attempt(key) else {
             return;
         };
         let target = || endpoint.to_string();
-        let outcome = match contain(|| factory(&addresses)) {
+        let factory = || contain(|| factory(&addresses));
+        let outcome = match self.timed(factory, || format!("the factory given to `connect` at {place}")) {
             Ok(Some(protocol)) => {
                 self.begin(slot, Connection::new(protocol, addresses, None));
                 let lost = self.alter(slot, |connection| connection.loss());
@@ -255,7 +287,8 @@ impl Shell {
                 })
             }
         };
-        self.contained(move || done(outcome));
+        let told = || contain(move || done(outcome)).map_err(|panic| self.report_panic(panic, place));
+        _ = self.timed(told, || format!("the callback given to `connect` at {place}"));
     }
 
     /// Ends an attempt with an error: whether it was still open.
@@ -270,7 +303,7 @@ impl Shell {
                 self.remove_slot(slot);
             }
         }
-        self.answer(attempt.done, Err(error));
+        self.answer(attempt.done, Err(error), attempt.place);
         self.discard(attempt.factory);
         true
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -95,10 +96,10 @@ impl RunError {
     }
 }
 
-/// No loop runs here, and none was entered.
+/// No loop runs here, and none was entered. It tells where the loop was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("no loop runs on this thread")]
-pub struct NotInLoop(pub(crate) ());
+#[error("no loop runs on this thread, and {0} needs one")]
+pub struct NotInLoop(pub(crate) &'static Location<'static>);
 
 /// A listener could not be made.
 #[derive(Debug, Error)]

@@ -24,6 +24,7 @@
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
+//! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
 //! * [`backend`] is the contract of multiplexers.
 
@@ -33,6 +34,7 @@ mod choice;
 mod connect;
 mod connection;
 mod contain;
+mod debug;
 mod endpoint;
 mod error;
 pub mod framing;
@@ -57,6 +59,7 @@ pub use address::{Address, Addresses};
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use contain::Panic;
+pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
     ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,

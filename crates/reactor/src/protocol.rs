@@ -87,7 +87,17 @@ pub trait Protocol: 'static {
     fn replaced(&mut self) -> Vec<u8> {
         Vec::new()
     }
+
+    /// The name of its type, which debug mode and dumps of the loop show. Only the loop can call it, and nobody can
+    /// override it.
+    fn type_name(&self, _: Internal) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
+
+/// An argument that nobody outside of this crate can name: a method that takes it can neither be called nor overridden.
+#[derive(Clone, Copy, Debug)]
+pub struct Internal;
 
 /// The answer to [`Protocol::eof_received`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +161,10 @@ impl Protocol for Box<dyn Protocol> {
 
     fn replaced(&mut self) -> Vec<u8> {
         (**self).replaced()
+    }
+
+    fn type_name(&self, internal: Internal) -> &'static str {
+        (**self).type_name(internal)
     }
 }
 

@@ -41,6 +41,11 @@ impl Resolver {
         self.open > 0
     }
 
+    /// How many answers are still to come.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
     /// Asks for the addresses of a host. The answer goes to the loop.
     pub(crate) fn ask(&mut self, host: &str, port: u16, attempt: Key) -> io::Result<()> {
         let question = Question { host: host.to_owned(), port, attempt };

@@ -70,6 +70,25 @@ impl Listening {
             && self.factory.is_some()
     }
 
+    /// What a dump says of it.
+    pub(crate) fn line(&self) -> String {
+        let State { paused, backing_off, stopping, .. } = self.state;
+        let state = if stopping {
+            "stopping"
+        } else if paused {
+            "paused"
+        } else if backing_off {
+            "waiting, because the system had no room"
+        } else if self.live >= self.limit {
+            "full"
+        } else {
+            "accepting"
+        };
+        let limit =
+            if self.limit == usize::MAX { String::new() } else { format!(" of at most {}", self.limit) };
+        format!("on {}: {state}, {}{limit} connections", self.address, self.live)
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.state.stopping
     }
@@ -298,7 +317,8 @@ impl Shell {
         let Some(mut factory) = factory else {
             return self.turn_away(key);
         };
-        let protocol = self.contained(|| factory(&addresses)).flatten();
+        let made = || self.contained(|| factory(&addresses)).flatten();
+        let protocol = self.timed(made, || format!("the factory of the listener on {}", addresses.local));
         let mut factory = Some(factory);
         self.listening(listener, |listening| listening.factory = factory.take());
         self.contained(move || drop(factory));

@@ -1,8 +1,10 @@
 //! The loop's side of [`Signal`](crate::Signal)s.
 
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Weak;
 
+use crate::contain::contain;
 use crate::key::Key;
 use crate::reactor::{Handle, Shell};
 use crate::remote::{Signal, SignalShared};
@@ -16,6 +18,8 @@ pub(crate) struct SignalTable {
 struct Entry {
     /// `None` while it runs.
     call: Option<Box<dyn FnMut()>>,
+    /// Where it was made.
+    place: &'static Location<'static>,
     shared: Weak<SignalShared>,
 }
 
@@ -25,11 +29,20 @@ impl Default for SignalTable {
     }
 }
 
+impl SignalTable {
+    /// A line for each.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        self.table.values().map(|entry| format!("made at {}", entry.place)).collect()
+    }
+}
+
 impl Shell {
+    #[track_caller]
     pub(crate) fn add_signal(self: &Rc<Self>, call: Box<dyn FnMut()>) -> Signal {
         let remote = Handle::new(Rc::clone(self)).remote();
         let mut signals = self.signals.borrow_mut();
-        let key = signals.table.insert(Entry { call: Some(call), shared: Weak::new() });
+        let key =
+            signals.table.insert(Entry { call: Some(call), place: Location::caller(), shared: Weak::new() });
         let signal = Signal::new(&remote, key);
         if let Some(entry) = signals.table.get_mut(key) {
             entry.shared = signal.downgrade();
@@ -46,10 +59,11 @@ impl Shell {
         let taken = self.signals.borrow_mut().table.get_mut(key).and_then(|entry| {
             // Lowered first: a raise from now on runs the callback again.
             entry.shared.upgrade().inspect(|shared| shared.lower());
-            entry.call.take()
+            Some((entry.call.take()?, entry.place))
         });
-        let Some(mut call) = taken else { return };
-        self.contained(&mut call);
+        let Some((mut call, place)) = taken else { return };
+        let ran = || contain(&mut call).map_err(|panic| self.report_panic(panic, place));
+        _ = self.timed(ran, || format!("the signal made at {place}"));
         let mut signals = self.signals.borrow_mut();
         if let Some(entry) = signals.table.get_mut(key) {
             entry.call = Some(call);

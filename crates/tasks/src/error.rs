@@ -1,6 +1,11 @@
 //! Errors that several parts share.
 
 use std::io;
+use std::panic::Location;
+
+use marline_reactor::{Remote, Warning};
+
+use crate::mail;
 
 /// A handle was used on a thread that is not its loop's, or after the loop's end.
 ///
@@ -10,7 +15,17 @@ use std::io;
 pub struct WrongThread(());
 
 impl WrongThread {
-    pub(crate) fn new() -> Self {
+    /// This handle of that loop's was used, maybe at this place. In debug mode its loop reports so.
+    pub(crate) fn of(what: &str, remote: &Remote, place: Option<&'static Location<'static>>) -> Self {
+        if remote.is_debugging() {
+            let (warning, there) = (Warning::wrong_thread(what.to_owned(), place), remote.clone());
+            // If the loop has ended, the thread is not what is wrong.
+            _ = mail::send(remote, move || {
+                if let Some(handle) = there.local() {
+                    handle.warn(&warning);
+                }
+            });
+        }
         Self(())
     }
 }

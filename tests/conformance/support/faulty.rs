@@ -1,6 +1,6 @@
 //! A backend that lets a test decide which operations fail.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,6 +21,7 @@ use marline_reactor::{Address, Addresses, Choices, Instant, Key};
 #[derive(Clone, Default)]
 pub struct Faults {
     script: Rc<RefCell<Script>>,
+    clock_reads: Rc<Cell<usize>>,
 }
 
 #[derive(Default)]
@@ -130,6 +131,11 @@ impl Faults {
         script.sends.is_empty() && script.receives.is_empty() && script.accepts.is_empty()
     }
 
+    /// How often the clock was read.
+    pub fn clock_reads(&self) -> usize {
+        self.clock_reads.get()
+    }
+
     pub fn asked(&self) -> Asked {
         self.script.borrow().asked
     }
@@ -178,6 +184,7 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn now(&self) -> Instant {
+        self.faults.clock_reads.set(self.faults.clock_reads.get() + 1);
         self.inner.now()
     }
 

@@ -37,4 +37,4 @@ pub use raw::{Raw, RawListener};
 pub use tasks::Drops;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};
-pub use world::{World, address_of, pattern, skip};
+pub use world::{Hands, World, address_of, pattern, skip};

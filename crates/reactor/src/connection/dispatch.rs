@@ -28,7 +28,8 @@ impl Shell {
     ) -> Option<R> {
         let mut protocol = self.check_out(key)?;
         let transport = Transport::new(Rc::clone(self), key);
-        let outcome = contain(|| call(&mut *protocol, &transport));
+        let outcome =
+            self.timed_protocol(key, &mut *protocol, |protocol| contain(|| call(protocol, &transport)));
         let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
         self.check_in(key, protocol);
         self.go_on_reading(key);

@@ -51,7 +51,10 @@ impl Shell {
             bytes.extend_from_slice(&unread);
             self.begin_anew(key, &bytes);
             let transport = Transport::new(Rc::clone(self), key);
-            if let Err(panic) = contain(|| protocol.connection_made(&transport)) {
+            let made = self.timed_protocol(key, &mut *protocol, |protocol| {
+                contain(|| protocol.connection_made(&transport))
+            });
+            if let Err(panic) = made {
                 self.abort(key, Reason::Panicked(panic));
             }
         }

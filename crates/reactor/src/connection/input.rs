@@ -111,7 +111,9 @@ impl Shell {
         };
         let transport = Transport::new(Rc::clone(self), key);
         let mut chunk = None;
-        let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut chunk));
+        let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
+            contain(|| self.receive_for(protocol, &transport, &mut chunk))
+        });
         if let Some(chunk) = chunk {
             self.end_delivery(key, chunk.bytes());
             self.release(chunk);

@@ -152,6 +152,11 @@ impl Connection {
         self.rare.get_or_insert_default()
     }
 
+    /// How many bytes were given back.
+    pub(crate) fn unread_len(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.unread.len())
+    }
+
     fn has_unread(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.unread.is_empty())
     }

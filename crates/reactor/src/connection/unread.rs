@@ -34,6 +34,10 @@ impl Unread {
         self.start >= self.bytes.len()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.start)
+    }
+
     /// Puts `data` in front of what is there.
     pub(super) fn put_back(&mut self, data: &[u8]) {
         if self.is_empty() {
@@ -52,26 +56,28 @@ impl Shell {
             return false;
         };
         let transport = Transport::new(Rc::clone(self), key);
-        let outcome = contain(|| {
-            if let Some(buffer) = protocol.receive_buffer() {
-                if !self.wants_input(key) {
-                    return Pulled::Unwanted;
+        let outcome = self.timed_protocol(key, &mut *protocol, |protocol| {
+            contain(|| {
+                if let Some(buffer) = protocol.receive_buffer() {
+                    if !self.wants_input(key) {
+                        return Pulled::Unwanted;
+                    }
+                    let rest = &unread.bytes[unread.start..];
+                    let count = rest.len().min(buffer.len());
+                    if count == 0 {
+                        return Pulled::EmptyBuffer;
+                    }
+                    buffer[..count].copy_from_slice(&rest[..count]);
+                    unread.start += count;
+                    protocol.buffer_filled(&transport, count);
+                    return Pulled::Data;
                 }
-                let rest = &unread.bytes[unread.start..];
-                let count = rest.len().min(buffer.len());
-                if count == 0 {
-                    return Pulled::EmptyBuffer;
-                }
-                buffer[..count].copy_from_slice(&rest[..count]);
-                unread.start += count;
-                protocol.buffer_filled(&transport, count);
-                return Pulled::Data;
-            }
-            let start = std::mem::replace(&mut unread.start, unread.bytes.len());
-            self.begin_delivery(key, &unread.bytes[start..]);
-            protocol.data_received(&transport, &unread.bytes[start..]);
-            unread.start = start + self.kept().unwrap_or(unread.bytes.len() - start);
-            Pulled::Data
+                let start = std::mem::replace(&mut unread.start, unread.bytes.len());
+                self.begin_delivery(key, &unread.bytes[start..]);
+                protocol.data_received(&transport, &unread.bytes[start..]);
+                unread.start = start + self.kept().unwrap_or(unread.bytes.len() - start);
+                Pulled::Data
+            })
         });
         self.restore_unread(key, unread);
         match outcome {

@@ -5,6 +5,7 @@ use std::io;
 use super::{Reactor, Shell};
 use crate::backend::Backend;
 use crate::backend::readiness::Readiness;
+use crate::debug::DebugMode;
 use crate::error::CreateError;
 
 /// What a loop does when a callback that belongs to no connection panics.
@@ -37,11 +38,12 @@ pub struct Builder {
 pub(super) struct Config {
     pub(super) post_limit: usize,
     pub(super) on_panic: OnPanic,
+    pub(super) debug: Option<DebugMode>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn }
+        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn, debug: DebugMode::from_env() }
     }
 }
 
@@ -70,6 +72,13 @@ impl Builder {
     #[must_use]
     pub fn on_panic(mut self, policy: OnPanic) -> Self {
         self.config.on_panic = policy;
+        self
+    }
+
+    /// Turns [debug mode](DebugMode) on, or off with `None`, whatever the variable `MARLINE_DEBUG` says.
+    #[must_use]
+    pub fn debug(mut self, mode: impl Into<Option<DebugMode>>) -> Self {
+        self.config.debug = mode.into();
         self
     }
 

@@ -4,7 +4,7 @@
 //! 2. The ready queue, then the timers, the signals, attempts and shutdown hooks.
 //! 3. The factories of listeners and the protocols of connections, in the order of their slots. Nobody is called back: that
 //!    is what `shutdown` is for.
-//! 4. The loop's local values, the last made first, then who was told of failures.
+//! 4. The loop's local values, the last made first, then who was told of warnings and failures.
 //! 5. The backend.
 //!
 //! Each drop of something of the user's is contained by itself, and finds handles that answer with error values.
@@ -40,6 +40,7 @@ impl Shell {
             self.contained(move || drop(value));
         }
         self.resolver.borrow_mut().end();
+        self.drop_each(self.clear_debugging());
         let handler = self.failures.take();
         self.contained(move || drop(handler));
         self.take_back_sends();
@@ -78,7 +79,7 @@ impl Shell {
                 self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
             let Some((closing, is_new)) = was else { continue };
             if !closing {
-                tracing::debug!(?key, "a connection was still open when its loop ended");
+                self.was_unclosed(&self.name_connection(key, None));
             }
             // A close that is under way already dies with the backend.
             if is_new {

@@ -32,6 +32,8 @@ use crate::transport::Transport;
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).
+/// * Debugging: [`dump`](Self::dump), [`on_dump`](Self::on_dump), [`set_debug`](Self::set_debug),
+///   [`on_warning`](Self::on_warning).
 #[derive(Clone)]
 pub struct Handle {
     shell: Rc<Shell>,
@@ -51,8 +53,9 @@ impl Handle {
     /// # Errors
     ///
     /// Outside of any loop.
+    #[track_caller]
     pub fn current() -> Result<Self, NotInLoop> {
-        context::current().map(Self::new).ok_or(NotInLoop(()))
+        context::current().map(Self::new).ok_or(NotInLoop(Location::caller()))
     }
 
     /// The loop with this number, if it lives on this thread.
@@ -137,6 +140,7 @@ impl Handle {
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
     /// returned. Every error comes that way too.
+    #[track_caller]
     pub fn connect<P: IntoProtocol>(
         &self,
         endpoint: impl IntoEndpoint,
@@ -156,6 +160,7 @@ impl Handle {
     }
 
     /// Makes a coalescing wake-up: `call` runs on this loop after a [`Signal::raise`] from anywhere.
+    #[track_caller]
     pub fn signal(&self, call: impl FnMut() + 'static) -> Signal {
         self.shell.add_signal(Box::new(call))
     }

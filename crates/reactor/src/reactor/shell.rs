@@ -23,6 +23,7 @@ use crate::choice::Choices;
 use crate::connect::ConnectTable;
 use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
+use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::ready::{Callback, Entry, ReadyQueue};
@@ -80,6 +81,7 @@ pub(crate) struct Shell {
     pub(super) locals: Locals,
     pub(super) shutdown: RefCell<Shutdown>,
     pub(super) failures: RefCell<FailureHandler>,
+    pub(crate) debug: Debugging,
     stats: Counters,
 }
 
@@ -87,6 +89,7 @@ impl Shell {
     pub(super) fn new(backend: Box<dyn Backend>, config: Config) -> Rc<Self> {
         let id = LoopId::fresh();
         let remote = Remote::new(id, config.post_limit, backend.waker());
+        remote.shared().set_debugging(config.debug.is_some());
         let shell = Rc::new(Self {
             id,
             life: Cell::new(Life::Alive),
@@ -95,6 +98,7 @@ impl Shell {
             choices: backend.choices().clone(),
             backend: RefCell::new(backend),
             host: Host::default(),
+            debug: Debugging::new(config.debug),
             config,
             slots: RefCell::new(Slab::new()),
             ready: RefCell::new(ReadyQueue::new()),
@@ -163,9 +167,13 @@ impl Shell {
         self.slots.borrow().len()
     }
 
-    /// How many connections stand.
-    pub(super) fn connection_count(&self) -> usize {
-        self.slots.borrow().values().filter(|slot| matches!(slot, Slot::Connection(_))).count()
+    /// How many connections stand, and how many listeners.
+    pub(super) fn slot_counts(&self) -> (usize, usize) {
+        self.slots.borrow().values().fold((0, 0), |(connections, listeners), slot| match slot {
+            Slot::Connection(_) => (connections + 1, listeners),
+            Slot::Listener(_) => (connections, listeners + 1),
+            _ => (connections, listeners),
+        })
     }
 
     /// Works on a slot. `change` must run no code of the user's.
@@ -292,6 +300,14 @@ impl Shell {
 
     pub(super) fn take_slots(&self) -> Slab<Slot> {
         self.slots.replace(Slab::new())
+    }
+
+    pub(crate) fn remote_shared(&self) -> &crate::remote::Shared {
+        self.remote.shared()
+    }
+
+    pub(crate) fn guards(&self) -> usize {
+        self.guards.get()
     }
 
     pub(crate) fn is_over(&self) -> bool {

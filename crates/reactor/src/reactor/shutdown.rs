@@ -101,7 +101,10 @@ impl Shell {
         let hooks = self.shutdown.borrow_mut().take(phase);
         for hook in hooks {
             let hold = Hold::new(self);
-            self.contained(move || hook(hold));
+            self.timed(
+                || self.contained(move || hook(hold)),
+                || format!("a shutdown hook of the phase {phase:?}"),
+            );
         }
         drop(hold);
     }
@@ -151,6 +154,21 @@ impl Shell {
                 self.drop_each(arrived.posts);
             }
             None => {}
+        }
+    }
+}
+
+impl Shell {
+    /// Where the loop stands in its life, in words.
+    pub(crate) fn state_name(&self) -> String {
+        let shutdown = self.shutdown.borrow();
+        match (self.life.get(), shutdown.phase) {
+            (Life::Alive, None) => "alive".to_owned(),
+            (Life::Alive, Some(phase)) => {
+                format!("shutting down: in the phase {phase:?}, held up by {}", shutdown.holds)
+            }
+            (Life::ShutDown, _) => "shut down".to_owned(),
+            (Life::Ended, _) => "ended".to_owned(),
         }
     }
 }

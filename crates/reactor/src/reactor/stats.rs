@@ -1,6 +1,7 @@
 //! What a loop counts, so that costs can be asserted instead of hoped for.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::Shell;
 use crate::backend::SystemCalls;
@@ -25,10 +26,32 @@ pub struct Stats {
     pub queue_growths: u64,
     /// Entries that wait in the ready queue.
     pub ready: usize,
+    /// The most entries that ever waited in the ready queue at a time.
+    pub ready_peak: usize,
+    /// Calls from other threads that wait to be taken into the ready queue.
+    pub posts: usize,
     /// Timers that are set.
     pub timers: usize,
     /// Connections that stand.
     pub connections: usize,
+    /// Listeners that stand.
+    pub listeners: usize,
+    /// Attempts to connect that are under way.
+    pub attempts: usize,
+    /// How long the ready queue ran (phase 4) in the last turn that had something to run: what became ready meanwhile, in
+    /// this loop or outside, had to wait for up to this long.
+    pub last_lag: Duration,
+    /// The longest of these.
+    pub longest_lag: Duration,
+    /// Timers that came due.
+    pub timers_due: u64,
+    /// How long after its deadline the loop saw that the timer which came due last was due. What stood in the ready queue by
+    /// then ran before it.
+    pub last_lateness: Duration,
+    /// The longest of these.
+    pub longest_lateness: Duration,
+    /// All of these together: divided by [`timers_due`](Self::timers_due), the usual lateness.
+    pub total_lateness: Duration,
     /// Wake-ups from other threads that cost a system call.
     pub wake_ups: u64,
     /// Calls to the operating system, by kind.
@@ -43,6 +66,12 @@ pub(crate) struct Counters {
     events: Cell<u64>,
     receives: Cell<u64>,
     sends: Cell<u64>,
+    last_lag: Cell<Duration>,
+    longest_lag: Cell<Duration>,
+    timers_due: Cell<u64>,
+    last_lateness: Cell<Duration>,
+    longest_lateness: Cell<Duration>,
+    total_lateness: Cell<Duration>,
 }
 
 fn count(cell: &Cell<u64>) {
@@ -70,15 +99,30 @@ impl Counters {
         count(&self.receives);
     }
 
+    /// The ready queue ran for so long.
+    pub(crate) fn ran(&self, lag: Duration) {
+        self.last_lag.set(lag);
+        self.longest_lag.set(self.longest_lag.get().max(lag));
+    }
+
+    /// A timer came due, and that was seen so late.
+    pub(crate) fn timer_due(&self, lateness: Duration) {
+        count(&self.timers_due);
+        self.last_lateness.set(lateness);
+        self.longest_lateness.set(self.longest_lateness.get().max(lateness));
+        self.total_lateness.set(self.total_lateness.get().saturating_add(lateness));
+    }
+
     pub(crate) fn sent(&self) {
         count(&self.sends);
     }
 }
 
 impl Shell {
-    pub(super) fn collect_stats(&self) -> Stats {
+    pub(crate) fn collect_stats(&self) -> Stats {
         let counters = self.stats();
         let ready = self.ready.borrow();
+        let (connections, listeners) = self.slot_counts();
         Stats {
             turns: counters.turns.get(),
             batches: counters.batches.get(),
@@ -89,7 +133,17 @@ impl Shell {
             queue_growths: ready.growths(),
             ready: ready.len(),
             timers: self.timers.len(),
-            connections: self.connection_count(),
+            ready_peak: ready.peak(),
+            posts: self.remote.shared().waiting(),
+            connections,
+            listeners,
+            attempts: self.connects.borrow().len(),
+            last_lag: counters.last_lag.get(),
+            longest_lag: counters.longest_lag.get(),
+            timers_due: counters.timers_due.get(),
+            last_lateness: counters.last_lateness.get(),
+            longest_lateness: counters.longest_lateness.get(),
+            total_lateness: counters.total_lateness.get(),
             wake_ups: self.remote.wake_ups(),
             system_calls: self.backend_ref().system_calls(),
         }

@@ -28,9 +28,26 @@ use crate::ready::Entry;
 const BATCHES: usize = 64;
 /// so many callbacks,
 const CALLBACKS: usize = 8192;
-/// and so much time. The clock is read after the first, second, fourth callback and so on, and then every so many.
+/// and so much time. The clock is read before the second callback, the fourth, the eighth and so on, then before every 64th,
+/// and after the last.
 const TIME: Duration = Duration::from_millis(10);
 const TIME_CHECK: usize = 64;
+
+/// What a turn's callbacks have used of their budget.
+#[derive(Default)]
+struct Budget {
+    begun: Option<Instant>,
+    callbacks: usize,
+}
+
+impl Budget {
+    /// Whether another callback has to wait for the next turn.
+    fn is_used_up(&self, is_late: impl FnOnce() -> bool) -> bool {
+        let next = self.callbacks + 1;
+        let look = next > 1 && (next % TIME_CHECK == 0 || next.is_power_of_two());
+        self.callbacks >= CALLBACKS || (look && is_late())
+    }
+}
 
 impl Shell {
     pub(super) fn turn(self: &Rc<Self>, limit: Option<Duration>) -> Result<(), RunError> {
@@ -178,26 +195,38 @@ impl Shell {
     // Phase 4.
 
     fn run_ready(self: &Rc<Self>) {
-        let (mut started, mut callbacks) = (None, 0_usize);
+        let mut budget = Budget::default();
         for _ in 0..BATCHES {
             if !self.begin_batch() {
-                return;
+                break;
             }
-            let started = *started.get_or_insert_with(|| self.now());
-            while let Some(entry) = self.next_of_batch() {
-                self.run_entry(entry);
-                callbacks += 1;
-                // A stop lets the batch finish; otherwise what the budget cuts off comes first in the next turn.
-                let look = callbacks % TIME_CHECK == 0 || callbacks.is_power_of_two();
-                let check = look && !self.stopping.get();
-                if check && (callbacks >= CALLBACKS || self.now() - started > TIME) {
-                    return;
-                }
-            }
-            if self.stopping.get() || self.life.get() == Life::ShutDown {
-                return;
+            if !self.run_batch(&mut budget) || self.stopping.get() || self.life.get() == Life::ShutDown {
+                break;
             }
         }
+        if let Some(begun) = budget.begun {
+            self.stats().ran(self.now() - begun);
+        }
+    }
+
+    /// Whether the budget lasted to the end of the batch.
+    fn run_batch(self: &Rc<Self>, budget: &mut Budget) -> bool {
+        let begun = *budget.begun.get_or_insert_with(|| self.now());
+        while self.batch_goes_on() {
+            // A stop lets the batch finish; otherwise what the budget cuts off comes first in the next turn.
+            if !self.stopping.get() && budget.is_used_up(|| self.now() - begun > TIME) {
+                return false;
+            }
+            let Some(entry) = self.next_of_batch() else { break };
+            self.run_entry(entry);
+            budget.callbacks += 1;
+        }
+        true
+    }
+
+    fn batch_goes_on(&self) -> bool {
+        let ready = self.ready.borrow();
+        ready.first() < self.batch_end.get() && !ready.is_empty()
     }
 
     /// Begins the next batch, or goes on with one that was cut off: whether there is anything to run.
@@ -211,8 +240,7 @@ impl Shell {
     }
 
     fn next_of_batch(&self) -> Option<Entry> {
-        let mut ready = self.ready.borrow_mut();
-        if ready.first() < self.batch_end.get() { ready.pop() } else { None }
+        self.ready.borrow_mut().pop()
     }
 
     fn run_entry(self: &Rc<Self>, entry: Entry) {
@@ -231,7 +259,8 @@ impl Shell {
 
     pub(crate) fn run_callback(&self, callback: crate::ready::Callback) {
         let place = callback.place();
-        if let Err(panic) = crate::contain::contain(|| callback.call()) {
+        let ran = || crate::contain::contain(|| callback.call());
+        if let Err(panic) = self.timed(ran, || format!("the callback scheduled at {place}")) {
             self.report_panic(panic, place);
         }
     }

@@ -43,11 +43,13 @@ pub(crate) struct ReadyQueue {
     first: u64,
     /// How often the queue had to grow.
     growths: u64,
+    /// How many entries waited at a time, at most.
+    peak: usize,
 }
 
 impl ReadyQueue {
     pub(crate) const fn new() -> Self {
-        Self { entries: VecDeque::new(), first: 0, growths: 0 }
+        Self { entries: VecDeque::new(), first: 0, growths: 0, peak: 0 }
     }
 
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
@@ -55,6 +57,7 @@ impl ReadyQueue {
             self.growths += 1;
         }
         self.entries.push_back(entry);
+        self.peak = self.peak.max(self.entries.len());
         self.end() - 1
     }
 
@@ -80,6 +83,10 @@ impl ReadyQueue {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak
     }
 
     pub(crate) fn growths(&self) -> u64 {

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub use signal::Signal;
 pub(crate) use signal::SignalShared;
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     flag: SleepFlag,
     queue: Mutex<Queue>,
     limit: AtomicUsize,
+    /// Whether the loop is in debug mode.
+    debugging: AtomicBool,
     /// Bells that were rung: wake-ups that cost a system call.
     rung: AtomicU64,
     /// The backend's bell; `None` after the end, so that handles that are left hold no descriptor. Held for a moment only, so no
@@ -87,6 +89,7 @@ impl Remote {
             flag: SleepFlag::new(),
             queue: Mutex::default(),
             limit: AtomicUsize::new(limit),
+            debugging: AtomicBool::new(false),
             rung: AtomicU64::new(0),
             waker: parking_lot::Mutex::new(Some(waker)),
         };
@@ -127,6 +130,12 @@ impl Remote {
     #[must_use]
     pub fn wake_ups(&self) -> u64 {
         self.shared.rung.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop is in [debug mode](crate::DebugMode).
+    #[must_use]
+    pub fn is_debugging(&self) -> bool {
+        self.shared.debugging.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -189,6 +198,15 @@ impl Shared {
     }
 
     // The loop's side.
+
+    pub(crate) fn set_debugging(&self, on: bool) {
+        self.debugging.store(on, Ordering::Relaxed);
+    }
+
+    /// How many posts wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().posts.len()
+    }
 
     pub(crate) fn may_sleep(&self) -> bool {
         self.flag.may_sleep()

@@ -6,9 +6,12 @@ pub(crate) mod queue;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use crate::contain::contain;
+use crate::debug::moment;
 use crate::instant::Instant;
 use crate::reactor::Shell;
 use crate::ready::{Callback, Entry};
@@ -30,7 +33,7 @@ struct Work {
 
 enum Job {
     Once(Callback),
-    Every { period: Duration, call: Box<dyn FnMut()> },
+    Every { period: Duration, place: &'static Location<'static>, call: Box<dyn FnMut()> },
 }
 
 impl Timers {
@@ -86,8 +89,17 @@ impl Timers {
         loop {
             let due = self.queue.borrow_mut().pop_due(now);
             let Some(due) = due else { return };
+            if let Some(deadline) = self.queue.borrow().deadline(due.id) {
+                shell.stats().timer_due(now - deadline);
+            }
             shell.push(Entry::Timer(due));
         }
+    }
+
+    /// A line for each, by deadline.
+    pub(crate) fn rows(&self, now: Instant) -> Vec<String> {
+        let queue = self.queue.borrow();
+        queue.listing().into_iter().map(|(deadline, work)| row(deadline, work, now)).collect()
     }
 
     /// Empties it. The caller drops what comes back.
@@ -112,10 +124,12 @@ impl Shell {
                     timers.keeping.set(timers.keeping.get() - 1);
                 }
             }
-            Job::Every { period, mut call } => {
-                self.contained(&mut call);
+            Job::Every { period, place, mut call } => {
+                let ran = || contain(&mut call).map_err(|panic| self.report_panic(panic, place));
+                _ = self.timed(ran, || format!("the repeating timer set at {place}"));
                 let next = next_period(deadline, period, self.now());
-                let mut again = Work { job: Job::Every { period, call }, keeps_alive: work.keeps_alive };
+                let mut again =
+                    Work { job: Job::Every { period, place, call }, keeps_alive: work.keeps_alive };
                 if timers.unreferenced.take() == Some(due.id) {
                     timers.forget(&again);
                     again.keeps_alive = false;
@@ -128,6 +142,16 @@ impl Shell {
             }
         }
     }
+}
+
+fn row(deadline: Instant, work: Option<&Work>, now: Instant) -> String {
+    let Some(work) = work else { return "its callback runs".to_owned() };
+    let when = moment(deadline, now);
+    let what = match &work.job {
+        Job::Once(callback) => format!("{when}, set at {}", callback.place()),
+        Job::Every { period, place, .. } => format!("{when} and every {period:?}, set at {place}"),
+    };
+    if work.keeps_alive { what } else { format!("{what}, does not keep the loop running") }
 }
 
 /// The first moment after `now` that is a whole number of periods after `deadline`.
@@ -152,8 +176,9 @@ impl Timer {
         Self::insert(shell, deadline, Job::Once(callback))
     }
 
+    #[track_caller]
     pub(crate) fn every(shell: &Rc<Shell>, period: Duration, call: Box<dyn FnMut()>) -> Self {
-        Self::insert(shell, shell.now() + period, Job::Every { period, call })
+        Self::insert(shell, shell.now() + period, Job::Every { period, place: Location::caller(), call })
     }
 
     fn insert(shell: &Rc<Shell>, deadline: Instant, job: Job) -> Self {

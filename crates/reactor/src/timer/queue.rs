@@ -153,6 +153,21 @@ impl<T> TimerQueue<T> {
         (deadline != Instant::FAR).then_some(deadline)
     }
 
+    /// Every timer that is armed, due or running, by its deadline; without its value while it runs.
+    pub(crate) fn listing(&self) -> Vec<(Instant, Option<&T>)> {
+        let rows = self.timers.values().filter_map(|timer| {
+            let (deadline, sequence) = match timer.state {
+                State::Armed(position) => self.heap.get(position).order(),
+                State::Due(deadline) | State::Running { deadline, .. } => (deadline, 0),
+                State::Removed => return None,
+            };
+            Some((deadline, sequence, timer.value.as_ref()))
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|(deadline, sequence, _)| (*deadline, *sequence));
+        rows.into_iter().map(|(deadline, _, value)| (deadline, value)).collect()
+    }
+
     /// Takes the first timer that is due at `now` out of the order. Its value stays here until it
     /// [begins](Self::begin).
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {

@@ -7,7 +7,7 @@ use marline_reactor::{Addresses, Handle};
 use super::protocol::StreamProtocol;
 use super::stream::Stream;
 use crate::local::Local;
-use crate::task::spawn_at;
+use crate::task::detach_at;
 
 /// Makes a factory of protocols of an async function: for [`Handle::listen`], [`Handle::connect`] and
 /// [`serve`](marline_reactor::serve). Each connection's conversation is a task of the loop, with the connection as its
@@ -42,7 +42,7 @@ where
         let handle = Handle::current().ok()?;
         let local = Local::of(&handle)?;
         let (protocol, stream) = StreamProtocol::with_stream(&local, handle.remote(), None);
-        drop(spawn_at(Some(&handle), talk(stream), place, None));
+        detach_at(&handle, talk(stream), place);
         Some(protocol)
     }
 }

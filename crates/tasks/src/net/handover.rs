@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 
 use marline_reactor::{Protocol, Transport};
 
@@ -89,10 +90,12 @@ impl Stream {
     ///     Ok(())
     /// }
     /// ```
+    #[track_caller]
     pub fn into_protocol<P: Protocol>(mut self, protocol: P) -> Result<Transport, IntoProtocolError<P>> {
         let door = self.port.door.duplicate();
         let Ok(local) = door.local() else {
-            return Err(IntoProtocolError { stream: self, protocol, wrong_thread: true });
+            let wrong_thread = Some(WrongThread::of("a stream", &door.remote, Some(Location::caller())));
+            return Err(IntoProtocolError { stream: self, protocol, wrong_thread });
         };
         let taken = self.port.take_back();
         let left = local.streams.with(door.key, |state| {
@@ -103,12 +106,12 @@ impl Stream {
             Some((transport, before))
         });
         let Some((transport, (phase, was_paused))) = left.flatten() else {
-            return Err(IntoProtocolError { stream: self, protocol, wrong_thread: false });
+            return Err(IntoProtocolError { stream: self, protocol, wrong_thread: None });
         };
         if let Err(refused) = transport.set_protocol(protocol, &[]) {
             local.streams.with(door.key, |state| state.phase = phase);
             let protocol = refused.into_inner();
-            return Err(IntoProtocolError { stream: self, protocol, wrong_thread: false });
+            return Err(IntoProtocolError { stream: self, protocol, wrong_thread: None });
         }
         if phase == Phase::InPlace {
             restore_reading(&transport, was_paused);
@@ -133,7 +136,7 @@ impl From<FromTransportError> for io::Error {
 pub struct IntoProtocolError<P> {
     stream: Stream,
     protocol: P,
-    wrong_thread: bool,
+    wrong_thread: Option<WrongThread>,
 }
 
 impl<P> IntoProtocolError<P> {
@@ -146,23 +149,23 @@ impl<P> IntoProtocolError<P> {
     /// Whether the stream's loop does not run on this thread, or has ended.
     #[must_use]
     pub fn is_wrong_thread(&self) -> bool {
-        self.wrong_thread
+        self.wrong_thread.is_some()
     }
 }
 
 impl<P> fmt::Debug for IntoProtocolError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("IntoProtocolError");
-        text.field("stream", &self.stream).field("wrong_thread", &self.wrong_thread).finish_non_exhaustive()
+        text.field("stream", &self.stream).field("is_wrong_thread", &self.is_wrong_thread()).finish_non_exhaustive()
     }
 }
 
 impl<P> fmt::Display for IntoProtocolError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.wrong_thread {
-            return WrongThread::new().fmt(f);
+        match &self.wrong_thread {
+            Some(error) => error.fmt(f),
+            None => f.write_str("the connection of the stream is gone"),
         }
-        f.write_str("the connection of the stream is gone")
     }
 }
 
@@ -171,7 +174,10 @@ impl<P> std::error::Error for IntoProtocolError<P> {}
 /// For programs that pass errors on: the stream, and with it the connection, is dropped.
 impl<P> From<IntoProtocolError<P>> for io::Error {
     fn from(error: IntoProtocolError<P>) -> Self {
-        let kind = if error.wrong_thread { io::ErrorKind::Unsupported } else { io::ErrorKind::NotConnected };
+        let kind = match error.wrong_thread {
+            Some(_) => io::ErrorKind::Unsupported,
+            None => io::ErrorKind::NotConnected,
+        };
         Self::new(kind, error.to_string())
     }
 }

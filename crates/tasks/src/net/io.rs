@@ -1,6 +1,7 @@
 //! Reading and writing, as streams and their halves share it.
 
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -32,22 +33,30 @@ enum Step<T> {
 
 impl Door {
     pub(super) fn local(&self) -> io::Result<Rc<Local>> {
-        Local::find(&self.remote).ok_or_else(|| WrongThread::new().into())
+        self.local_at(None)
+    }
+
+    /// As [`local`](Self::local), for a caller who knows its place in the program.
+    fn local_at(&self, place: Option<&'static Location<'static>>) -> io::Result<Rc<Local>> {
+        Local::find(&self.remote).ok_or_else(|| WrongThread::of("a stream", &self.remote, place).into())
     }
 
     fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
         local.streams.with(self.key, change).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    #[track_caller]
     pub(super) fn ticket(&self) -> io::Result<Ticket> {
-        Ok(self.local()?.streams.ticket())
+        Ok(self.local_at(Some(Location::caller()))?.streams.ticket())
     }
 
+    #[track_caller]
     pub(super) fn transport(&self) -> io::Result<Transport> {
-        let local = self.local()?;
+        let local = self.local_at(Some(Location::caller()))?;
         self.with(&local, |state| state.transport.clone())?.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    #[track_caller]
     pub(super) fn address(&self, of: fn(&Transport) -> Option<Address>) -> io::Result<Address> {
         of(&self.transport()?).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -151,7 +160,10 @@ impl Door {
     /// Ends our direction, and waits until that is sent.
     pub(super) fn poll_close(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
         let local = self.local()?;
-        let (ended, error) = self.with(&local, |state| (state.lost.is_some(), state.broken()))?;
+        let (ended, error) = self.with(&local, |state| {
+            state.closed = true;
+            (state.lost.is_some(), state.broken())
+        })?;
         if ended {
             return Poll::Ready(error.map_or(Ok(()), Err));
         }

@@ -137,7 +137,7 @@ impl Listener {
     }
 
     fn local(&self) -> io::Result<Rc<Local>> {
-        Local::find(&self.remote).ok_or_else(|| WrongThread::new().into())
+        Local::find(&self.remote).ok_or_else(|| WrongThread::of("a listener", &self.remote, None).into())
     }
 
     fn poll_accept(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Stream>> {

@@ -25,6 +25,7 @@ impl<'a> Read<'a> {
 impl Future for Read<'_> {
     type Output = io::Result<usize>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {
@@ -60,6 +61,7 @@ impl<'a> WriteAll<'a> {
 impl Future for WriteAll<'_> {
     type Output = io::Result<()>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {

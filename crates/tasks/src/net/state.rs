@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 
-use marline_reactor::{Lost, Transport};
+use marline_reactor::{Lost, Transport, Warning};
 
 use super::turns::{Ticket, Turn};
 use crate::error::HandedOver;
@@ -36,6 +36,8 @@ pub(super) struct StreamState {
     pub(super) was_paused: bool,
     /// Our direction is to end as soon as the connection is known.
     pub(super) end_early: bool,
+    /// The program has ended our direction.
+    pub(super) closed: bool,
     pub(super) reader: Turn,
     pub(super) writer: Turn,
     /// How many handles there are: one, or two halves. None is left when the program has dropped them all.
@@ -119,15 +121,13 @@ impl Streams {
         let transport = self.with(key, |state| {
             state.handles = state.handles.saturating_sub(1);
             let last = state.handles == 0 && state.phase != Phase::Leaving;
-            last.then(|| (state.transport.clone(), state.lost.is_some()))
+            let ended = state.eof || state.closed;
+            last.then(|| (state.transport.clone(), state.lost.is_some(), ended))
         });
         match transport.flatten() {
-            Some((Some(transport), false)) => {
-                if !transport.is_closing() {
-                    tracing::debug!(
-                        ?transport,
-                        "a stream was dropped without a close; its connection is closed"
-                    );
+            Some((Some(transport), false, ended)) => {
+                if !ended && !transport.is_closing() {
+                    was_unclosed(&transport);
                 }
                 transport.close();
             }
@@ -180,5 +180,19 @@ impl StreamState {
     /// Whether its bytes come to another protocol.
     pub(super) fn handed_over(&self) -> Option<io::Error> {
         (self.phase == Phase::Over).then(|| HandedOver::new().into())
+    }
+}
+
+/// The program dropped a stream while both directions were open.
+fn was_unclosed(transport: &Transport) {
+    let (local, peer) = (transport.local_address(), transport.peer_address());
+    let ends = local.zip(peer).map_or_else(String::new, |(local, peer)| format!(", {local} with {peer}"));
+    let key = transport.key();
+    let what = format!("the stream on connection {key:?}{ends}: it was dropped without a close");
+    let handle = transport.handle();
+    if handle.is_debugging() {
+        handle.warn(&Warning::unclosed(what));
+    } else {
+        tracing::debug!("{what}");
     }
 }

@@ -125,6 +125,7 @@ impl Stream {
     /// # Errors
     ///
     /// `NotConnected` after the end of the connection, and on the wrong thread.
+    #[track_caller]
     pub fn peer_address(&self) -> io::Result<Address> {
         self.port.door.address(Transport::peer_address)
     }
@@ -134,6 +135,7 @@ impl Stream {
     /// # Errors
     ///
     /// `NotConnected` after the end of the connection, and on the wrong thread.
+    #[track_caller]
     pub fn local_address(&self) -> io::Result<Address> {
         self.port.door.address(Transport::local_address)
     }
@@ -146,6 +148,7 @@ impl Stream {
     /// # Errors
     ///
     /// On the wrong thread; `NotConnected` after another protocol took over.
+    #[track_caller]
     pub fn transport(&self) -> io::Result<Transport> {
         self.port.door.transport()
     }

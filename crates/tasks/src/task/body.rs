@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::executor::Executor;
 use super::join::{Ended, Outcome};
 use super::report::Origin;
+use super::spans::Traced;
 use crate::table::TableKey;
 
 pin_project! {
@@ -20,6 +21,8 @@ pin_project! {
         // Dropped as soon as it is done: what it holds must not wait for the last waker.
         #[pin]
         future: Option<F>,
+        // Closed before the task leaves the list.
+        traced: Traced,
         entry: Entry,
     }
 
@@ -63,7 +66,8 @@ impl<F> Body<F> {
         key: TableKey,
         place: &'static Location<'static>,
     ) -> Self {
-        Self { future: Some(future), entry: Entry { executor, key, place } }
+        let traced = Traced::new(key.number(), executor.name_of(key).as_deref(), place);
+        Self { future: Some(future), traced, entry: Entry { executor, key, place } }
     }
 }
 
@@ -79,7 +83,9 @@ where
         let Entry { executor, key, .. } = &*this.entry;
         let outcome = if let Some(_polling) = executor.begin_poll(*key) {
             let _granted = executor.allowance.grant();
-            let polled = contain(|| this.future.as_mut().as_pin_mut().map(|future| future.poll(context)));
+            let future = this.future.as_mut().as_pin_mut();
+            let poll = |future: Pin<&mut F>| this.traced.poll(context, |context| future.poll(context));
+            let polled = contain(|| future.map(poll));
             match polled {
                 Ok(Some(Poll::Pending)) => return Poll::Pending,
                 Ok(Some(Poll::Ready(output))) => Ok(output),

@@ -14,12 +14,15 @@ use super::allowance::Allowance;
 use super::body::Body;
 use super::injector::Injector;
 use super::join::JoinHandle;
+use super::list::TaskId;
 use super::live::{Live, Name};
 use super::report::Origin;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
 
 pub(crate) struct Executor {
+    /// Its loop. The loop holds the executor until its end, and lets go of it then.
+    handle: Handle,
     injector: Arc<Injector>,
     live: RefCell<Table<Live>>,
     /// The task that is being polled.
@@ -63,12 +66,18 @@ pub fn task_stats() -> TaskStats {
 impl Executor {
     pub(crate) fn new(handle: &Handle) -> Rc<Self> {
         let executor = Rc::new(Self {
+            handle: handle.clone(),
             injector: Injector::new(handle),
             live: RefCell::default(),
             running: Cell::new(None),
             ending: Cell::new(false),
             hold: RefCell::default(),
             allowance: Allowance::default(),
+        });
+        let listed = Rc::downgrade(&executor);
+        handle.on_dump("tasks", move |text| {
+            let list = listed.upgrade().map(|executor| executor.list(&executor.handle)).unwrap_or_default();
+            list.iter().for_each(|task| text.push_str(&format!("{task}\n")));
         });
         let told = Rc::downgrade(&executor);
         handle.on_shutdown(Phase::During, move |hold| {
@@ -139,6 +148,15 @@ impl Executor {
         self.live.borrow_mut().get_mut(key).map(look)
     }
 
+    /// Which task it is, for people.
+    fn describe(&self, key: TableKey) -> String {
+        let (id, name) = (TaskId::new(self.handle.loop_id(), key), self.name_of(key));
+        let place = self.with_live(key, |live| live.place);
+        let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
+        let place = place.map_or_else(String::new, |place| format!(", started at {place}"));
+        format!("task {id}{name}{place}")
+    }
+
     pub(super) fn name_of(&self, key: TableKey) -> Option<Name> {
         self.with_live(key, |live| live.name.clone())?
     }
@@ -158,6 +176,7 @@ impl Executor {
             polled
         })
         .filter(|polled| *polled)?;
+        self.handle.describe_callback(|| format!("a poll of {}", self.describe(key)));
         Some(Polling { executor: self, before: self.running.replace(Some(key)) })
     }
 

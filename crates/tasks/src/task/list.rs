@@ -112,7 +112,7 @@ pub fn task_list_on(handle: &Handle) -> Vec<TaskInfo> {
 }
 
 impl Executor {
-    fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
+    pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
         let now = handle.now();
         let (running, woken) = (self.running(), self.woken_elsewhere());
         let info = |(key, live): (TableKey, &Live)| TaskInfo {

@@ -3,7 +3,8 @@
 //! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `join`: the handle of a task; `run`: a whole program as one.
-//! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads.
+//! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
+//!   `tokio-console` reads them.
 //! * `group`: tasks that end before the group that started them; `local_value`: values of a task's own.
 
 mod allowance;
@@ -19,6 +20,7 @@ mod local_value;
 mod remote;
 mod report;
 mod run;
+mod spans;
 mod yield_now;
 
 pub(crate) use body::contain;
@@ -35,7 +37,7 @@ pub use yield_now::{YieldNow, yield_now};
 
 use std::panic::Location;
 
-use marline_reactor::Handle;
+use marline_reactor::{DebugMode, Handle};
 
 use crate::local::Local;
 use live::Name;
@@ -79,8 +81,7 @@ fn current() -> Option<Handle> {
     Handle::current().ok()
 }
 
-/// As [`spawn_on`], with the place that failures are reported with.
-pub(crate) fn spawn_at<F>(
+fn spawn_at<F>(
     handle: Option<&Handle>,
     future: F,
     place: &'static Location<'static>,
@@ -94,7 +95,14 @@ where
     let found = handle.and_then(|handle| Some((handle, Local::of(handle)?)));
     match found {
         Some((handle, local)) => local.executor.spawn(handle, future, place, name),
-        None => JoinHandle::never_ran(),
+        None => {
+            if handle.is_none() && DebugMode::from_env().is_some() {
+                tracing::warn!(
+                    "the task started at {place} never runs: no loop that goes on runs on this thread"
+                );
+            }
+            JoinHandle::never_ran()
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use marline_reactor::{Handle, Instant, Remote, Timer};
+use marline_reactor::{DebugMode, Handle, Instant, Remote, Timer};
 use parking_lot::Mutex;
 
 use crate::local::Local;
@@ -31,8 +31,13 @@ pub(crate) struct Sleeper {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
-    let deadline = Handle::current().map(|handle| handle.now() + delay);
+    let current = Handle::current();
+    if let (Err(error), Some(_)) = (current.as_ref(), DebugMode::from_env()) {
+        tracing::warn!("a sleep waits for ever: {error}");
+    }
+    let deadline = current.map(|handle| handle.now() + delay);
     Sleep::new(deadline.unwrap_or(Instant::FAR))
 }
 

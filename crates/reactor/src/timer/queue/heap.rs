@@ -26,8 +26,13 @@ impl Entry {
         Self { deadline, sequence, key }
     }
 
+    /// By what entries are compared.
+    pub(super) fn order(&self) -> (Instant, u64) {
+        (self.deadline, self.sequence)
+    }
+
     fn is_before(&self, other: &Self) -> bool {
-        (self.deadline, self.sequence) < (other.deadline, other.sequence)
+        self.order() < other.order()
     }
 }
 

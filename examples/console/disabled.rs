@@ -1,0 +1,3 @@
+//! Without the feature there is nothing to begin.
+
+pub(crate) fn init() {}
