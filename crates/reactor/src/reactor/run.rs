@@ -38,7 +38,7 @@ impl Shell {
 
     /// Whether nothing is left that could ever call back.
     fn is_idle(&self) -> bool {
-        self.slot_count() == 0
+        self.slot_count() == self.watches.unreferenced()
             && self.guards.get() == 0
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()
