@@ -20,6 +20,8 @@ mod a_threads;
 mod a_time;
 mod c_connecting;
 mod c_resolving;
+mod f_sources;
+mod f_zmq_rule;
 mod h_half_close;
 mod k_coverage;
 mod k_test_kit;

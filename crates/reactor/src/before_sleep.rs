@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use crate::reactor::Shell;
@@ -32,7 +33,7 @@ impl SleepHooks {
     /// Takes out the first hook after `number` that was added before the run began.
     fn take_after(&self, number: u64, last: u64) -> Option<(u64, Box<dyn FnMut()>)> {
         let mut hooks = self.hooks.borrow_mut();
-        let mut later = hooks.calls.range_mut(number + 1..=last);
+        let mut later = hooks.calls.range_mut((Bound::Excluded(number), Bound::Included(last)));
         later.find_map(|(number, call)| call.take().map(|call| (*number, call)))
     }
 
@@ -61,13 +62,13 @@ impl Shell {
     }
 
     /// To be called where the loop, or its host, is about to sleep: if nothing is ready, the hooks run. Whether something
-    /// is ready now.
+    /// is ready now, or nothing is left to wait for.
     pub(crate) fn prepare_to_sleep(&self) -> bool {
         let is_due = self.is_due();
         if is_due || self.is_over() || self.sleep_hooks.hooks.borrow().calls.is_empty() {
             return is_due;
         }
-        let last = self.sleep_hooks.hooks.borrow().made;
+        let (last, was_idle) = (self.sleep_hooks.hooks.borrow().made, self.is_idle());
         let mut number = 0;
         while let Some((next, mut call)) = self.sleep_hooks.take_after(number, last) {
             number = next;
@@ -75,7 +76,8 @@ impl Shell {
             let removed = self.sleep_hooks.put_back(number, call);
             self.contained(move || drop(removed));
         }
-        self.is_due()
+        // A hook may have removed the last thing that could end the sleep.
+        self.is_due() || (!was_idle && self.is_idle())
     }
 
     /// Whether something can be done without waiting, timers that have come due included.

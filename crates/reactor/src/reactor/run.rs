@@ -37,7 +37,7 @@ impl Shell {
     }
 
     /// Whether nothing is left that could ever call back.
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.slot_count() == self.watches.unreferenced()
             && self.guards.get() == 0
             && !self.timers.keep_alive()

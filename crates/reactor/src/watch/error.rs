@@ -73,6 +73,12 @@ impl<S> WatchError<S> {
         &self.kind
     }
 
+    /// Why, without the source: an error that can be passed on where the source belongs to its thread.
+    #[must_use]
+    pub fn into_kind(self) -> WatchErrorKind {
+        self.kind
+    }
+
     /// The source.
     pub fn into_inner(self) -> S {
         self.watched

@@ -156,7 +156,10 @@ impl Shell {
             Pollable::Descriptor(descriptor) => self.begin_descriptor(key, descriptor, interest),
             Pollable::Virtual(source) => {
                 let begun = self.backend().watch(key, Watchable::Virtual(source), interest);
-                begun.map(|()| Kind::Virtual).map_err(|error| WatchErrorKind::from_io(error, None))
+                begun.map(|()| Kind::Virtual).map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => WatchErrorKind::Watched { descriptor: None },
+                    _ => WatchErrorKind::from_io(error, None),
+                })
             }
             Pollable::Mio(source) => {
                 let begun = self.begin_mio(key, source, interest);
