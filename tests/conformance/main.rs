@@ -21,6 +21,8 @@ mod a_time;
 mod c_connecting;
 mod c_resolving;
 mod f_sources;
+mod f_watched;
+mod f_watching;
 mod f_zmq_rule;
 mod h_half_close;
 mod k_coverage;

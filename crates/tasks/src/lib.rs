@@ -28,7 +28,7 @@
 //! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
 
 pub mod combinators;
 mod deferred;
@@ -39,6 +39,7 @@ mod net;
 mod table;
 mod task;
 mod time;
+mod watched;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
@@ -50,3 +51,4 @@ pub use task::{
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,
 };
+pub use watched::{WaitReady, Watched};

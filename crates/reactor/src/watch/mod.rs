@@ -71,7 +71,8 @@ impl<S: Source> Watch<S> {
 
     /// Changes what the program wants to hear. [`Interest::EMPTY`] means nothing at all, not even that it hung up.
     ///
-    /// It is one system call. Within the source's own callback, or [`with`](Self::with), it is made when that returns; a
+    /// What the source is ready for then is told, also if the interest is the one it had: so whoever asked for edges can
+    /// ask again. It is one system call. Within the source's own callback, or [`with`](Self::with), it is made when that returns; a
     /// refusal is reported then, and ends the watch.
     ///
     /// # Errors

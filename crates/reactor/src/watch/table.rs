@@ -76,12 +76,18 @@ impl Watching {
         self.interest
     }
 
-    pub(super) fn set_interest(&mut self, interest: Interest) {
+    /// Whether the backend has to be told: always, unless it looks for nothing and goes on so.
+    pub(super) fn set_interest(&mut self, interest: Interest) -> bool {
+        let was_empty = self.wanted().is_empty();
         self.interest = interest;
+        !(was_empty && self.wanted().is_empty())
     }
 
-    pub(super) fn set_paused(&mut self, paused: bool) {
+    /// Whether the backend has to be told.
+    pub(super) fn set_paused(&mut self, paused: bool) -> bool {
+        let changes = self.paused != paused && !self.interest.is_empty();
         self.paused = paused;
+        changes
     }
 
     /// What the backend is to look for.
@@ -243,12 +249,10 @@ impl Shell {
     pub(super) fn change_watch(
         self: &Rc<Self>,
         key: Key,
-        change: impl FnOnce(&mut Watching),
+        change: impl FnOnce(&mut Watching) -> bool,
     ) -> Result<(), InterestError> {
         let lent = self.watching(key, |watching| {
-            let before = watching.wanted();
-            change(watching);
-            if before == watching.wanted() {
+            if !change(watching) {
                 return None;
             }
             watching.changed = watching.job.is_none();
