@@ -206,7 +206,8 @@ conformance! {
         let removed = world.handle().remove_all_watches();
         let mut found: Vec<_> = removed.iter().map(|gone| (gone.descriptor, gone.interest)).collect();
         let order = |(descriptor, interest): &(Option<i32>, Interest)| (*descriptor, format!("{interest:?}"));
-        (found.sort_by_key(order), expected.sort_by_key(order));
+        found.sort_by_key(order);
+        expected.sort_by_key(order);
         assert_eq!(found, expected);
         let sources = removed.into_iter().map(|gone| gone.source.expect("it").downcast::<Near>());
         let sources: Vec<_> = sources.collect::<Result<_, _>>().expect("the sources of the test's");
