@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{self, LocalBoxFuture};
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::AsyncReadExt;
 use marline_tasks::task::Builder;
 use marline_tasks::{
     CancelScope, MissedTicks, Stream, TaskGroup, copy, deferred, gather, interval, race, select, settle,
@@ -63,7 +63,7 @@ conformance! {
         let echoed = finish(world, async move {
             let client = async |data: Vec<u8>| {
                 let stream = Stream::connect(address.clone()).await.expect("a connection");
-                let (mut reading, mut writing) = stream.into_split();
+                let (mut reading, writing) = stream.into_split();
                 let mut heard = vec![0; data.len()];
                 let (wrote, read) = future::join(writing.write_all(&data), reading.read_exact(&mut heard)).await;
                 wrote.and(read)?;

@@ -129,6 +129,21 @@ fn echo_in_memory_succeeds() {
     assert!(Command::new(path).stdout(Stdio::null()).status().expect("it runs").success());
 }
 
+/// It wants libzmq, so it is built only on request: `cargo build -p marline-examples --features zeromq --examples`.
+#[test]
+fn zeromq_loses_nothing_and_neither_stalls_nor_spins() {
+    let here = std::env::current_exe().expect("this test's own path");
+    let path = here.ancestors().nth(2).expect("the folder of the profile").join("examples/zeromq");
+    if !path.exists() {
+        println!("skipped: {} is not built", path.display());
+        return;
+    }
+    let output = Command::new(path).arg("20000").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("20000 sent, 20000 received").count(), 2, "{said}");
+}
+
 #[test]
 fn own_backend_echoes_over_connections_of_its_own() {
     let Some(path) = example("own_backend") else { return };

@@ -23,6 +23,7 @@
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -30,6 +31,7 @@
 
 mod address;
 pub mod backend;
+mod before_sleep;
 mod choice;
 mod connect;
 mod connection;
@@ -54,8 +56,10 @@ mod slab;
 pub mod testing;
 mod timer;
 mod transport;
+mod watch;
 
 pub use address::{Address, Addresses};
+pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use contain::Panic;
@@ -78,3 +82,6 @@ pub use remote::{Remote, Signal};
 pub use server::Server;
 pub use timer::Timer;
 pub use transport::{Transport, WriteStatus};
+pub use watch::{
+    Interest, InterestError, Mio, Pollable, Ready, Removed, Source, Watch, WatchError, WatchErrorKind,
+};

@@ -30,7 +30,7 @@
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
@@ -43,6 +43,7 @@ pub mod scope;
 mod table;
 pub mod task;
 mod time;
+mod watched;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
@@ -59,3 +60,4 @@ pub use task::{
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,
 };
+pub use watched::{WaitReady, Watched};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup,
+    Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Key};
+use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
 
 /// What the operations of a [`Faulty`] backend are to answer. Clones share the script; each error is answered once, in
 /// order, and after the last everything works.
@@ -364,6 +364,18 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
+        self.inner.watch(key, what, interest)
+    }
+
+    fn rewatch(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        self.inner.rewatch(key, interest)
+    }
+
+    fn registry(&mut self) -> io::Result<mio::Registry> {
+        self.inner.registry()
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -11,6 +11,7 @@
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
+//! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod dead_end;
@@ -22,6 +23,7 @@ mod names;
 mod notes;
 mod probe;
 mod raw;
+mod sources;
 mod stamp;
 mod tasks;
 mod trace;
@@ -34,6 +36,7 @@ pub use faulty::{Faults, Faulty};
 pub use notes::{Moment, Notes};
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
+pub use sources::{Far, Near};
 pub use tasks::Drops;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};

@@ -33,6 +33,23 @@
 //! first (with an error, unless it won the race), then the close itself, and after that the key is never
 //! named again. When the close is answered the descriptor is closed, and nothing of the key's is in the kernel.
 //!
+//! # Foreign sources
+//!
+//! [`watch`](Backend::watch) gives a key to something that the backend neither made nor owns: a descriptor, above all. It is
+//! *edge-triggered*: [`Completion::Ready`] tells a change once, with the state of all that was asked for, and the state
+//! at `watch` and at each [`rewatch`](Backend::rewatch) as the first change (where something is ready). Levels are made of
+//! that by the core, which asks again after each event it delivered. What was not asked for need not be kept back:
+//! the core filters it. With an empty interest nothing is told, and no event of the kernel's may end a wait.
+//!
+//! [`close`](Backend::close) ends it and leaves the descriptor open. Once it returned, the descriptor's number is not used
+//! again, answered or not: its owner may close it at once. A multishot poll of an io_uring therefore has to be cancelled
+//! by its user data, and submitted by the close itself if the kernel would otherwise hold the file.
+//!
+//! Sources of mio's register themselves, which is code of the user's. So the core asks for a
+//! [`registry`](Backend::registry) and lets them do that while the backend is not borrowed; the backend only learns that
+//! the key stands for [`Watchable::Registered`]. A completion backend gives the registry of a poll of its own, and polls
+//! that one's descriptor. All of this may be left out: the defaults say `Unsupported`.
+//!
 //! # What the core promises
 //!
 //! * Keys are dense in their index and never repeated, so a table indexed by [`Key::index`] is enough. An index is not
@@ -56,7 +73,7 @@ pub mod readiness;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
 pub use bell::Bell;
@@ -67,6 +84,8 @@ use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::watch::{Interest, Ready};
+use memory::VirtualSource;
 
 /// A multiplexer. The [module](self) tells the rules of the whole.
 pub trait Backend {
@@ -209,6 +228,40 @@ pub trait Backend {
         let _ = key;
     }
 
+    // Foreign sources.
+
+    /// Watches `what`, which is `key` from now on, until its [`close`](Self::close). The [module](self) tells the rules.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default) for what this backend cannot watch, `AlreadyExists` for what is registered with
+    /// it already, `PermissionDenied` for what is always ready, and otherwise the operating system's. Then nothing is watched.
+    fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
+        let _ = (key, what, interest);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Changes the interest, and tells the present state as a change. The core calls it with the same interest to
+    /// ask for that; never for [`Watchable::Registered`].
+    ///
+    /// # Errors
+    ///
+    /// The operating system's. The core then closes the key.
+    fn rewatch(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        let _ = (key, interest);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where sources of mio's register themselves, with [`Key::to_u64`] of a key that is watched as their token. What
+    /// happens to them is told by [`Completion::Ready`].
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default), and the operating system's.
+    fn registry(&mut self) -> io::Result<mio::Registry> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// How many calls to the operating system were made so far.
     fn system_calls(&self) -> SystemCalls {
         SystemCalls::default()
@@ -255,6 +308,31 @@ pub enum Completion {
         /// Whether it broke (a reset, a timeout), so that nothing can be sent any more.
         reset: bool,
     },
+    /// A [watched](Backend::watch) source is ready.
+    Ready {
+        /// Which.
+        key: Key,
+        /// For what.
+        ready: Ready,
+    },
+}
+
+/// What a backend watches.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Watchable {
+    /// A descriptor that somebody else owns.
+    Descriptor(RawFd),
+    /// Something that registers itself with the backend's [`registry`](Backend::registry), right after this.
+    Registered,
+    /// Something without a kernel, for the memory backend.
+    Virtual(VirtualSource),
+}
+
+/// The token of a source that registers itself.
+#[allow(clippy::cast_possible_truncation)]
+pub(crate) fn token(key: Key) -> mio::Token {
+    mio::Token(key.to_u64() as usize)
 }
 
 /// How a send ended.

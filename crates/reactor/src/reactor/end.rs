@@ -1,8 +1,8 @@
 //! The order in which a dropped loop is emptied.
 //!
 //! 1. Other threads are refused, and the backend closes every connection; what was posted is dropped.
-//! 2. The ready queue, then the timers, the signals, attempts and shutdown hooks.
-//! 3. The factories of listeners and the protocols of connections, in the order of their slots. Nobody is called back: that
+//! 2. The ready queue, then the timers, the signals, attempts, shutdown hooks and hooks before sleep.
+//! 3. The factories of listeners, the protocols of connections, and watched sources with their callbacks, in the order of their slots. Nobody is called back: that
 //!    is what `shutdown` is for.
 //! 4. The loop's local values, the last made first, then who was told of warnings and failures.
 //! 5. The backend.
@@ -35,7 +35,9 @@ impl Shell {
         self.clear_connects();
         let hooks = self.shutdown.borrow_mut().clear();
         self.drop_each(hooks);
+        self.drop_each(self.sleep_hooks.clear());
         self.empty_slots();
+        self.watches.clear();
         while let Some(value) = self.locals.pop() {
             self.contained(move || drop(value));
         }
@@ -122,6 +124,7 @@ impl Shell {
                     let uncalled = self.discard_listening(*listening);
                     self.drop_each(uncalled);
                 }
+                Some(Slot::Watch(watching)) => self.end_watch(key, *watching),
                 _ => {}
             }
         }

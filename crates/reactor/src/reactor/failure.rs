@@ -74,7 +74,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn report(&self, failure: &Failure) {
+    pub(crate) fn report(&self, failure: &Failure) {
         let handler = self.failures.borrow_mut().call.take();
         let Some(mut handler) = handler else {
             tracing::error!("{failure}");

@@ -12,6 +12,7 @@ use super::shutdown::{Hold, Phase};
 use super::stats::Stats;
 use super::{Life, Shell};
 use crate::address::Addresses;
+use crate::before_sleep::BeforeSleep;
 use crate::choice::ChoiceKind;
 use crate::connect::Connecting;
 use crate::endpoint::IntoEndpoint;
@@ -23,12 +24,14 @@ use crate::remote::{Remote, Signal};
 use crate::server::Server;
 use crate::timer::Timer;
 use crate::transport::Transport;
+use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 
 /// A handle of a loop: `Clone`, and not `Send`. Other threads use a [`Remote`].
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
+/// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).
@@ -149,6 +152,69 @@ impl Handle {
     ) -> Connecting {
         let factory = Box::new(move |addresses: &Addresses| factory(addresses).into_protocol());
         Connecting::start(&self.shell, endpoint.into_endpoint(), factory, Box::new(done))
+    }
+
+    // Other sources.
+
+    /// Watches a source that is none of the loop's own: a descriptor, or a source of mio's. The loop owns it from now on.
+    ///
+    /// `call` runs once a turn for as long as the source is ready for what `interest` names: whoever reads less than there
+    /// is is called again. That costs one more system call for each event; [`Interest::edge`] does without it.
+    /// As every callback it starts from the loop. If it panics, this watch ends and the panic is
+    /// [reported](Self::on_failure); nobody else is disturbed.
+    ///
+    /// ```
+    /// use marline_reactor::{Interest, Reactor};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (mut far, near) = UnixStream::pair()?;
+    /// let stop = reactor.handle();
+    /// let watch = reactor.handle().watch(near, Interest::READABLE, move |near: &mut UnixStream, ready| {
+    ///     assert!(ready.is_readable());
+    ///     let mut bytes = [0; 5];
+    ///     near.read_exact(&mut bytes).unwrap();
+    ///     stop.stop();
+    /// })?;
+    /// far.write_all(b"hello")?;
+    /// reactor.run()?;
+    /// let near = watch.remove().expect("the source comes back");
+    /// # drop(near);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is watched already, belongs to the loop, is always ready (a file), or the backend or the system refuses. The
+    /// source is in the error.
+    #[track_caller]
+    pub fn watch<S: Source>(
+        &self,
+        source: S,
+        interest: Interest,
+        call: impl FnMut(&mut S, Ready) + 'static,
+    ) -> Result<Watch<S>, WatchError<S>> {
+        self.shell.watch(source, interest, call, Location::caller())
+    }
+
+    /// Watches nothing more, and answers with what was watched, in no particular order. What the loop itself watches
+    /// (connections, listeners, its own wake-up) goes on.
+    #[allow(clippy::must_use_candidate)]
+    pub fn remove_all_watches(&self) -> Vec<Removed> {
+        self.shell.remove_all_watches()
+    }
+
+    /// Calls `hook` each time the loop is about to sleep because nothing is ready (libuv's `uv_prepare`).
+    ///
+    /// It is for sources that do not tell everything by becoming ready, and have to be asked before each sleep. It may
+    /// call, write and set timers: the loop looks again whether something is ready before it sleeps. If it always
+    /// makes work the loop never sleeps, and I/O and timers come as usual. At the end of a [turn](crate::Reactor::turn)
+    /// without waiting it is called too, because then the loop's host sleeps; what it makes ready is told by
+    /// [`has_ready`](crate::Reactor::has_ready). Hooks run in the order in which they were added; a panic is reported, and
+    /// the hook is called again next time. They do not keep the loop alive.
+    pub fn before_sleep(&self, hook: impl FnMut() + 'static) -> BeforeSleep {
+        self.shell.add_sleep_hook(Box::new(hook))
     }
 
     // Other threads.

@@ -42,14 +42,16 @@ use crate::error::{CreateError, RunError};
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::server::Listening;
+use crate::watch::Watching;
 
 /// What a slot of the loop holds.
 pub(crate) enum Slot {
     Connection(Connection),
     Listener(Box<Listening>),
+    Watch(Box<Watching>),
     /// A connection attempt, with the key of what it is an attempt of.
     Attempt(Key),
-    /// A connection that is being accepted, or was refused and is being closed.
+    /// A connection that is being accepted, or was refused and is being closed; a watch that begins or ends.
     Reserved,
 }
 

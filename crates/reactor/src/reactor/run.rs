@@ -48,8 +48,8 @@ impl Shell {
     }
 
     /// Whether nothing is left that could ever call back.
-    fn is_idle(&self) -> bool {
-        self.slot_count() == 0
+    pub(crate) fn is_idle(&self) -> bool {
+        self.slot_count() == self.watches.unreferenced()
             && self.guards.get() == 0
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()

@@ -19,6 +19,7 @@ use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
 use crate::backend::{Backend, Chunk};
+use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
 use crate::connection::{Connection, Delivery, Notice, Spares};
@@ -33,6 +34,7 @@ use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
 use crate::timer::queue::TimerId;
+use crate::watch::WatchTable;
 
 /// Where the loop stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub(crate) struct Shell {
     pub(crate) signals: RefCell<SignalTable>,
     pub(crate) connects: RefCell<ConnectTable>,
     pub(crate) resolver: RefCell<Resolver>,
+    pub(crate) watches: WatchTable,
+    pub(crate) sleep_hooks: SleepHooks,
 
     /// Connections to flush at the end of the turn.
     pub(super) dirty: RefCell<Vec<Key>>,
@@ -107,6 +111,8 @@ impl Shell {
             signals: RefCell::default(),
             connects: RefCell::default(),
             resolver: RefCell::new(Resolver::new(remote.clone())),
+            watches: WatchTable::default(),
+            sleep_hooks: SleepHooks::default(),
             dirty: RefCell::default(),
             listed: RefCell::default(),
             flow_checks: RefCell::default(),

@@ -11,7 +11,7 @@ use crate::ready::{Callback, Entry};
 pub enum Phase {
     /// While everything still stands: to say goodbye, to refuse new work, to finish old work.
     Before,
-    /// After every connection, listener and attempt was told to end.
+    /// After every connection, listener and attempt was told to end, and every watched source was dropped.
     During,
     /// After the last of them is gone.
     After,
@@ -97,6 +97,7 @@ impl Shell {
             self.cancel_connects();
             self.stop_listeners();
             self.lose_all();
+            self.drop_watches();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);
         for hook in hooks {

@@ -6,7 +6,8 @@
 //!    └──────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready.
+//! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready. If nothing
+//!    is, the hooks before sleep run first, and may change that.
 //! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
 //!    threads posted goes to the ready queue, and flow notices too.
 //! 3. Timers that are due go to the ready queue, in order.
@@ -63,6 +64,10 @@ impl Shell {
         self.run_ready();
         self.go_on_shutting_down();
         self.flush_dirty();
+        if limit == Some(Duration::ZERO) {
+            // Whoever makes turns that do not wait sleeps elsewhere, now.
+            self.prepare_to_sleep();
+        }
         self.stats().turn();
         Ok(())
     }
@@ -70,7 +75,8 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
-        let mut until = if self.has_work() { Some(Instant::ZERO) } else { self.wait_limit(limit) };
+        let is_ready = self.has_work() || (limit != Some(Duration::ZERO) && self.prepare_to_sleep());
+        let mut until = if is_ready { Some(Instant::ZERO) } else { self.wait_limit(limit) };
         let remote = self.remote.shared();
         let sleeps = until != Some(Instant::ZERO);
         if sleeps && !remote.may_sleep() {
@@ -95,7 +101,7 @@ impl Shell {
     }
 
     /// Whether something can be done without waiting.
-    pub(super) fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.ready.borrow().is_empty()
             || !self.listed.borrow().is_empty()
             || !self.flow_checks.borrow().is_empty()
@@ -119,6 +125,7 @@ impl Shell {
                 Completion::Shut(key, result) => self.shut_completed(key, result),
                 Completion::Closed(key) => self.closed(key),
                 Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
+                Completion::Ready { key, ready } => self.tell_watch(key, ready),
             }
         }
     }
@@ -141,7 +148,7 @@ impl Shell {
         let was = self.slot(key, |slot| match slot {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
-            Slot::Attempt(_) | Slot::Reserved => Was::Other,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::Reserved => Was::Other,
         });
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),

@@ -4,6 +4,7 @@
 //!   methods, and look. No loop runs.
 //! * [`MemoryReactor`]: a whole loop on the memory backend, [`pump`](MemoryReactor::pump)ed by the test.
 //! * [`Network`], [`Peer`], [`PeerListener`]: the wires, and scripted ends of connections.
+//! * [`VirtualSource`]: something to [watch](crate::Handle::watch) whose readiness the test sets.
 //! * [`Clock`]: the virtual time. [`Chunking`]: how bytes are cut. [`Choices`](crate::Choices): every other
 //!   decision of chance, from a script or a seed.
 //!
@@ -31,4 +32,4 @@ mod recorder;
 pub use memory::MemoryReactor;
 pub use recorder::Recorder;
 
-pub use crate::backend::memory::{Chunking, Clock, Network, Peer, PeerListener};
+pub use crate::backend::memory::{Chunking, Clock, Network, Peer, PeerListener, VirtualSource};

@@ -72,7 +72,10 @@ impl Inbox {
     pub(super) fn forget(&mut self, key: Key) -> bool {
         let mut answers = false;
         let mut stays = |completion: &Completion| {
-            let notice = matches!(completion, Completion::Input(_) | Completion::PeerClosed { .. });
+            let notice = matches!(
+                completion,
+                Completion::Input(_) | Completion::PeerClosed { .. } | Completion::Ready { .. }
+            );
             let about = key_of(completion) == key;
             answers |= about && !notice;
             !(about && notice)
@@ -90,7 +93,8 @@ fn key_of(completion: &Completion) -> Key {
         | Completion::Connected(key, _)
         | Completion::Shut(key, _)
         | Completion::Closed(key)
-        | Completion::PeerClosed { key, .. } => *key,
+        | Completion::PeerClosed { key, .. }
+        | Completion::Ready { key, .. } => *key,
     }
 }
 

@@ -25,7 +25,7 @@
 //! # How it is laid out
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
-//! happen in it, `wire` is one direction of a connection. `inbox` orders the events of one backend, `sockets` tells
+//! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
@@ -37,17 +37,20 @@ mod operations;
 mod peer;
 mod sockets;
 mod state;
+mod virtual_source;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 pub use clock::Clock;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
+pub use virtual_source::VirtualSource;
 pub use wire::Chunking;
 
 use self::inbox::Inbox;
@@ -96,6 +99,7 @@ pub struct Memory {
     bell: Arc<Bell>,
     inbox: Id,
     sockets: Sockets,
+    watched: BTreeMap<Key, VirtualSource>,
     calls: SystemCalls,
     /// The memory for chunks, while none is lent out.
     scratch: Option<Vec<u8>>,
@@ -113,6 +117,7 @@ impl Memory {
             bell: Arc::default(),
             inbox,
             sockets: Sockets::default(),
+            watched: BTreeMap::new(),
             calls: SystemCalls::default(),
             scratch: None,
         }
@@ -187,6 +192,7 @@ impl Drop for Memory {
         for key in keys {
             let _ = self.close(key, Close::Orderly);
         }
+        self.watched.values().for_each(VirtualSource::unwatch);
         let inbox = self.network.state().inboxes.remove(self.inbox);
         drop(inbox);
     }

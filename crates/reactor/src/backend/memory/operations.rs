@@ -8,15 +8,16 @@ use super::ends::Look;
 use super::network::inet;
 use super::sockets::Kind;
 use super::state::Phase;
-use super::{Memory, SCRATCH};
+use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup,
+    Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::watch::{Interest, Ready};
 
 impl Backend for Memory {
     fn name(&self) -> &'static str {
@@ -52,12 +53,19 @@ impl Backend for Memory {
     }
 
     fn next(&mut self) -> Option<Completion> {
-        let next = self.network.state().inboxes.get_mut(self.inbox)?.next(&self.choices);
-        let Some(completion) = next else {
-            return self.spurious();
-        };
-        self.note(&completion);
-        Some(completion)
+        loop {
+            let next = self.network.state().inboxes.get_mut(self.inbox)?.next(&self.choices);
+            let Some(completion) = next else {
+                return self.spurious();
+            };
+            self.note(&completion);
+            let Completion::Ready { key, .. } = completion else { return Some(completion) };
+            // Told is what holds now, as with a kernel.
+            let ready = self.watched.get(&key).map_or(Ready::EMPTY, VirtualSource::look);
+            if !ready.is_empty() {
+                return Some(Completion::Ready { key, ready });
+            }
+        }
     }
 
     fn has_events(&self) -> bool {
@@ -181,6 +189,12 @@ impl Backend for Memory {
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        if let Some(source) = self.watched.remove(&key) {
+            source.unwatch();
+            if let Some(inbox) = self.network.state().inboxes.get_mut(self.inbox) {
+                inbox.forget(key);
+            }
+        }
         let Some(socket) = self.sockets.remove(key) else {
             return Started::Done(());
         };
@@ -208,6 +222,23 @@ impl Backend for Memory {
             end.watched = true;
         }
         state.tell_watcher(id);
+    }
+
+    fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
+        // There are no descriptors here.
+        let Watchable::Virtual(source) = what else { return Err(ErrorKind::Unsupported.into()) };
+        self.calls.registrations += 1;
+        if !source.watch(&self.network, self.inbox, key, interest) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        self.watched.insert(key, source);
+        Ok(())
+    }
+
+    fn rewatch(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        self.calls.registrations += 1;
+        self.watched.get(&key).ok_or(ErrorKind::NotConnected)?.rewatch(interest);
+        Ok(())
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -8,6 +8,7 @@
 //! - `connection.rs`: one connection, and what is known about its socket without asking.
 //! - `listener.rs`: one listener.
 //! - `table.rs`: what each key stands for.
+//! - `watched.rs`: one source that somebody else owns.
 //! - `waker.rs`: waking the loop from another thread.
 //! - `alarm.rs`: time as an event, for hosts (`no_alarm.rs`: where there is none).
 //! - `bits.rs`: a small set of named bits.
@@ -37,6 +38,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod waker;
+mod watched;
 
 use std::collections::VecDeque;
 use std::io;
@@ -47,12 +49,13 @@ use std::time::Duration;
 
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup,
+    Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::watch::Interest;
 use alarm::Alarm;
 use bits::Bits;
 use connection::Connection;
@@ -61,6 +64,7 @@ use poller::{Event, Poller, due};
 use socket::Socket;
 use table::{Object, Table};
 use waker::Waker;
+use watched::Watched;
 
 /// How much a receive asks for when the core has no memory of its own for it.
 const SCRATCH: usize = 64 * 1024;
@@ -174,6 +178,7 @@ impl Backend for Readiness {
             let completion = match self.table.get(event.key) {
                 Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
+                Some(Object::Watched(watched)) => watched.advance(&mut event),
                 Some(Object::Vacant) | None => continue,
             };
             if !event.due.is_empty() {
@@ -310,6 +315,7 @@ impl Backend for Readiness {
         match self.table.remove(key) {
             Some(Object::Connection(connection)) => return self.close_connection(key, connection, how),
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
+            Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
             Some(Object::Vacant) | None => {}
         }
         Started::Done(())
@@ -320,6 +326,28 @@ impl Backend for Readiness {
         if watch == Some(true) {
             self.poller.push(Event { key, says: Bits::NONE, due: due::PEER });
         }
+    }
+
+    fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
+        let watched = match what {
+            Watchable::Descriptor(descriptor) => {
+                Watched::register(descriptor, key, interest, &self.poller, &mut self.calls)?
+            }
+            Watchable::Registered => Watched::registered(),
+            Watchable::Virtual(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        self.table.insert(key, Object::Watched(watched));
+        Ok(())
+    }
+
+    fn rewatch(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        let watched = self.table.watched(key).ok_or_else(unknown)?;
+        watched.change(key, interest, &self.poller, &mut self.calls)
+    }
+
+    fn registry(&mut self) -> io::Result<mio::Registry> {
+        self.calls.others += 1;
+        self.poller.registry().try_clone()
     }
 
     fn system_calls(&self) -> SystemCalls {

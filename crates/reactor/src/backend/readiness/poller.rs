@@ -10,7 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::bits::Bits;
-use crate::backend::SystemCalls;
+use crate::backend::{SystemCalls, token};
 use crate::key::Key;
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -128,6 +128,11 @@ impl Poller {
         self.poll.registry().as_fd().try_clone_to_owned()
     }
 
+    /// Where sources register themselves.
+    pub(super) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
     /// Takes a registration back, for what others hold too: `close` takes it back only with the last descriptor.
     pub(super) fn forget(&self, source: &mut impl Source, calls: &mut SystemCalls) {
         calls.registrations += 1;
@@ -172,11 +177,6 @@ impl Poller {
     pub(super) fn pop(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn token(key: Key) -> Token {
-    Token(key.to_u64() as usize)
 }
 
 fn translate(event: &mio::event::Event) -> Event {

@@ -5,6 +5,7 @@
 
 use super::connection::Connection;
 use super::listener::Listener;
+use super::watched::Watched;
 use crate::key::Key;
 
 const PAGE: usize = 64;
@@ -27,6 +28,7 @@ pub(super) enum Object {
     Vacant,
     Connection(Connection),
     Listener(Box<Listener>),
+    Watched(Watched),
 }
 
 impl Entry {
@@ -60,14 +62,21 @@ impl Table {
     pub(super) fn connection(&mut self, key: Key) -> Option<&mut Connection> {
         match &mut self.entry(key)?.object {
             Object::Connection(connection) => Some(connection),
-            Object::Vacant | Object::Listener(_) => None,
+            _ => None,
         }
     }
 
     pub(super) fn listener(&mut self, key: Key) -> Option<&mut Listener> {
         match &mut self.entry(key)?.object {
             Object::Listener(listener) => Some(listener),
-            Object::Vacant | Object::Connection(_) => None,
+            _ => None,
+        }
+    }
+
+    pub(super) fn watched(&mut self, key: Key) -> Option<&mut Watched> {
+        match &mut self.entry(key)?.object {
+            Object::Watched(watched) => Some(watched),
+            _ => None,
         }
     }
 

@@ -132,5 +132,6 @@ fn text(completion: &Completion) -> String {
         Completion::Shut(key, _) => format!("shut {}", key.index()),
         Completion::Closed(key) => format!("closed {}", key.index()),
         Completion::PeerClosed { key, reset } => format!("peer closed {} reset={reset}", key.index()),
+        Completion::Ready { key, ready } => format!("{} {ready:?}", key.index()),
     }
 }
