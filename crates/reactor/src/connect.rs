@@ -13,6 +13,7 @@ use crate::contain::contain;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::error::ConnectError;
 use crate::key::Key;
+use crate::pool::Job;
 use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
 use crate::ready::{Callback, Entry};
@@ -34,6 +35,8 @@ pub(crate) struct Attempt {
     /// The slot of the address that is being tried.
     current: Option<(Key, Address)>,
     deadline: Option<TimerId>,
+    /// The look-up of the name.
+    look_up: Option<Job>,
 }
 
 /// The loop's attempts.
@@ -86,6 +89,7 @@ impl Connecting {
             failed: Vec::new(),
             current: None,
             deadline: None,
+            look_up: None,
         });
         if let Some(timeout) = timeout {
             let timed = Rc::clone(shell);
@@ -146,9 +150,10 @@ impl Shell {
         match known {
             Some(result) => self.looked_up(key, result),
             None => {
-                let asked = self.resolver.borrow_mut().ask(&host, port, key);
-                if let Err(error) = asked {
-                    self.looked_up(key, Err(error));
+                let asked = self.ask_resolver(host, port, key);
+                match asked {
+                    Ok(job) => _ = self.attempt(key, |attempt| attempt.look_up = Some(job)),
+                    Err(error) => self.looked_up(key, Err(error)),
                 }
             }
         }
@@ -229,6 +234,10 @@ impl Shell {
         let attempt = self.connects.borrow_mut().table.remove(key)?;
         if let Some(deadline) = attempt.deadline {
             self.cancel_timer(deadline);
+        }
+        if let Some(look_up) = &attempt.look_up {
+            // One that waits for a thread need not be made any more.
+            look_up.cancel();
         }
         Some(attempt)
     }

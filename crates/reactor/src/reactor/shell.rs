@@ -24,9 +24,9 @@ use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::pool::{NAMES, Pool, Whose};
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
-use crate::resolve::Resolver;
 use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
@@ -59,7 +59,8 @@ pub(crate) struct Shell {
     pub(crate) timers: Timers,
     pub(crate) signals: RefCell<SignalTable>,
     pub(crate) connects: RefCell<ConnectTable>,
-    pub(crate) resolver: RefCell<Resolver>,
+    pub(crate) pool: RefCell<Pool>,
+    pub(crate) resolver: RefCell<Pool>,
 
     /// Connections to flush at the end of the turn.
     pub(super) dirty: RefCell<Vec<Key>>,
@@ -92,14 +93,15 @@ impl Shell {
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
             backend: RefCell::new(backend),
-            config,
             slots: RefCell::new(Slab::new()),
             ready: RefCell::new(ReadyQueue::new()),
             batch_end: Cell::new(0),
             timers: Timers::new(),
             signals: RefCell::default(),
             connects: RefCell::default(),
-            resolver: RefCell::new(Resolver::new(remote.clone())),
+            pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
+            resolver: RefCell::new(Pool::new(Whose::Names, NAMES)),
+            config,
             dirty: RefCell::default(),
             listed: RefCell::default(),
             flow_checks: RefCell::default(),
@@ -134,6 +136,10 @@ impl Shell {
 
     pub(crate) fn now(&self) -> Instant {
         self.backend_ref().now()
+    }
+
+    pub(crate) fn choices(&self) -> &Choices {
+        &self.choices
     }
 
     pub(crate) fn stats(&self) -> &Counters {

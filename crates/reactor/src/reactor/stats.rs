@@ -29,6 +29,10 @@ pub struct Stats {
     pub timers: usize,
     /// Connections that stand.
     pub connections: usize,
+    /// Threads of the pool for [blocking jobs](crate::Handle::run_blocking).
+    pub pool_threads: usize,
+    /// Blocking jobs that wait for a thread.
+    pub pool_queue: usize,
     /// Wake-ups from other threads that cost a system call.
     pub wake_ups: u64,
     /// Calls to the operating system, by kind.
@@ -79,6 +83,7 @@ impl Shell {
     pub(super) fn collect_stats(&self) -> Stats {
         let counters = self.stats();
         let ready = self.ready.borrow();
+        let (pool_threads, pool_queue) = self.pool.borrow().counts();
         Stats {
             turns: counters.turns.get(),
             batches: counters.batches.get(),
@@ -90,6 +95,8 @@ impl Shell {
             ready: ready.len(),
             timers: self.timers.len(),
             connections: self.connection_count(),
+            pool_threads,
+            pool_queue,
             wake_ups: self.remote.wake_ups(),
             system_calls: self.backend_ref().system_calls(),
         }

@@ -8,13 +8,13 @@ mod flag;
 #[cfg(all(test, loom))]
 mod models;
 mod signal;
-mod sync;
+pub(crate) mod sync;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use signal::Signal;
 pub(crate) use signal::SignalShared;
@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     id: LoopId,
     flag: SleepFlag,
     queue: Mutex<Queue>,
-    limit: AtomicUsize,
+    limit: usize,
     /// Bells that were rung: wake-ups that cost a system call.
     rung: AtomicU64,
     /// The backend's bell; `None` after the end, so that handles that are left hold no descriptor. Held for a moment only, so no
@@ -86,7 +86,7 @@ impl Remote {
             id,
             flag: SleepFlag::new(),
             queue: Mutex::default(),
-            limit: AtomicUsize::new(limit),
+            limit,
             rung: AtomicU64::new(0),
             waker: parking_lot::Mutex::new(Some(waker)),
         };
@@ -102,13 +102,7 @@ impl Remote {
     /// wait ([`Builder::post_limit`](crate::Builder::post_limit)) and it is reached.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
-        self.shared.post(call, self.shared.limit.load(Ordering::Relaxed), Location::caller())
-    }
-
-    /// As [`post`](Self::post), for the loop's own threads: no limit of the program's holds. Whether the loop is there.
-    #[track_caller]
-    pub(crate) fn answer(&self, call: impl FnOnce() + Send + 'static) -> bool {
-        self.shared.post(call, usize::MAX, Location::caller()).is_ok()
+        self.shared.post(call, Location::caller())
     }
 
     /// The loop's handle, on the loop's own thread; `None` on every other one, and after its end.
@@ -138,14 +132,13 @@ impl Shared {
     fn post<F: FnOnce() + Send + 'static>(
         &self,
         call: F,
-        limit: usize,
         place: &'static Location<'static>,
     ) -> Result<(), PostError<F>> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(PostError::gone(call));
         }
-        if queue.posts.len() >= limit {
+        if queue.posts.len() >= self.limit {
             return Err(PostError::full(call));
         }
         queue.posts.push_back(SendCallback::new(call, place));
