@@ -16,7 +16,7 @@ pub mod prelude {
     };
     pub use crate::{
         copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle, sleep, spawn,
-        timeout, yield_now,
+        spawn_blocking, timeout, yield_now,
     };
 }
 

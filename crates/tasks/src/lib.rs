@@ -25,7 +25,7 @@
 //! }
 //! ```
 //!
-//! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`].
+//! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`]; [`spawn_blocking`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`].
@@ -45,7 +45,8 @@ pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::WrongThread;
 pub use net::{Accept, Connect, Incoming, Listener, Read, ReadHalf, Stream, WriteAll, WriteHalf, copy};
 pub use task::{
-    JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_on, task_stats, yield_now,
+    Blocking, BlockingError, JoinError, JoinHandle, TaskStats, YieldNow, run, run_on, spawn, spawn_blocking,
+    spawn_on, task_stats, yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

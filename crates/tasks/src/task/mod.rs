@@ -2,9 +2,11 @@
 //!
 //! * `executor`: what the loop keeps of its tasks; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
+//! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 
 mod allowance;
+mod blocking;
 mod body;
 mod executor;
 mod injector;
@@ -13,6 +15,7 @@ mod report;
 mod run;
 mod yield_now;
 
+pub use blocking::{Blocking, BlockingError, spawn_blocking};
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use join::{JoinError, JoinHandle};
