@@ -163,6 +163,7 @@ impl Shell {
             for signal in arrived.forgotten.drain(..) {
                 ready.push(Entry::Forget(signal));
             }
+            arrived.shrink();
         }
         *self.arrived.borrow_mut() = arrived;
     }

@@ -80,6 +80,23 @@ pub(crate) struct Arrived {
     pub(crate) forgotten: Vec<Key>,
 }
 
+/// Lists that grew longer than this in a flood give their memory back.
+const KEPT: usize = 4096;
+
+impl Arrived {
+    /// Gives back what a flood took: the emptied lists keep memory for the usual case alone.
+    pub(crate) fn shrink(&mut self) {
+        if self.posts.capacity() > KEPT {
+            self.posts = VecDeque::new();
+        }
+        for list in [&mut self.signals, &mut self.forgotten] {
+            if list.capacity() > KEPT {
+                *list = Vec::new();
+            }
+        }
+    }
+}
+
 impl Remote {
     pub(crate) fn new(id: LoopId, limit: usize, waker: Arc<dyn Wakeup>) -> Self {
         let shared = Shared {
@@ -189,7 +206,7 @@ impl Shared {
         self.flag.has_work()
     }
 
-    /// Swaps what arrived with the empty `into`, so that both keep their memory.
+    /// Swaps what arrived with the empty `into`, so that both keep their memory (see [`Arrived::shrink`]).
     pub(crate) fn take(&self, into: &mut Arrived) -> bool {
         if !self.flag.take_work() {
             return false;
