@@ -22,6 +22,7 @@
 //!
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.

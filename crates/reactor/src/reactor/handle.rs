@@ -29,7 +29,7 @@ use crate::transport::Transport;
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
-/// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal).
+/// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).
 #[derive(Clone)]
