@@ -106,6 +106,21 @@ conformance! {
         }
     }
 
+    fn c07_an_empty_resolution_is_a_lookup_error(world: &World) {
+        world.with_names(|world, names| {
+            names.add("nothing.test", []);
+            let log = Log::new();
+            let (connecting, outcomes) = connect(world.reactor(), "tcp://nothing.test:80", &log);
+            world.until(|| outcomes.borrow().len() == 1);
+            let outcomes = outcomes.borrow();
+            let Err(ConnectError::Lookup { host, source }) = &outcomes[0] else { panic!("{outcomes:?}") };
+            assert_eq!((host.as_str(), source.kind()), ("nothing.test", std::io::ErrorKind::NotFound));
+            assert!(!connecting.is_pending());
+            assert_eq!((names.asked(), world.handle().stats().system_calls.connects), (1, 0));
+            assert!(log.all().is_empty() && runs_out(world));
+        });
+    }
+
     fn c02_a_look_up_counts_toward_the_timeout(world: &World) {
         if world.is_memory() {
             return skip("a look-up takes no time on memory");

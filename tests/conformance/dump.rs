@@ -56,7 +56,7 @@ fn a_dump_of_a_loop_in_memory() {
   ready: 0 (at most 0 so far); posts of other threads: 0
   callbacks of the last turn took 0ns, of the longest 0ns
   timers that came due: 0, the last 0ns late, the latest 0ns
-  names being looked up: 0; guards that keep it running: 1
+  names being looked up: 0; blocking jobs: 0; guards that keep it running: 1
 1 connection
   connection 1.1 (conformance::dump::Silent), tcp://127.0.0.1:8000 with tcp://127.0.0.1:{port}: open
 1 listener

@@ -86,6 +86,44 @@ conformance! {
         assert_eq!(handle.stats().wake_ups, 0, "nobody had to be woken");
     }
 
+    fn n01_a_post_to_a_loop_that_is_awake_makes_no_system_call(world: &World) {
+        const POSTS: usize = 1000;
+        let (handle, ran) = (world.handle(), Arc::new(AtomicUsize::new(0)));
+        let (remote, counted, raises) = (handle.remote(), Arc::clone(&ran), Rc::new(Cell::new(0)));
+        let raised = Rc::clone(&raises);
+        let signal = handle.signal(move || raised.set(raised.get() + 1));
+        let (stats, inner) = (Rc::new(RefCell::new(None)), handle.clone());
+        let before = Rc::clone(&stats);
+        let barrier = Arc::new(Barrier::new(2));
+        let (meet, poked) = (Arc::clone(&barrier), remote.clone());
+        let thread = thread::spawn(move || {
+            // The loop is in its callback from the first meeting to the second.
+            meet.wait();
+            for _ in 0..POSTS {
+                let counted = Arc::clone(&counted);
+                assert!(poked.post(move || _ = counted.fetch_add(1, Ordering::Relaxed)).is_ok());
+                signal.raise();
+            }
+            meet.wait();
+        });
+        handle.call_soon(move || {
+            let then = inner.stats();
+            barrier.wait();
+            barrier.wait();
+            assert_eq!(inner.stats().system_calls, then.system_calls);
+            *before.borrow_mut() = Some(then);
+        });
+        world.run();
+        thread.join().expect("a thread that ends");
+        let (then, now) = (stats.borrow().expect("the callback ran"), handle.stats());
+        assert_eq!((ran.load(Ordering::Relaxed), raises.get()), (POSTS, 1));
+        assert_eq!((remote.wake_ups(), now.wake_ups), (0, 0), "nobody had to be woken");
+        // All of it came in one turn, whose look at the system is the only call.
+        let waits = now.system_calls.waits - then.system_calls.waits;
+        assert!(waits <= 2, "{waits} waits");
+        assert_eq!(now.system_calls.others, then.system_calls.others);
+    }
+
     fn n02_n03_posts_run_in_the_order_made_on_the_loops_thread(world: &World) {
         const THREADS: usize = 3;
         const POSTS: usize = 300;

@@ -9,6 +9,7 @@
 mod descriptors;
 mod limit;
 mod resolver;
+mod threads;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;

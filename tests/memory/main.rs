@@ -3,6 +3,7 @@
 //! The peers live in a process of their own, because one process may not be allowed as many descriptors as two: a
 //! copy of this program, which connects as often as it is told, and keeps what it has until it is closed.
 
+mod flood;
 mod tasks;
 
 use std::cell::Cell;

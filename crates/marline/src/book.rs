@@ -3,6 +3,9 @@
 #[doc = include_str!("../../../docs/design.md")]
 mod design {}
 
+#[doc = include_str!("../../../docs/threads.md")]
+mod threads {}
+
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing {}
 

@@ -25,6 +25,8 @@ pub enum ChoiceKind {
     SendSize,
     /// Whether an event is announced for which nothing is there; 0 is no.
     Spurious,
+    /// Which of the blocking jobs that have ended is delivered next; 0 is the one that ended first.
+    Job,
     /// Which contender a fair choice (`select`, listeners on one port) tries first; 0 is the first.
     Fairness,
 }

@@ -14,6 +14,7 @@ use crate::contain::contain;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::error::ConnectError;
 use crate::key::Key;
+use crate::pool::Job;
 use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
 use crate::ready::{Callback, Entry};
@@ -35,6 +36,8 @@ pub(crate) struct Attempt {
     /// The slot of the address that is being tried.
     current: Option<(Key, Address)>,
     deadline: Option<TimerId>,
+    /// The look-up of the name.
+    look_up: Option<Job>,
     /// Where the program asked for it.
     place: &'static Location<'static>,
 }
@@ -114,6 +117,7 @@ impl Connecting {
             current: None,
             deadline: None,
             place: Location::caller(),
+            look_up: None,
         });
         if let Some(timeout) = timeout {
             let timed = Rc::clone(shell);
@@ -177,9 +181,10 @@ impl Shell {
         match known {
             Some(result) => self.looked_up(key, result),
             None => {
-                let asked = self.resolver.borrow_mut().ask(&host, port, key);
-                if let Err(error) = asked {
-                    self.looked_up(key, Err(error));
+                let asked = self.ask_resolver(host, port, key);
+                match asked {
+                    Ok(job) => _ = self.attempt(key, |attempt| attempt.look_up = Some(job)),
+                    Err(error) => self.looked_up(key, Err(error)),
                 }
             }
         }
@@ -260,6 +265,10 @@ impl Shell {
         let attempt = self.connects.borrow_mut().table.remove(key)?;
         if let Some(deadline) = attempt.deadline {
             self.cancel_timer(deadline);
+        }
+        if let Some(look_up) = &attempt.look_up {
+            // One that waits for a thread need not be made any more.
+            look_up.cancel();
         }
         Some(attempt)
     }

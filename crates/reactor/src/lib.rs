@@ -22,6 +22,7 @@
 //!
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
@@ -43,13 +44,13 @@ pub mod framing;
 mod instant;
 mod key;
 mod lost;
+mod pool;
 mod program;
 mod protocol;
 mod reactor;
 mod ready;
 mod relay;
 mod remote;
-mod resolve;
 mod server;
 mod signals;
 mod slab;
@@ -72,6 +73,7 @@ pub use error::{
 pub use instant::Instant;
 pub use key::Key;
 pub use lost::{Lost, Reason};
+pub use pool::{Job, JobError, PoolError};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};
 pub use reactor::{

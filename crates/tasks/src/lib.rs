@@ -26,7 +26,7 @@
 //! ```
 //!
 //! * Tasks: [`spawn`], [`JoinHandle`], [`run`], [`yield_now`]; from other threads [`spawn_remote`]; with names, in a list, and
-//!   with values of their own: [`task`].
+//!   with values of their own: [`task`]. Work that blocks: [`spawn_blocking`].
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
@@ -54,8 +54,9 @@ pub use net::{
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{
-    GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow, run, run_on, spawn, spawn_on,
-    spawn_remote, spawn_remote_with, task_list, task_list_on, task_stats, yield_now,
+    Blocking, BlockingError, GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow, run, run_on,
+    spawn, spawn_blocking, spawn_on, spawn_remote, spawn_remote_with, task_list, task_list_on, task_stats,
+    yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

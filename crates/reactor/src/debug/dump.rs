@@ -60,11 +60,11 @@ impl Shell {
                 late.0, late.1, late.2
             ),
         );
-        let looked_up = self.resolver.borrow().open();
+        let (looked_up, jobs) = (self.resolver.borrow().open(), self.pool.borrow().open());
         append(
             text,
             format_args!(
-                "  names being looked up: {looked_up}; guards that keep it running: {}",
+                "  names being looked up: {looked_up}; blocking jobs: {jobs}; guards that keep it running: {}",
                 self.guards()
             ),
         );

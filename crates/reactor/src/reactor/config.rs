@@ -1,12 +1,14 @@
 //! How a loop is made.
 
 use std::io;
+use std::time::Duration;
 
 use super::{Reactor, Shell};
 use crate::backend::Backend;
 use crate::backend::readiness::Readiness;
 use crate::debug::DebugMode;
 use crate::error::CreateError;
+use crate::pool::Limits;
 
 /// What a loop does when a callback that belongs to no connection panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +41,17 @@ pub(super) struct Config {
     pub(super) post_limit: usize,
     pub(super) on_panic: OnPanic,
     pub(super) debug: Option<DebugMode>,
+    pub(super) pool: Limits,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { post_limit: usize::MAX, on_panic: OnPanic::GoOn, debug: DebugMode::from_env() }
+        Self {
+            post_limit: usize::MAX,
+            on_panic: OnPanic::GoOn,
+            debug: DebugMode::from_env(),
+            pool: Limits::default(),
+        }
     }
 }
 
@@ -79,6 +87,35 @@ impl Builder {
     #[must_use]
     pub fn debug(mut self, mode: impl Into<Option<DebugMode>>) -> Self {
         self.config.debug = mode.into();
+        self
+    }
+
+    /// How many threads run [blocking jobs](crate::Handle::run_blocking) at a time: at least one, 32 by default. They are
+    /// started when there is work for them.
+    #[must_use]
+    pub fn pool_threads(mut self, threads: usize) -> Self {
+        self.config.pool.threads = threads;
+        self
+    }
+
+    /// How many blocking jobs may wait for a thread. 1 024 by default.
+    #[must_use]
+    pub fn pool_queue(mut self, jobs: usize) -> Self {
+        self.config.pool.queue = jobs;
+        self
+    }
+
+    /// How long a thread of the pool stays without work. 10 seconds by default, of the system's clock.
+    #[must_use]
+    pub fn pool_idle(mut self, time: Duration) -> Self {
+        self.config.pool.idle = time;
+        self
+    }
+
+    /// How long the end of the loop waits for blocking jobs that run, at most. One second by default, of the system's clock.
+    #[must_use]
+    pub fn pool_grace(mut self, time: Duration) -> Self {
+        self.config.pool.grace = time;
         self
     }
 

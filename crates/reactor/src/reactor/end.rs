@@ -1,11 +1,12 @@
 //! The order in which a dropped loop is emptied.
 //!
-//! 1. Other threads are refused, and the backend closes every connection; what was posted is dropped.
+//! 1. Other threads are refused, and the backend closes every connection; blocking jobs that have not begun and what was
+//!    posted are dropped.
 //! 2. The ready queue, then the timers, the signals, attempts, shutdown hooks and hooks before sleep.
-//! 3. The factories of listeners, the protocols of connections, and watched sources with their callbacks, in the order of their slots. Nobody is called back: that
-//!    is what `shutdown` is for.
+//! 3. The factories of listeners, the protocols of connections, and watched sources with their callbacks, in the order of
+//!    their slots. Nobody is called back: that is what `shutdown` is for.
 //! 4. The loop's local values, the last made first, then who was told of warnings and failures.
-//! 5. The backend.
+//! 5. The threads of the pool: those that are busy are waited for, at most for their grace. Then the backend.
 //!
 //! Each drop of something of the user's is contained by itself, and finds handles that answer with error values.
 
@@ -28,6 +29,7 @@ impl Shell {
         self.end_hosting();
         let arrived = self.remote.shared().close();
         self.close_connections();
+        self.end_unbegun_jobs();
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
@@ -41,10 +43,10 @@ impl Shell {
         while let Some(value) = self.locals.pop() {
             self.contained(move || drop(value));
         }
-        self.resolver.borrow_mut().end();
         self.drop_each(self.clear_debugging());
         let handler = self.failures.take();
         self.contained(move || drop(handler));
+        self.end_pools();
         self.take_back_sends();
         let ended = Ended::new(self.now(), self.choices.clone());
         let backend = self.take_backend(Box::new(ended));

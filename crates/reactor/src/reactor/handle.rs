@@ -32,7 +32,7 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///   [`call_every`](Self::call_every).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
-/// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal).
+/// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).
 /// * Debugging: [`dump`](Self::dump), [`on_dump`](Self::on_dump), [`set_debug`](Self::set_debug),

@@ -131,7 +131,7 @@ impl Shell {
         if !self.host.is_there.get() || self.life.get() != Life::Alive {
             return;
         }
-        // What has to run before a loop sleeps has its place here.
+        // The hooks before sleep have run, at the end of the turn.
         if let Some(notice) = &*self.host.notice.borrow() {
             notice.resting.store(true, Ordering::Release);
         }

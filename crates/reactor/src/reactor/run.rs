@@ -53,6 +53,7 @@ impl Shell {
             && self.guards.get() == 0
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()
+            && !self.pool.borrow().is_busy()
             && !self.shutdown.borrow().is_under_way()
     }
 }

@@ -27,9 +27,9 @@ use crate::contain::contain;
 use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::pool::{NAMES, Pool, Whose};
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
-use crate::resolve::Resolver;
 use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
@@ -64,7 +64,8 @@ pub(crate) struct Shell {
     pub(crate) timers: Timers,
     pub(crate) signals: RefCell<SignalTable>,
     pub(crate) connects: RefCell<ConnectTable>,
-    pub(crate) resolver: RefCell<Resolver>,
+    pub(crate) pool: RefCell<Pool>,
+    pub(crate) resolver: RefCell<Pool>,
     pub(crate) watches: WatchTable,
     pub(crate) sleep_hooks: SleepHooks,
 
@@ -103,16 +104,17 @@ impl Shell {
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),
-            config,
             slots: RefCell::new(Slab::new()),
             ready: RefCell::new(ReadyQueue::new()),
             batch_end: Cell::new(0),
             timers: Timers::new(),
             signals: RefCell::default(),
             connects: RefCell::default(),
-            resolver: RefCell::new(Resolver::new(remote.clone())),
+            pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
+            resolver: RefCell::new(Pool::new(Whose::Names, NAMES)),
             watches: WatchTable::default(),
             sleep_hooks: SleepHooks::default(),
+            config,
             dirty: RefCell::default(),
             listed: RefCell::default(),
             flow_checks: RefCell::default(),
@@ -149,6 +151,10 @@ impl Shell {
 
     pub(crate) fn now(&self) -> Instant {
         self.backend_ref().now()
+    }
+
+    pub(crate) fn choices(&self) -> &Choices {
+        &self.choices
     }
 
     pub(crate) fn stats(&self) -> &Counters {

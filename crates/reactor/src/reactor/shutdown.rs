@@ -98,6 +98,7 @@ impl Shell {
             self.stop_listeners();
             self.lose_all();
             self.drop_watches();
+            self.revoke_jobs();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);
         for hook in hooks {
@@ -145,6 +146,12 @@ impl Shell {
             Some(Phase::During) if self.slot_count() > 0 => {
                 self.lose_all();
                 self.shutdown.borrow_mut().closing = true;
+            }
+            // What becomes of the last jobs is told before the last hooks run.
+            Some(Phase::During) if self.has_jobs() => {
+                self.finish_jobs();
+                let shell = Rc::clone(self);
+                self.soon(move || shell.end_phase());
             }
             Some(Phase::During) => self.run_phase(Phase::After),
             Some(Phase::After) => {

@@ -52,6 +52,10 @@ pub struct Stats {
     pub longest_lateness: Duration,
     /// All of these together: divided by [`timers_due`](Self::timers_due), the usual lateness.
     pub total_lateness: Duration,
+    /// Threads of the pool for [blocking jobs](crate::Handle::run_blocking).
+    pub pool_threads: usize,
+    /// Blocking jobs that wait for a thread.
+    pub pool_queue: usize,
     /// Wake-ups from other threads that cost a system call.
     pub wake_ups: u64,
     /// Calls to the operating system, by kind.
@@ -123,6 +127,7 @@ impl Shell {
         let counters = self.stats();
         let ready = self.ready.borrow();
         let (connections, listeners) = self.slot_counts();
+        let (pool_threads, pool_queue) = self.pool.borrow().counts();
         Stats {
             turns: counters.turns.get(),
             batches: counters.batches.get(),
@@ -144,6 +149,8 @@ impl Shell {
             last_lateness: counters.last_lateness.get(),
             longest_lateness: counters.longest_lateness.get(),
             total_lateness: counters.total_lateness.get(),
+            pool_threads,
+            pool_queue,
             wake_ups: self.remote.wake_ups(),
             system_calls: self.backend_ref().system_calls(),
         }

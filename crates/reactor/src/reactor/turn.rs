@@ -82,7 +82,7 @@ impl Shell {
         if sleeps && !remote.may_sleep() {
             until = Some(Instant::ZERO);
         }
-        let helpers_busy = self.resolver.borrow().is_busy();
+        let helpers_busy = self.helpers_busy();
         let waited = self.backend().wait(Wait { until, helpers_busy });
         if sleeps {
             remote.awake();
@@ -187,6 +187,7 @@ impl Shell {
             for signal in arrived.forgotten.drain(..) {
                 ready.push(Entry::Forget(signal));
             }
+            arrived.shrink();
         }
         *self.arrived.borrow_mut() = arrived;
     }

@@ -47,6 +47,9 @@ pub(crate) struct ReadyQueue {
     peak: usize,
 }
 
+/// Once it is empty, a queue that grew longer than this gives its memory back.
+const KEPT: usize = 4096;
+
 impl ReadyQueue {
     pub(crate) const fn new() -> Self {
         Self { entries: VecDeque::new(), first: 0, growths: 0, peak: 0 }
@@ -64,6 +67,9 @@ impl ReadyQueue {
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.first += 1;
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            self.entries = VecDeque::new();
+        }
         Some(entry)
     }
 

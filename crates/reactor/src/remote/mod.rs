@@ -8,13 +8,13 @@ mod flag;
 #[cfg(all(test, loom))]
 mod models;
 mod signal;
-mod sync;
+pub(crate) mod sync;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use signal::Signal;
 pub(crate) use signal::SignalShared;
@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     id: LoopId,
     flag: SleepFlag,
     queue: Mutex<Queue>,
-    limit: AtomicUsize,
+    limit: usize,
     /// Whether the loop is in debug mode.
     debugging: AtomicBool,
     /// Bells that were rung: wake-ups that cost a system call.
@@ -82,13 +82,30 @@ pub(crate) struct Arrived {
     pub(crate) forgotten: Vec<Key>,
 }
 
+/// Lists that grew longer than this in a flood give their memory back.
+const KEPT: usize = 4096;
+
+impl Arrived {
+    /// Gives back what a flood took: the emptied lists keep memory for the usual case alone.
+    pub(crate) fn shrink(&mut self) {
+        if self.posts.capacity() > KEPT {
+            self.posts = VecDeque::new();
+        }
+        for list in [&mut self.signals, &mut self.forgotten] {
+            if list.capacity() > KEPT {
+                *list = Vec::new();
+            }
+        }
+    }
+}
+
 impl Remote {
     pub(crate) fn new(id: LoopId, limit: usize, waker: Arc<dyn Wakeup>) -> Self {
         let shared = Shared {
             id,
             flag: SleepFlag::new(),
             queue: Mutex::default(),
-            limit: AtomicUsize::new(limit),
+            limit,
             debugging: AtomicBool::new(false),
             rung: AtomicU64::new(0),
             waker: parking_lot::Mutex::new(Some(waker)),
@@ -105,13 +122,7 @@ impl Remote {
     /// wait ([`Builder::post_limit`](crate::Builder::post_limit)) and it is reached.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
-        self.shared.post(call, self.shared.limit.load(Ordering::Relaxed), Location::caller())
-    }
-
-    /// As [`post`](Self::post), for the loop's own threads: no limit of the program's holds. Whether the loop is there.
-    #[track_caller]
-    pub(crate) fn answer(&self, call: impl FnOnce() + Send + 'static) -> bool {
-        self.shared.post(call, usize::MAX, Location::caller()).is_ok()
+        self.shared.post(call, Location::caller())
     }
 
     /// The loop's handle, on the loop's own thread; `None` on every other one, and after its end.
@@ -147,14 +158,13 @@ impl Shared {
     fn post<F: FnOnce() + Send + 'static>(
         &self,
         call: F,
-        limit: usize,
         place: &'static Location<'static>,
     ) -> Result<(), PostError<F>> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(PostError::gone(call));
         }
-        if queue.posts.len() >= limit {
+        if queue.posts.len() >= self.limit {
             return Err(PostError::full(call));
         }
         queue.posts.push_back(SendCallback::new(call, place));
@@ -220,7 +230,7 @@ impl Shared {
         self.flag.has_work()
     }
 
-    /// Swaps what arrived with the empty `into`, so that both keep their memory.
+    /// Swaps what arrived with the empty `into`, so that both keep their memory (see [`Arrived::shrink`]).
     pub(crate) fn take(&self, into: &mut Arrived) -> bool {
         if !self.flag.take_work() {
             return false;

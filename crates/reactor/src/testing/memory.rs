@@ -111,20 +111,27 @@ impl MemoryReactor {
         drop(self.reactor.turn(Some(Duration::ZERO)));
     }
 
-    /// Whether something can happen in this loop without the clock moving.
+    /// Whether something can happen in this loop without the clock moving. A blocking job that is under way counts.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.handle().is_over() && (self.reactor.has_ready() || self.network.pending_for(self.inbox))
+        !self.handle().is_over() && (self.can_turn() || self.handle().shell().helpers_busy())
+    }
+
+    fn can_turn(&self) -> bool {
+        self.reactor.has_ready() || self.network.pending_for(self.inbox)
     }
 
     /// Makes turns until nothing more happens without the clock moving: whether that point was reached (a task that is
-    /// always ready never reaches it). Other loops on the same network are not turned.
+    /// always ready never reaches it). Blocking jobs that are under way are waited for. Other loops on the same network are
+    /// not turned.
     pub fn pump(&self) -> bool {
         for _ in 0..TURNS {
             if !self.is_busy() {
                 return true;
             }
-            self.turn();
+            // With nothing else to do the end of a job is waited for, and for that alone: the clock stands still.
+            let limit = if self.can_turn() { Some(Duration::ZERO) } else { None };
+            drop(self.reactor.turn(limit));
         }
         false
     }

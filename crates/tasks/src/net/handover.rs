@@ -156,7 +156,9 @@ impl<P> IntoProtocolError<P> {
 impl<P> fmt::Debug for IntoProtocolError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("IntoProtocolError");
-        text.field("stream", &self.stream).field("is_wrong_thread", &self.is_wrong_thread()).finish_non_exhaustive()
+        text.field("stream", &self.stream)
+            .field("is_wrong_thread", &self.is_wrong_thread())
+            .finish_non_exhaustive()
     }
 }
 

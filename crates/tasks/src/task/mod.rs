@@ -2,12 +2,14 @@
 //!
 //! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
+//! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
 //!   `tokio-console` reads them.
 //! * `group`: tasks that end before the group that started them; `local_value`: values of a task's own.
 
 mod allowance;
+mod blocking;
 mod body;
 mod builder;
 mod executor;
@@ -23,6 +25,7 @@ mod run;
 mod spans;
 mod yield_now;
 
+pub use blocking::{Blocking, BlockingError, spawn_blocking};
 pub(crate) use body::contain;
 pub use builder::Builder;
 pub(crate) use executor::Executor;

@@ -19,6 +19,7 @@
 //! | `Postpone` | after an event, if others are pending; 0 or 1 | 1 leaves them to the next turn, which then gives out all |
 //! | `Spurious` | at the end of each turn that had events, among 8 | 1 adds an `Input` to one connection, drawn by another choice |
 //! | `Fairness` | for each connect to a port with several listeners | which listener gets it |
+//! | `Job` | by the loop: for each blocking job, among those that have ended | which outcome is told next; 0 is the first that ended |
 //! | `ReceiveSize`, `SendSize` | with [`Chunking::Chosen`] only | 0 all, 1 one byte, 2 half, 3 a size that is drawn then |
 //! | `SendSize`, again | after each send that could be done, likewise | 1 answers it in the next turn |
 //!
