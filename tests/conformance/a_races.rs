@@ -164,9 +164,9 @@ conformance! {
     fn a13_deferreds_handles_and_sleeps_can_be_awaited_again(world: &World) {
         let (resolver, answer) = deferred();
         let handle = world.handle();
+        let begun = handle.now();
         handle.call_later(25 * STEP, move || _ = resolver.resolve("resolved"));
         let task = world.spawn(async move {
-            let begun = handle.now();
             let joined = spawn(async {
                 sleep(Duration::from_millis(4)).await;
                 "joined"

@@ -26,12 +26,11 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod alarm;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "no_alarm.rs"]
-mod alarm;
 mod bits;
 mod connection;
 mod listener;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_alarm;
 mod poller;
 mod socket;
 mod table;
@@ -56,10 +55,13 @@ use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::Interest;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
 use bits::Bits;
 use connection::Connection;
 use listener::Listener;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use no_alarm::Alarm;
 use poller::{Event, Poller, due};
 use socket::Socket;
 use table::{Object, Table};
