@@ -14,11 +14,11 @@ pub mod prelude {
         Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
         Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
     };
+    pub use crate::{CancelScope, TaskGroup, shield, spawn_remote};
     pub use crate::{
         copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle, sleep, spawn,
         timeout, yield_now,
     };
-    pub use crate::{CancelScope, TaskGroup, shield, spawn_remote};
 }
 
 /// Any error, for programs that only pass errors on. Every function here has a typed error of its own.
