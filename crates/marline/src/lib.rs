@@ -14,10 +14,9 @@ pub mod prelude {
         Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
         Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
     };
-    pub use crate::{CancelScope, TaskGroup, shield, spawn_remote};
     pub use crate::{
-        conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race, relay, select, settle,
-        sleep, spawn, spawn_blocking, timeout, yield_now,
+        CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
+        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, timeout, yield_now,
     };
 }
 
