@@ -17,10 +17,12 @@ use zmq::{Context, DONTWAIT, Error as ZmqError, Socket, SocketType};
 /// No more messages are under way at a time: beyond a limit some kinds of sockets drop them.
 const WINDOW: u64 = 500;
 
+type Step = fn(&Counts, &Socket) -> zmq::Result<()>;
 /// A socket, and what is done with it again and again: one send or receive, without waiting.
 struct Peer {
     socket: Socket,
-    step: Box<dyn FnMut(&Socket) -> zmq::Result<()>>,
+    counts: Rc<Counts>,
+    step: Step,
 }
 
 impl AsRawFd for Peer {
@@ -33,7 +35,7 @@ impl Peer {
     /// Makes steps until the socket would block, or others have to have their turn: whether it made any. Asking for the
     /// events is what makes libzmq look at what its threads have done.
     fn pump(&mut self) -> bool {
-        let mut step = || self.socket.get_events().is_ok() && (self.step)(&self.socket).is_ok();
+        let step = || self.socket.get_events().is_ok() && (self.step)(&self.counts, &self.socket).is_ok();
         (0..256).take_while(|_| step()).count() > 0
     }
 }
@@ -54,16 +56,15 @@ impl Counts {
         send(sent).map(|()| self.sent.set(sent + 1))
     }
 
-    fn receive(&self, message: &[u8]) {
+    fn receive(&self, message: &[u8]) -> zmq::Result<()> {
         assert_eq!(message, self.received.get().to_le_bytes(), "messages come in order, none is lost");
         self.received.set(self.received.get() + 1);
+        Ok(())
     }
 }
 
-type Steps = [fn(&Counts, &Socket) -> zmq::Result<()>; 2];
-
 /// Connects a pair over TCP and runs it on the loop until every message has come.
-fn run(reactor: &Reactor, kinds: [SocketType; 2], total: u64, steps: Steps) -> Result<()> {
+fn run(reactor: &Reactor, kinds: [SocketType; 2], total: u64, steps: [Step; 2]) -> Result<()> {
     let (context, handle) = (Context::new(), reactor.handle());
     let (server, client) = (context.socket(kinds[0])?, context.socket(kinds[1])?);
     server.bind("tcp://127.0.0.1:*")?;
@@ -74,8 +75,7 @@ fn run(reactor: &Reactor, kinds: [SocketType; 2], total: u64, steps: Steps) -> R
     }
     let (counts, mut peers) = (Rc::new(Counts { total, ..Counts::default() }), Vec::<Watch<Peer>>::new());
     for (socket, step) in [server, client].into_iter().zip(steps) {
-        let counts = Rc::clone(&counts);
-        let peer = Peer { socket, step: Box::new(move |socket| step(&counts, socket)) };
+        let peer = Peer { socket, counts: Rc::clone(&counts), step };
         let watch = handle.watch(peer, Interest::READABLE.edge(), |peer: &mut Peer, _| _ = peer.pump());
         peers.push(watch.map_err(WatchError::into_kind)?);
     }
@@ -96,7 +96,8 @@ fn run(reactor: &Reactor, kinds: [SocketType; 2], total: u64, steps: Steps) -> R
     });
     watchdog.unreference();
     reactor.run()?;
-    (watchdog.cancel(), hook.remove(), handle.remove_all_watches());
+    watchdog.cancel();
+    hook.remove();
     let (turns, took) = (handle.stats().turns - before.turns, handle.now() - begun);
     let (sent, received) = (counts.sent.get(), counts.received.get());
     println!("{:?}: {sent} sent, {received} received, {turns} turns, {took:.2?}", kinds[0]);
@@ -109,12 +110,11 @@ fn main() -> Result<()> {
     let reactor = Reactor::new()?;
     let reply = |_: &Counts, socket: &Socket| socket.send(socket.recv_bytes(DONTWAIT)?, 0);
     let request = |counts: &Counts, socket: &Socket| match socket.recv_multipart(DONTWAIT) {
-        Ok(parts) => Ok(counts.receive(&parts[1])),
+        Ok(parts) => counts.receive(&parts[1]),
         Err(_) => counts.send(|number| socket.send_multipart([&[], &number.to_le_bytes()[..]], DONTWAIT)),
     };
     run(&reactor, [zmq::REP, zmq::DEALER], total, [reply, request])?;
-    let publish =
-        |counts: &Counts, socket: &Socket| counts.send(|n| socket.send(&n.to_le_bytes()[..], DONTWAIT));
-    let subscribe = |counts: &Counts, socket: &Socket| Ok(counts.receive(&socket.recv_bytes(DONTWAIT)?));
+    let publish = |counts: &Counts, peer: &Socket| counts.send(|n| peer.send(&n.to_le_bytes()[..], DONTWAIT));
+    let subscribe = |counts: &Counts, socket: &Socket| counts.receive(&socket.recv_bytes(DONTWAIT)?);
     run(&reactor, [zmq::XPUB, zmq::SUB], total, [publish, subscribe])
 }
