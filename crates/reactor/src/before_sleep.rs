@@ -64,9 +64,12 @@ impl Shell {
     /// To be called where the loop, or its host, is about to sleep: if nothing is ready, the hooks run. Whether something
     /// is ready now, or nothing is left to wait for.
     pub(crate) fn prepare_to_sleep(&self) -> bool {
-        let is_due = self.is_due();
-        if is_due || self.is_over() || self.sleep_hooks.hooks.borrow().calls.is_empty() {
-            return is_due;
+        // Without hooks nothing can have changed, and the wait finds by itself what is due.
+        if self.is_over() || self.sleep_hooks.hooks.borrow().calls.is_empty() {
+            return false;
+        }
+        if self.is_due() {
+            return true;
         }
         let (last, was_idle) = (self.sleep_hooks.hooks.borrow().made, self.is_idle());
         let mut number = 0;
