@@ -27,7 +27,7 @@ struct Peer {
 
 impl AsRawFd for Peer {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.socket.get_fd().unwrap_or(-1) // Nobody's, and refused as such.
     }
 }
 
