@@ -135,11 +135,10 @@ impl Crew {
         thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
-    /// Lets the threads end as soon as they have done what they are at.
-    pub(super) fn end(&mut self) -> Leaving {
+    /// Lets the threads end as soon as they have done what they are at. `None` the second time: they are waited for once.
+    pub(super) fn end(&mut self) -> Option<Leaving> {
         self.queue = None;
-        self.presence = None;
-        Leaving(self.ended.clone())
+        self.presence.take().map(|_| Leaving(self.ended.clone()))
     }
 }
 

@@ -262,7 +262,7 @@ impl Shell {
         let mut pool = self.pool(whose);
         pool.ended = true;
         let grace = pool.limits.grace;
-        let waiting = pool.crew.as_mut().map(|open| open.crew.end());
+        let waiting = pool.crew.as_mut().and_then(|open| open.crew.end());
         drop(pool);
         // Nothing is borrowed: what ends on the threads may be code of the user's, but it runs there.
         if let Some(waiting) = waiting {
