@@ -209,3 +209,29 @@ fn n07_a_loop_that_is_dropped_calls_nobody_and_drops_everything() {
         wait_until(|| seen() == [1, 1, 2]);
     }
 }
+
+#[test]
+fn n07_an_outcome_that_was_not_told_is_dropped_with_the_loop() {
+    for reactor in configured(|builder| builder.pool_idle(Duration::ZERO)) {
+        let (handle, held, ended) = (reactor.handle(), Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let (result, told) = (Token(Arc::clone(&held)), Token(Arc::clone(&held)));
+        let watch = watched(&ended);
+        let work = move || {
+            watch();
+            result
+        };
+        let done = move |_| {
+            let _told = told;
+            unreachable!("the loop is stopped");
+        };
+        let job = handle.run_blocking(work, done).expect("it is taken");
+        wait_until(|| ended.load(Ordering::SeqCst) == 1);
+        // The outcome comes into the ready queue, and no further.
+        handle.stop();
+        reactor.run().expect("a run");
+        assert_eq!(held.load(Ordering::SeqCst), 0);
+        drop(reactor);
+        assert_eq!(held.load(Ordering::SeqCst), 2, "the handle of the job holds the result");
+        drop(job);
+    }
+}

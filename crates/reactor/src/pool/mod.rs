@@ -187,7 +187,7 @@ impl Shell {
         }
         let waiting = jobs.remove(key);
         drop(pool);
-        let done = waiting.and_then(|waiting| waiting.pending.into_done().downcast::<D>().ok());
+        let done = waiting.and_then(|waiting| waiting.pending.into_done()?.downcast::<D>().ok());
         match done {
             Some(done) => Err(Refused { why, work, done: *done }),
             // What was put into the table comes out of it.
@@ -274,7 +274,7 @@ impl Shell {
     pub(crate) fn end_unbegun_jobs(&self) {
         for whose in [Whose::Program, Whose::Names] {
             let unbegun = self.pool(whose).take_unbegun();
-            self.give_up(unbegun);
+            self.drop_each(unbegun);
         }
     }
 
@@ -286,13 +286,7 @@ impl Shell {
             let (crew, jobs) = (pool.crew.take(), std::mem::replace(&mut pool.jobs, Slab::new()));
             drop(pool);
             drop(crew);
-            self.give_up(jobs.into_values());
-        }
-    }
-
-    fn give_up(&self, jobs: impl IntoIterator<Item = Waiting>) {
-        for job in jobs {
-            self.contained(move || job.pending.give_up());
+            self.drop_each(jobs.into_values());
         }
     }
 }
