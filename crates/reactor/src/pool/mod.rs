@@ -2,7 +2,7 @@
 //!
 //! * `job`: what a program asks for, and gets; `error`: how a job can fail, or be refused.
 //! * `ticket`: one job, as its thread and the loop see it.
-//! * `crew`: the threads and their queue; `roll`: how many threads and jobs there are, and which thread may leave.
+//! * `crew`: the threads; `roll`: their queue, how many threads and jobs there are, and which thread leaves.
 //! * This file: a pool as the loop sees it. There are two, of the same kind: one for the program's jobs, one for host names.
 //!
 //! ```text
