@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Limits;
 use super::roll::{Handed, Roll};
@@ -31,7 +31,7 @@ pub(super) enum Refusal {
 
 /// What the loop, the threads and the handles of jobs share.
 pub(super) struct Shared {
-    roll: Roll,
+    roll: Roll<Task>,
     finished: Sender<Key>,
     signal: Signal,
 }
@@ -60,11 +60,8 @@ pub(super) struct Crew {
     name: &'static str,
     limits: Limits,
     shared: Arc<Shared>,
-    /// `None` after the end.
-    queue: Option<Sender<Task>>,
-    /// Where new threads take their work from.
-    source: Receiver<Task>,
-    /// Every thread holds a sender of this, and nobody sends: when all threads have ended, the receiver knows.
+    /// Every thread holds a sender of this, and nobody sends: when all threads have ended, the receiver knows. `None` after the
+    /// end.
     presence: Option<Sender<Infallible>>,
     ended: Receiver<Infallible>,
 }
@@ -83,8 +80,8 @@ impl Leaving {
 impl Crew {
     pub(super) fn new(name: &'static str, limits: Limits, shared: Arc<Shared>) -> Self {
         let limits = Limits { threads: limits.threads.max(1), ..limits };
-        let ((queue, source), (presence, ended)) = (unbounded(), bounded(0));
-        Self { name, limits, shared, queue: Some(queue), source, presence: Some(presence), ended }
+        let (presence, ended) = bounded(0);
+        Self { name, limits, shared, presence: Some(presence), ended }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -99,12 +96,11 @@ impl Crew {
 
     /// Hands in a job. If that fails it is still its ticket's; if a thread was to blame, it may have begun.
     pub(super) fn submit(&mut self, task: Task) -> Result<(), Refusal> {
-        let Some(queue) = &self.queue else { return Err(Refusal::Over) };
-        self.forget_revoked(queue);
-        let Limits { threads, queue: limit, .. } = self.limits;
-        // It cannot fail: the receiver is here.
-        let handed = self.shared.roll.hand_in(threads, limit, || drop(queue.send(task)));
-        match handed {
+        if self.presence.is_none() {
+            return Err(Refusal::Over);
+        }
+        let Limits { threads, queue, .. } = self.limits;
+        match self.shared.roll.hand_in(threads, queue, task, |task| task.work.is_revoked()) {
             Handed::Waits => Ok(()),
             Handed::Full => Err(Refusal::Full),
             Handed::WantsThread => match self.start_thread() {
@@ -115,46 +111,22 @@ impl Crew {
         }
     }
 
-    /// Revoked jobs stay in the queue until a thread passes. If none does, they must not pile up.
-    fn forget_revoked(&self, queue: &Sender<Task>) {
-        let most = self.limits.queue.saturating_add(self.limits.threads).saturating_mul(2);
-        if self.source.len() <= most {
-            return;
-        }
-        let kept: Vec<Task> = self.source.try_iter().filter(|task| !task.work.is_revoked()).collect();
-        kept.into_iter().for_each(|task| drop(queue.send(task)));
-    }
-
     fn start_thread(&self) -> io::Result<()> {
-        let (source, shared, idle) = (self.source.clone(), Arc::clone(&self.shared), self.limits.idle);
+        let (shared, idle) = (Arc::clone(&self.shared), self.limits.idle);
         let presence = self.presence.clone();
         let work = move || {
             let _present = presence;
-            attend(&source, &shared, idle);
+            while let Some(task) = shared.roll.next(idle) {
+                perform(task, &shared);
+            }
         };
         thread::Builder::new().name(self.name.to_owned()).spawn(work).map(drop)
     }
 
-    /// Lets the threads end as soon as they have done what they are at.
-    pub(super) fn end(&mut self) -> Leaving {
-        self.queue = None;
-        self.presence = None;
-        Leaving(self.ended.clone())
-    }
-}
-
-/// What a thread does.
-fn attend(source: &Receiver<Task>, shared: &Shared, idle: Duration) {
-    loop {
-        match source.recv_timeout(idle) {
-            Ok(task) => perform(task, shared),
-            Err(RecvTimeoutError::Timeout) if shared.roll.may_leave(|| source.is_empty()) => return,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                let _ = shared.roll.may_leave(|| true);
-                return;
-            }
-        }
+    /// Lets the threads end as soon as they have done what they are at. `None` the second time: they are waited for once.
+    pub(super) fn end(&mut self) -> Option<Leaving> {
+        self.shared.roll.close();
+        self.presence.take().map(|_| Leaving(self.ended.clone()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * `job`: what a program asks for, and gets; `error`: how a job can fail, or be refused.
 //! * `ticket`: one job, as its thread and the loop see it.
-//! * `crew`: the threads and their queue; `roll`: how many threads and jobs there are, and which thread may leave.
+//! * `crew`: the threads; `roll`: their queue, how many threads and jobs there are, and which thread leaves.
 //! * This file: a pool as the loop sees it. There are two, of the same kind: one for the program's jobs, one for host names.
 //!
 //! ```text
@@ -187,7 +187,7 @@ impl Shell {
         }
         let waiting = jobs.remove(key);
         drop(pool);
-        let done = waiting.and_then(|waiting| waiting.pending.into_done().downcast::<D>().ok());
+        let done = waiting.and_then(|waiting| waiting.pending.into_done()?.downcast::<D>().ok());
         match done {
             Some(done) => Err(Refused { why, work, done: *done }),
             // What was put into the table comes out of it.
@@ -262,7 +262,7 @@ impl Shell {
         let mut pool = self.pool(whose);
         pool.ended = true;
         let grace = pool.limits.grace;
-        let waiting = pool.crew.as_mut().map(|open| open.crew.end());
+        let waiting = pool.crew.as_mut().and_then(|open| open.crew.end());
         drop(pool);
         // Nothing is borrowed: what ends on the threads may be code of the user's, but it runs there.
         if let Some(waiting) = waiting {
@@ -274,7 +274,7 @@ impl Shell {
     pub(crate) fn end_unbegun_jobs(&self) {
         for whose in [Whose::Program, Whose::Names] {
             let unbegun = self.pool(whose).take_unbegun();
-            self.give_up(unbegun);
+            self.drop_each(unbegun);
         }
     }
 
@@ -286,13 +286,7 @@ impl Shell {
             let (crew, jobs) = (pool.crew.take(), std::mem::replace(&mut pool.jobs, Slab::new()));
             drop(pool);
             drop(crew);
-            self.give_up(jobs.into_values());
-        }
-    }
-
-    fn give_up(&self, jobs: impl IntoIterator<Item = Waiting>) {
-        for job in jobs {
-            self.contained(move || job.pending.give_up());
+            self.drop_each(jobs.into_values());
         }
     }
 }

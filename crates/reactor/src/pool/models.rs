@@ -2,8 +2,8 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p marline-reactor --lib --release models`
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -14,23 +14,17 @@ use crate::remote::sync::Mutex;
 
 #[derive(Default)]
 struct Crew {
-    roll: Roll,
-    queue: Mutex<VecDeque<()>>,
+    roll: Roll<()>,
     ran: Mutex<usize>,
 }
 
 impl Crew {
     /// A thread that is never patient: it leaves as soon as it may.
     fn attend(&self) {
-        loop {
-            let next = self.queue.lock().pop_front();
-            if next.is_some() {
-                assert!(self.roll.begin(|| true));
-                *self.ran.lock() += 1;
-                self.roll.done();
-            } else if self.roll.may_leave(|| self.queue.lock().is_empty()) {
-                return;
-            }
+        while let Some(()) = self.roll.next(Duration::ZERO) {
+            assert!(self.roll.begin(|| true));
+            *self.ran.lock() += 1;
+            self.roll.done();
         }
     }
 }
@@ -41,7 +35,7 @@ fn no_job_is_left_in_the_queue_by_the_last_thread() {
     loom::model(|| {
         let (crew, mut threads) = (Arc::new(Crew::default()), Vec::new());
         for _ in 0..2 {
-            match crew.roll.hand_in(1, 2, || crew.queue.lock().push_back(())) {
+            match crew.roll.hand_in(1, 2, (), |()| false) {
                 Handed::WantsThread => {
                     let crew = Arc::clone(&crew);
                     threads.push(thread::spawn(move || crew.attend()));

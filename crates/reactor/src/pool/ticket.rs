@@ -16,13 +16,13 @@ pub(super) struct Ticket<W, T> {
 
 /// ```text
 ///  Waiting ──begin──> Begun ──run──> Running ──> Finished ──take──> Taken
-///     │                                 └──────take──> Unwanted
+///     │                 └───────take──────┴──────> Unwanted
 ///     └─────revoke──> Revoked ──take──> Taken
 /// ```
 enum State<W, T> {
     Waiting(W),
-    /// A thread is about to run it.
-    Begun(W),
+    /// A thread is about to run it; whether the loop waits for it.
+    Begun(W, bool),
     /// It will never run; the loop drops it.
     Revoked(W),
     Running,
@@ -67,8 +67,11 @@ impl<W, T> Ticket<W, T> {
     /// Takes what there is, also where that is not the end of it: a result that comes later is dropped by its thread.
     fn take_rest(&self) -> State<W, T> {
         let mut state = self.state.lock();
-        let next = match &*state {
-            State::Begun(_) => return State::Taken,
+        let next = match &mut *state {
+            State::Begun(_, is_wanted) => {
+                *is_wanted = false;
+                return State::Taken;
+            }
             State::Running | State::Unwanted => State::Unwanted,
             _ => State::Taken,
         };
@@ -79,6 +82,21 @@ impl<W, T> Ticket<W, T> {
     fn take_if(&self, wanted: impl FnOnce(&State<W, T>) -> bool) -> Option<State<W, T>> {
         let mut state = self.state.lock();
         wanted(&state).then(|| mem::replace(&mut *state, State::Taken))
+    }
+
+    /// Goes from begun to running.
+    fn take_begun(&self) -> Option<W> {
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, State::Taken) {
+            State::Begun(work, is_wanted) => {
+                *state = if is_wanted { State::Running } else { State::Unwanted };
+                Some(work)
+            }
+            other => {
+                *state = other;
+                None
+            }
+        }
     }
 
     fn advance(&self, to: impl FnOnce(W) -> State<W, T>) -> bool {
@@ -102,12 +120,11 @@ where
     T: Send,
 {
     fn begin(&self) -> bool {
-        self.advance(State::Begun)
+        self.advance(|work| State::Begun(work, true))
     }
 
     fn run(&self) {
-        let begun = mem::replace(&mut *self.state.lock(), State::Running);
-        let State::Begun(work) = begun else { return };
+        let Some(work) = self.take_begun() else { return };
         let result = contain(work);
         let mut state = self.state.lock();
         if matches!(*state, State::Running) {
@@ -144,22 +161,22 @@ pub(super) trait Deliver {
     fn revoke(&self) -> bool;
     /// The work of a job that was revoked, for the loop to drop.
     fn revoked_work(&self) -> Option<Box<dyn Any>>;
-    /// Drops what there is, if the loop ends without telling anybody.
-    fn give_up(self: Box<Self>);
     /// Tells the program the outcome, which is `error` (or that it was cancelled) if the job has not finished.
     fn call(self: Box<Self>, error: Option<JobError>);
     /// What was to be told, for a job that was refused.
-    fn into_done(self: Box<Self>) -> Box<dyn Any>;
+    fn into_done(self: Box<Self>) -> Option<Box<dyn Any>>;
 }
 
+/// Dropped without a call, because the loop ended, it drops the work or the result too: handles of the job hold neither.
 pub(super) struct Pending<W, T, D> {
     ticket: Arc<Ticket<W, T>>,
-    done: D,
+    /// `None` once it was taken out to be called, or handed back.
+    done: Option<D>,
 }
 
 impl<W, T, D> Pending<W, T, D> {
     pub(super) fn new(ticket: &Arc<Ticket<W, T>>, done: D) -> Self {
-        Self { ticket: Arc::clone(ticket), done }
+        Self { ticket: Arc::clone(ticket), done: Some(done) }
     }
 }
 
@@ -177,23 +194,24 @@ where
         Some(Box::new(self.ticket.take_revoked()?))
     }
 
-    fn give_up(self: Box<Self>) {
-        let Self { ticket, done } = *self;
-        let rest = ticket.take_rest();
-        drop(contain(move || drop(rest)));
-        drop(done);
-    }
-
-    fn call(self: Box<Self>, error: Option<JobError>) {
-        let Self { ticket, done } = *self;
-        let outcome = match ticket.take_rest() {
+    fn call(mut self: Box<Self>, error: Option<JobError>) {
+        let outcome = match self.ticket.take_rest() {
             State::Finished(result) => result.map_err(JobError::Panicked),
             _ => Err(error.unwrap_or(JobError::Cancelled)),
         };
-        done(outcome);
+        if let Some(done) = self.done.take() {
+            done(outcome);
+        }
     }
 
-    fn into_done(self: Box<Self>) -> Box<dyn Any> {
-        Box::new(self.done)
+    fn into_done(mut self: Box<Self>) -> Option<Box<dyn Any>> {
+        Some(Box::new(self.done.take()?))
+    }
+}
+
+impl<W, T, D> Drop for Pending<W, T, D> {
+    fn drop(&mut self) {
+        let rest = self.ticket.take_rest();
+        drop(contain(move || drop(rest)));
     }
 }

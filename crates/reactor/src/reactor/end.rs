@@ -27,7 +27,8 @@ impl Shell {
         let _entered = context::enter(self);
         self.life.set(Life::Ended);
         self.end_hosting();
-        let arrived = self.remote.shared().close();
+        let (arrived, waker) = self.remote.shared().close();
+        self.contained(move || drop(waker));
         self.close_connections();
         self.end_unbegun_jobs();
         self.drop_each(arrived.posts);

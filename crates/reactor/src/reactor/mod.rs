@@ -116,6 +116,9 @@ impl Reactor {
     /// Makes one pass: waits at most `limit` (`None`: as long as it takes; zero: not at all), then runs what is ready. Tells
     /// what [`run`](Self::run) would make of it.
     ///
+    /// The turn in which a [shutdown](Handle::shutdown) comes to blocking jobs that still run waits for them whatever the limit
+    /// is, at most for the pool's grace. With a [`pool_grace`](Builder::pool_grace) of zero it waits for none.
+    ///
     /// # Errors
     ///
     /// As [`run`](Self::run); but another loop's callback may run this one's turns.

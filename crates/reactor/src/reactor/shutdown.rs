@@ -158,7 +158,8 @@ impl Shell {
                 self.shutdown.borrow_mut().phase = None;
                 self.life.set(Life::ShutDown);
                 // Nothing runs any more, so nothing is accepted any more.
-                let arrived = self.remote.shared().close();
+                let (arrived, waker) = self.remote.shared().close();
+                self.contained(move || drop(waker));
                 self.drop_each(arrived.posts);
             }
             None => {}

@@ -242,12 +242,14 @@ impl Shared {
         true
     }
 
-    /// Refuses everything from now on, and hands back what waits.
-    pub(crate) fn close(&self) -> Arrived {
+    /// Refuses everything from now on, and hands back what waits and what rang. The caller drops both: the waker may hold a
+    /// closure of the program's, whose drop may come back to this door.
+    pub(crate) fn close(&self) -> (Arrived, Option<Arc<dyn Wakeup>>) {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        drop(self.waker.lock().take());
-        Arrived { posts: std::mem::take(&mut queue.posts), ..Arrived::default() }
+        let arrived = Arrived { posts: std::mem::take(&mut queue.posts), ..Arrived::default() };
+        drop(queue);
+        (arrived, self.waker.lock().take())
     }
 }
 

@@ -155,7 +155,7 @@ fn the_last_drop_of_a_signal_does_not_overtake_a_raise() {
             forgotten += arrived.forgotten.len();
         }
         thread.join().unwrap();
-        let rest = this.remote.shared().close();
+        let (rest, _) = this.remote.shared().close();
         assert_eq!((raised, forgotten, rest.signals.len(), rest.forgotten.len()), (1, 1, 0, 0));
     });
 }
@@ -167,7 +167,7 @@ fn a_post_against_the_end_of_the_loop_is_refused_or_dropped_by_it() {
         let this = Loop::new();
         let remote = this.remote.clone();
         let thread = thread::spawn(move || remote.post(|| {}).is_ok());
-        let dropped = this.remote.shared().close().posts.len();
+        let dropped = this.remote.shared().close().0.posts.len();
         let accepted = thread.join().unwrap();
         assert_eq!(dropped, usize::from(accepted));
         assert!(this.remote.post(|| {}).is_err());
