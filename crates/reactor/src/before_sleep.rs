@@ -45,6 +45,10 @@ impl SleepHooks {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.hooks.borrow().calls.len()
+    }
+
     /// Takes all of them out.
     pub(crate) fn clear(&self) -> Vec<impl Sized + use<>> {
         std::mem::take(&mut self.hooks.borrow_mut().calls).into_values().collect()

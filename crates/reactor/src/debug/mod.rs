@@ -104,7 +104,7 @@ impl Handle {
         }
     }
 
-    /// What the loop holds, as text for people: its connections, listeners, attempts to connect, timers, signals, and what
+    /// What the loop holds, as text for people: its connections, listeners, watched sources, attempts to connect, timers, signals, and what
     /// other crates [add](Self::on_dump), such as tasks. The order is stable, the wording is not: it is no format to parse.
     ///
     /// It looks at everything the loop holds, so it takes time in proportion. From another thread it can be had with

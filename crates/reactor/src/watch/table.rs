@@ -115,6 +115,24 @@ impl Watching {
         Some(self.wanted())
     }
 
+    /// The line of a dump.
+    pub(crate) fn line(&self) -> String {
+        let what = match self.kind {
+            Kind::Descriptor(descriptor) => format!("descriptor {descriptor}"),
+            Kind::Virtual => "a virtual source".to_owned(),
+            Kind::Mio(_) => "a source of mio's".to_owned(),
+        };
+        let mut line = format!("{what} for {}", self.interest.names());
+        for (is_so, words) in [
+            (self.paused, ", paused"),
+            (self.job.is_none(), ", lent or its callback runs"),
+            (!self.keeps_alive, ", does not keep the loop running"),
+        ] {
+            line.push_str(if is_so { words } else { "" });
+        }
+        format!("{line}, watched at {}", self.place)
+    }
+
     pub(super) fn place(&self) -> &'static Location<'static> {
         self.place
     }
