@@ -199,6 +199,16 @@ conformance! {
         heard.assert_slow(world, &["my executor's job 7", file!()]);
     }
 
+    fn what_is_said_outside_of_callbacks_describes_none(world: &World) {
+        let (handle, hands) = (world.handle(), world.clock());
+        let heard = Heard::on(&handle);
+        handle.describe_callback(|| "said outside".to_owned());
+        let (pass, place) = (move || hands.pass(SLOW), here(line!() + 1));
+        handle.call_soon(pass);
+        world.until(|| !heard.all().is_empty());
+        heard.assert_slow(world, &[&place]);
+    }
+
     fn without_debug_mode_nothing_is_reported_and_nothing_described(world: &World) {
         let (handle, hands, notes) = (world.handle(), world.clock(), Notes::new());
         handle.set_debug(None);

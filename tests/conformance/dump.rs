@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use marline_reactor::testing::MemoryReactor;
-use marline_reactor::{Addresses, Handle, Protocol, Transport, WriteStatus};
+use marline_reactor::testing::{MemoryReactor, VirtualSource};
+use marline_reactor::{Addresses, Handle, Interest, Protocol, Transport, WriteStatus};
 use marline_tasks::task::Builder;
 
 use crate::conformance;
@@ -46,6 +46,15 @@ fn a_dump_of_a_loop_in_memory() {
     let _signal = handle.signal(|| {});
     handle.connect("tcp://10.0.0.1:80", |_: &Addresses| Silent, |_| {});
     let _alive = handle.keep_alive();
+    handle.before_sleep(|| {});
+    let (idle, paused) = (line!() + 1, line!() + 2);
+    let first = handle.watch(VirtualSource::new(), Interest::READABLE, |_, _| {}).expect("a watch");
+    let watch = handle.watch(VirtualSource::new(), Interest::WRITABLE.edge(), |_, _| {}).expect("a watch");
+    watch.pause().expect("a pause");
+    watch.unreference();
+    assert_eq!(handle.stats().watches, 2);
+    let [first, second] =
+        [&first, &watch].map(|watch| format!("{watch:?}").replace("Watch(", "").replace(')', ""));
     handle.on_dump("jobs", |text| text.push_str("7 of 9\n8 of 9"));
     let port = peer.addresses().local.as_inet().expect("an internet address").port();
     let (file, loop_id) = (file!(), handle.loop_id());
@@ -56,11 +65,14 @@ fn a_dump_of_a_loop_in_memory() {
   ready: 0 (at most 0 so far); posts of other threads: 0
   callbacks of the last turn took 0ns, of the longest 0ns
   timers that came due: 0, the last 0ns late, the latest 0ns
-  names being looked up: 0; blocking jobs: 0; guards that keep it running: 1
+  names being looked up: 0; blocking jobs: 0; guards that keep it running: 1; hooks before sleep: 1
 1 connection
   connection 1.1 (conformance::dump::Silent), tcp://127.0.0.1:8000 with tcp://127.0.0.1:{port}: open
 1 listener
   0.1 on tcp://127.0.0.1:8000: accepting, 1 of at most 3 connections
+2 watched sources
+  {first} a virtual source for readable, watched at {file}:{idle}:24
+  {second} a virtual source for writable | edge, paused, does not keep the loop running, watched at {file}:{paused}:24
 1 attempt to connect
   to tcp://10.0.0.1:80, begun at {file}:{connect}:12: trying tcp://10.0.0.1:80; 0 addresses left, 0 failed
 2 timers

@@ -236,8 +236,11 @@ fn f02_a_descriptor_that_the_loop_owns_is_refused() {
             descriptors(port(&local.expect("an address")), Some(port(&peer.expect("an address"))));
         let listener = descriptors(port(&server.local_address().expect("an address")), None);
         assert_eq!((connection.len(), listener.len()), (1, 1));
-        for number in [connection[0], listener[0]] {
-            let refused = world.handle().watch(number, Interest::READABLE, |_: &mut RawFd, _| unreachable!());
+        let numbers = [connection[0], listener[0]];
+        let empty = numbers.map(|number| (number, Interest::EMPTY));
+        for (number, interest) in numbers.map(|number| (number, Interest::READABLE)).into_iter().chain(empty)
+        {
+            let refused = world.handle().watch(number, interest, |_: &mut RawFd, _| unreachable!());
             let (back, kind) = refused.expect_err("a refusal").into_parts();
             assert!(
                 matches!(kind, WatchErrorKind::Owned { descriptor } if descriptor == Some(back)),
@@ -298,6 +301,11 @@ fn what_cannot_be_watched_comes_back_with_the_reason() {
         let file = File::open("/dev/null").expect("a file that is always ready");
         let (file, kind) =
             handle.watch(file, Interest::READABLE, |_: &mut File, _| {}).expect_err("EPERM").into_parts();
+        let empty = handle
+            .watch(file.try_clone().expect("a copy"), Interest::EMPTY, |_: &mut File, _| {})
+            .expect_err("EPERM")
+            .into_kind();
+        assert!(matches!(empty, WatchErrorKind::NotPollable { .. }), "{empty:?}");
         let named = Some(file.as_raw_fd());
         assert!(
             matches!(kind, WatchErrorKind::NotPollable { descriptor } if descriptor == named),

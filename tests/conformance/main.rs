@@ -31,6 +31,7 @@ mod c_connecting;
 mod c_resolving;
 mod debug_mode;
 mod dump;
+mod f_replaced;
 mod f_sources;
 mod f_watched;
 mod f_watching;

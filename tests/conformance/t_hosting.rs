@@ -369,6 +369,20 @@ fn t30_what_is_done_outside_of_a_turn_wakes_the_host_once() {
 }
 
 #[test]
+fn t30_a_hook_added_between_turns_wakes_the_host_and_runs() {
+    for hosted in Hosted::each() {
+        let _alive = hosted.handle().keep_alive();
+        hosted.rest();
+        let notes = Notes::new();
+        let ran = notes.clone();
+        hosted.handle().before_sleep(move || ran.add("ran"));
+        assert!(hosted.wait(PATIENCE), "the host sleeps, and the hook has not run");
+        hosted.rest();
+        assert_eq!(notes.all(), ["ran"]);
+    }
+}
+
+#[test]
 fn t30_only_a_nearer_deadline_wakes_the_host() {
     for hosted in Hosted::each() {
         let handle = hosted.handle();

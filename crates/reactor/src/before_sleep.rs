@@ -45,6 +45,10 @@ impl SleepHooks {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.hooks.borrow().calls.len()
+    }
+
     /// Takes all of them out.
     pub(crate) fn clear(&self) -> Vec<impl Sized + use<>> {
         std::mem::take(&mut self.hooks.borrow_mut().calls).into_values().collect()
@@ -58,7 +62,10 @@ impl Shell {
             self.contained(move || drop(call));
             return BeforeSleep { shell: Rc::clone(self), number: 0 };
         }
-        BeforeSleep { shell: Rc::clone(self), number: self.sleep_hooks.add(call) }
+        let number = self.sleep_hooks.add(call);
+        // A host that sleeps already has to make a turn, or it would sleep without the hook having run.
+        self.changed();
+        BeforeSleep { shell: Rc::clone(self), number }
     }
 
     /// To be called where the loop, or its host, is about to sleep: if nothing is ready, the hooks run. Whether something

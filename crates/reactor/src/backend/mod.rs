@@ -378,6 +378,8 @@ pub enum Close {
     Orderly,
     /// At once: the peer sees a reset, where the transport has such a thing.
     Reset,
+    /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
+    Forget,
 }
 
 /// How to listen.

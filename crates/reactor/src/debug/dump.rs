@@ -64,24 +64,27 @@ impl Shell {
         append(
             text,
             format_args!(
-                "  names being looked up: {looked_up}; blocking jobs: {jobs}; guards that keep it running: {}",
-                self.guards()
+                "  names being looked up: {looked_up}; blocking jobs: {jobs}; guards that keep it running: {}; hooks before sleep: {}",
+                self.guards(),
+                self.sleep_hooks.len()
             ),
         );
     }
 
     fn dump_slots(&self, text: &mut String) {
-        let (mut connections, mut listeners) = (Vec::new(), Vec::new());
+        let (mut connections, mut listeners, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for key in self.slot_keys() {
             // Nothing in here is the user's: the names of protocols' types cannot be overridden.
             self.slot(key, |slot| match slot {
                 Slot::Connection(connection) => connections.push(lines::connection(key, connection)),
                 Slot::Listener(listening) => listeners.push(format!("{key:?} {}", listening.line())),
+                Slot::Watch(watching) => watches.push(format!("{key:?} {}", watching.line())),
                 _ => {}
             });
         }
         section(text, "connection", "connections", &connections);
         section(text, "listener", "listeners", &listeners);
+        section(text, "watched source", "watched sources", &watches);
     }
 
     fn dump_timers(&self, text: &mut String) {

@@ -104,7 +104,7 @@ impl Handle {
         }
     }
 
-    /// What the loop holds, as text for people: its connections, listeners, attempts to connect, timers, signals, and what
+    /// What the loop holds, as text for people: its connections, listeners, watched sources, attempts to connect, timers, signals, and what
     /// other crates [add](Self::on_dump), such as tasks. The order is stable, the wording is not: it is no format to parse.
     ///
     /// It looks at everything the loop holds, so it takes time in proportion. From another thread it can be had with
@@ -161,12 +161,13 @@ impl Shell {
     }
 
     /// A connection is given up by whoever should have closed it.
-    pub(crate) fn was_unclosed(&self, connection: &str) {
-        let what = format!("{connection}: it was still open when its loop ended");
+    pub(crate) fn was_unclosed(&self, name: impl Fn() -> String) {
+        const WHAT: &str = "it was still open when its loop ended";
         if self.debug.on.get() {
-            self.warn(&Warning::unclosed(what));
+            self.warn(&Warning::unclosed(format!("{}: {WHAT}", name())));
         } else {
-            tracing::debug!("{what}");
+            // Nothing is put into words unless somebody listens to this level.
+            tracing::debug!("{}: {WHAT}", name());
         }
     }
 

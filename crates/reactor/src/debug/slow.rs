@@ -10,7 +10,7 @@ impl Shell {
     /// unless it described itself.
     #[inline]
     pub(crate) fn timed<R>(&self, call: impl FnOnce() -> R, what: impl FnOnce() -> String) -> R {
-        if self.debug.on.get() { self.watched(call, what) } else { call() }
+        if self.debug.on.get() { self.timed_call(call, what) } else { call() }
     }
 
     /// As [`timed`](Self::timed), for a method of a protocol that is out of its slot.
@@ -25,15 +25,20 @@ impl Shell {
             return call(protocol);
         }
         let name = protocol.type_name(Internal);
-        self.watched(|| call(protocol), || format!("a callback of {}", self.name_connection(key, Some(name))))
+        self.timed_call(
+            || call(protocol),
+            || format!("a callback of {}", self.name_connection(key, Some(name))),
+        )
     }
 
     #[cold]
-    fn watched<R>(&self, call: impl FnOnce() -> R, what: impl FnOnce() -> String) -> R {
+    fn timed_call<R>(&self, call: impl FnOnce() -> R, what: impl FnOnce() -> String) -> R {
+        // What is said outside of this call, or by one around it, is not about this one.
+        let outer = self.debug.description.take();
         let begun = self.now();
         let answer = call();
         let took = self.now() - begun;
-        let description = self.debug.description.take();
+        let description = self.debug.description.replace(outer);
         let limit = self.debug.slow.get();
         if took >= limit && self.debug.on.get() {
             let what = description.unwrap_or_else(what);

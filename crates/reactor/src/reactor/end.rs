@@ -84,7 +84,7 @@ impl Shell {
                 self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
             let Some((closing, is_new)) = was else { continue };
             if !closing {
-                self.was_unclosed(&self.name_connection(key, None));
+                self.was_unclosed(|| self.name_connection(key, None));
             }
             // A close that is under way already dies with the backend.
             if is_new {

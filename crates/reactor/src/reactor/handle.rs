@@ -163,6 +163,11 @@ impl Handle {
     /// As every callback it starts from the loop. If it panics, this watch ends and the panic is
     /// [reported](Self::on_failure); nobody else is disturbed.
     ///
+    /// The source is lent to the callback and stays the one that is watched: a callback that puts another with another
+    /// descriptor in its place (`*stream = reconnected`) ends the watch, which is reported likewise. The descriptor it had
+    /// is not touched then, as its number may be somebody else's already. Whoever wants another source
+    /// [removes](Watch::remove) this watch *before* the source is replaced, and watches the new one.
+    ///
     /// ```
     /// use marline_reactor::{Interest, Reactor};
     /// use std::io::{Read, Write};

@@ -179,13 +179,18 @@ impl Shell {
         self.slots.borrow().len()
     }
 
-    /// How many connections stand, and how many listeners.
-    pub(super) fn slot_counts(&self) -> (usize, usize) {
-        self.slots.borrow().values().fold((0, 0), |(connections, listeners), slot| match slot {
-            Slot::Connection(_) => (connections + 1, listeners),
-            Slot::Listener(_) => (connections, listeners + 1),
-            _ => (connections, listeners),
-        })
+    /// How many connections stand, how many listeners, and how many watches.
+    pub(super) fn slot_counts(&self) -> (usize, usize, usize) {
+        let (mut connections, mut listeners, mut watches) = (0, 0, 0);
+        for slot in self.slots.borrow().values() {
+            match slot {
+                Slot::Connection(_) => connections += 1,
+                Slot::Listener(_) => listeners += 1,
+                Slot::Watch(_) => watches += 1,
+                Slot::Attempt(_) | Slot::Reserved => {}
+            }
+        }
+        (connections, listeners, watches)
     }
 
     /// Works on a slot. `change` must run no code of the user's.

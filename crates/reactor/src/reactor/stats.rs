@@ -36,6 +36,8 @@ pub struct Stats {
     pub connections: usize,
     /// Listeners that stand.
     pub listeners: usize,
+    /// Sources that are [watched](crate::Handle::watch), paused ones included.
+    pub watches: usize,
     /// Attempts to connect that are under way.
     pub attempts: usize,
     /// How long the ready queue ran (phase 4) in the last turn that had something to run: what became ready meanwhile, in
@@ -126,7 +128,7 @@ impl Shell {
     pub(crate) fn collect_stats(&self) -> Stats {
         let counters = self.stats();
         let ready = self.ready.borrow();
-        let (connections, listeners) = self.slot_counts();
+        let (connections, listeners, watches) = self.slot_counts();
         let (pool_threads, pool_queue) = self.pool.borrow().counts();
         Stats {
             turns: counters.turns.get(),
@@ -142,6 +144,7 @@ impl Shell {
             posts: self.remote.shared().waiting(),
             connections,
             listeners,
+            watches,
             attempts: self.connects.borrow().len(),
             last_lag: counters.last_lag.get(),
             longest_lag: counters.longest_lag.get(),

@@ -49,6 +49,12 @@ pub enum WatchErrorKind {
         #[source]
         cause: io::Error,
     },
+    /// The source has another descriptor than when it was watched. This is only reported, and ends the watch.
+    #[error("{} was replaced while it was watched", Named(*descriptor))]
+    Replaced {
+        /// The one that was watched.
+        descriptor: Option<RawFd>,
+    },
     /// The source panicked when it was asked what to watch, or when it registered itself.
     #[error("the source {0}")]
     Panicked(#[source] Panic),

@@ -76,6 +76,11 @@ impl Interest {
 }
 
 impl Interest {
+    /// For people.
+    pub(super) fn names(self) -> String {
+        if self == Self::EMPTY { "nothing".to_owned() } else { Names(self.0).to_string() }
+    }
+
     /// The same for mio, which knows only edges, and no empty interest.
     #[must_use]
     pub fn to_mio(self) -> Option<mio::Interest> {

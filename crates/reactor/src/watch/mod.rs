@@ -21,7 +21,7 @@ use std::rc::Rc;
 pub use error::{InterestError, WatchError, WatchErrorKind};
 pub use interest::{Interest, Ready};
 pub use source::{Mio, Pollable, Source};
-pub(crate) use table::{WatchTable, Watching};
+pub(crate) use table::{WatchTable, Watching, change_mio, probe_mio};
 
 use crate::key::Key;
 use crate::reactor::Shell;
@@ -72,12 +72,13 @@ impl<S: Source> Watch<S> {
     /// Changes what the program wants to hear. [`Interest::EMPTY`] means nothing at all, not even that it hung up.
     ///
     /// What the source is ready for then is told, also if the interest is the one it had: so whoever asked for edges can
-    /// ask again. It is one system call. Within the source's own callback, or [`with`](Self::with), it is made when that returns; a
-    /// refusal is reported then, and ends the watch.
+    /// ask again. It is one system call. Within the source's own callback, or [`with`](Self::with), it is made when that
+    /// returns; a refusal is [reported](crate::Handle::on_failure) then.
     ///
     /// # Errors
     ///
-    /// If it is not watched any more, or the system refuses.
+    /// If it is not watched any more, or the system refuses. After a refusal the watch goes on with the interest it had;
+    /// if that is refused too, within the callback, it ends.
     pub fn set_interest(&self, interest: Interest) -> Result<(), InterestError> {
         self.shell.change_watch(self.key, |watching| watching.set_interest(interest))
     }
@@ -101,6 +102,9 @@ impl<S: Source> Watch<S> {
     }
 
     /// Lends the source to `call`, outside of its callback. `None` if it is not watched any more, or lent already.
+    ///
+    /// What is watched stays the same: to put another source in its place (`*stream = reconnected`) ends the watch, and is
+    /// [reported](crate::Handle::on_failure). [`remove`](Self::remove) it first, and watch the new one.
     pub fn with<R>(&self, call: impl FnOnce(&mut S) -> R) -> Option<R> {
         self.shell.lend_watched(self.key, |source| source.downcast_mut().map(call)).flatten()
     }

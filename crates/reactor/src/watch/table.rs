@@ -47,11 +47,16 @@ pub(crate) struct Watching {
     kind: Kind,
     interest: Interest,
     paused: bool,
-    /// The interest changed while the job was away.
+    /// The backend has to be asked again when the job comes back.
     changed: bool,
+    /// What stood before it was changed while the job was away: it stands again if the change is refused.
+    before: Option<Standing>,
     keeps_alive: bool,
     place: &'static Location<'static>,
 }
+
+/// What the program asked for, and whether it is paused.
+type Standing = (Interest, bool);
 
 /// How the backend knows of it.
 #[derive(Clone, Copy)]
@@ -95,6 +100,39 @@ impl Watching {
         if self.paused { Interest::EMPTY } else { self.interest }
     }
 
+    fn standing(&self) -> Standing {
+        (self.interest, self.paused)
+    }
+
+    fn restore(&mut self, before: Standing) {
+        (self.interest, self.paused) = before;
+    }
+
+    /// After a refusal of what [`settle`](Self::settle) asked for: what stood before, if that is something else.
+    pub(super) fn restore_changed(&mut self) -> Option<Interest> {
+        let before = self.before.take()?;
+        self.restore(before);
+        Some(self.wanted())
+    }
+
+    /// The line of a dump.
+    pub(crate) fn line(&self) -> String {
+        let what = match self.kind {
+            Kind::Descriptor(descriptor) => format!("descriptor {descriptor}"),
+            Kind::Virtual => "a virtual source".to_owned(),
+            Kind::Mio(_) => "a source of mio's".to_owned(),
+        };
+        let mut line = format!("{what} for {}", self.interest.names());
+        for (is_so, words) in [
+            (self.paused, ", paused"),
+            (self.job.is_none(), ", lent or its callback runs"),
+            (!self.keeps_alive, ", does not keep the loop running"),
+        ] {
+            line.push_str(if is_so { words } else { "" });
+        }
+        format!("{line}, watched at {}", self.place)
+    }
+
     pub(super) fn place(&self) -> &'static Location<'static> {
         self.place
     }
@@ -102,7 +140,13 @@ impl Watching {
     /// Takes the job out for an event, if it is wanted.
     pub(super) fn begin(&mut self, ready: Ready) -> Option<(Box<dyn Job>, Ready)> {
         let ready = ready.concerning(self.wanted());
-        if ready.is_empty() { None } else { self.job.take().map(|job| (job, ready)) }
+        if ready.is_empty() {
+            return None;
+        }
+        let job = self.job.take();
+        // Nobody can be told while the source is lent: the backend is asked again when it comes back.
+        self.changed |= job.is_none();
+        job.map(|job| (job, ready))
     }
 
     /// What the backend has to be told when the job comes back: whoever was told and wants levels is asked again.
@@ -113,11 +157,16 @@ impl Watching {
         (changed || again).then_some((self.kind, wanted))
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     pub(super) fn set_kind(&mut self, kind: Kind) {
         self.kind = kind;
     }
 
     pub(super) fn put(&mut self, job: Box<dyn Job>) {
+        self.before = None;
         self.job = Some(job);
     }
 
@@ -140,8 +189,16 @@ impl Shell {
             Ok(kind) => {
                 let (paused, changed, keeps_alive) = (false, false, true);
                 let job = Some(job as Box<dyn Job>);
-                let watching =
-                    Box::new(Watching { job, kind, interest, paused, changed, keeps_alive, place });
+                let watching = Box::new(Watching {
+                    job,
+                    kind,
+                    interest,
+                    paused,
+                    changed,
+                    before: None,
+                    keeps_alive,
+                    place,
+                });
                 self.slot(key, |slot| *slot = Slot::Watch(watching));
                 Ok(Watch::new(self, key))
             }
@@ -200,7 +257,12 @@ impl Shell {
     ) -> io::Result<Kind> {
         let registry = self.registry()?;
         self.backend().watch(key, Watchable::Registered, interest)?;
-        let begun = contain(|| change_mio(&registry, key, source, false, interest));
+        let begun = contain(|| {
+            if interest.to_mio().is_none() {
+                probe_mio(&registry, key, source)?;
+            }
+            change_mio(&registry, key, source, false, interest)
+        });
         match begun {
             Ok(Ok(registered)) => Ok(Kind::Mio(registered)),
             failed => {
@@ -252,18 +314,30 @@ impl Shell {
         change: impl FnOnce(&mut Watching) -> bool,
     ) -> Result<(), InterestError> {
         let lent = self.watching(key, |watching| {
+            let before = watching.standing();
             if !change(watching) {
                 return None;
             }
-            watching.changed = watching.job.is_none();
-            watching.job.take().map(|job| (job, watching.kind, watching.wanted()))
+            let job = watching.job.take();
+            if job.is_none() {
+                watching.changed = true;
+                watching.before.get_or_insert(before);
+            }
+            job.map(|job| (job, watching.kind, watching.wanted(), before))
         });
         match lent {
             None => Err(InterestError::gone()),
             // Nothing changed, or it is told when the job comes back.
             Some(None) => Ok(()),
-            Some(Some((mut job, kind, interest))) => {
+            Some(Some((mut job, kind, interest, before))) => {
+                if is_replaced(&mut *job, kind) {
+                    self.end_replaced(key, job, kind);
+                    return Err(InterestError::gone());
+                }
                 let told = self.tell_backend(key, &mut *job, kind, interest);
+                if told.is_err() {
+                    self.watching(key, |watching| watching.restore(before));
+                }
                 self.put_job(key, job, told.as_ref().ok().copied());
                 told.map(|_| ()).map_err(InterestError::system)
             }
@@ -294,7 +368,7 @@ impl Shell {
     }
 
     /// Ends a watch whose slot holds it no more, on the side of the backend. Answers with what the user gave.
-    fn take_apart(&self, key: Key, watching: Watching) -> (Removed, Option<Box<dyn std::any::Any>>) {
+    fn take_apart(&self, key: Key, mut watching: Watching) -> (Removed, Option<Box<dyn std::any::Any>>) {
         let (descriptor, interest) = (watching.kind.descriptor(), watching.interest);
         if !watching.keeps_alive {
             self.watches.unreferenced.set(self.watches.unreferenced.get() - 1);
@@ -302,7 +376,9 @@ impl Shell {
         if let Some(descriptor) = descriptor {
             self.watches.descriptors.borrow_mut().remove(&descriptor);
         }
-        let started = self.backend().close(key, Close::Orderly);
+        let replaced = watching.job.as_mut().is_some_and(|job| is_replaced(&mut **job, watching.kind));
+        let how = if replaced { Close::Forget } else { Close::Orderly };
+        let started = self.backend().close(key, how);
         if let Started::Done(()) = started {
             self.remove_slot(key);
         }
@@ -344,8 +420,27 @@ impl Shell {
     }
 }
 
+/// Whether the source has another descriptor than the one that the backend knows of, whose number may be somebody else's by
+/// now. One that panics when it is asked counts as another.
+pub(super) fn is_replaced(job: &mut dyn Job, kind: Kind) -> bool {
+    let Kind::Descriptor(known) = kind else { return false };
+    let is_same =
+        contain(|| matches!(job.pollable(), Pollable::Descriptor(descriptor) if descriptor == known));
+    !is_same.unwrap_or(false)
+}
+
+/// Registers a source of mio's for a moment: an error says why it cannot be.
+pub(crate) fn probe_mio(
+    registry: &mio::Registry,
+    key: Key,
+    source: &mut dyn mio::event::Source,
+) -> io::Result<()> {
+    source.register(registry, token(key), mio::Interest::READABLE)?;
+    source.deregister(registry)
+}
+
 /// Registers a source of mio's anew, as it wants to be registered from now on: whether it is.
-fn change_mio(
+pub(crate) fn change_mio(
     registry: &mio::Registry,
     key: Key,
     source: &mut dyn mio::event::Source,

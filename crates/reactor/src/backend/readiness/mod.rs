@@ -317,6 +317,7 @@ impl Backend for Readiness {
         match self.table.remove(key) {
             Some(Object::Connection(connection)) => return self.close_connection(key, connection, how),
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
+            Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
             Some(Object::Vacant) | None => {}
         }

@@ -7,14 +7,13 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use mio::event::Source;
 use mio::unix::SourceFd;
 
 use super::bits::Bits;
 use super::poller::{Event, Poller, says};
-use crate::backend::{Completion, SystemCalls, token};
+use crate::backend::{Completion, SystemCalls};
 use crate::key::Key;
-use crate::watch::{Interest, Ready};
+use crate::watch::{Interest, Ready, change_mio, probe_mio};
 
 /// A watched source.
 #[derive(Debug)]
@@ -38,6 +37,11 @@ impl Watched {
         calls: &mut SystemCalls,
     ) -> io::Result<Self> {
         let mut watched = Self { descriptor: Some(descriptor), registered: false };
+        if interest.to_mio().is_none() {
+            // Nothing would be registered, and nothing found out about it: whose it is, and whether it can be waited for.
+            calls.registrations += 2;
+            probe_mio(poller.registry(), key, &mut SourceFd(&descriptor))?;
+        }
         watched.change(key, interest, poller, calls)?;
         Ok(watched)
     }
@@ -53,14 +57,8 @@ impl Watched {
         let Some(descriptor) = self.descriptor else { return Ok(()) };
         let mut source = SourceFd(&descriptor);
         let registry = poller.registry();
-        calls.registrations += u64::from(self.registered || !interest.is_empty());
-        match (self.registered, interest.to_mio()) {
-            (false, None) => {}
-            (false, Some(interest)) => source.register(registry, token(key), interest)?,
-            (true, Some(interest)) => source.reregister(registry, token(key), interest)?,
-            (true, None) => source.deregister(registry)?,
-        }
-        self.registered = !interest.is_empty();
+        calls.registrations += u64::from(self.registered || interest.to_mio().is_some());
+        self.registered = change_mio(registry, key, &mut source, self.registered, interest)?;
         Ok(())
     }
 
