@@ -1,14 +1,15 @@
 //! A: groups, their loops and their threads.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::thread;
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use marline_tasks::{TaskGroup, spawn_remote, yield_now};
+use marline_tasks::{TaskGroup, deferred, shield, spawn, spawn_remote, yield_now};
 
 use crate::conformance;
-use crate::support::{Probe, World};
+use crate::support::{Notes, Probe, World};
 
 conformance! {
     fn a16_a_group_ends_with_its_loop(world: &World) {
@@ -32,6 +33,80 @@ conformance! {
         group.spawn(async { Ok(()) });
         let error = block_on(group.join()).expect_err("no loop");
         assert!(error.is_cancelled() && error.index() == 0, "{error:?}");
+    }
+
+    fn a16_a_spawner_without_a_loop_hands_the_future_back(world: &World) {
+        let (spawner, resolver, owner) = world.handle().enter(|| {
+            let group = TaskGroup::<u8, String>::new();
+            let (resolver, answer) = deferred();
+            group.spawn(async move { answer.await.map_err(|error| error.to_string()) });
+            (group.spawner(), resolver, spawn(group.join()))
+        });
+        world.settle();
+        let elsewhere = thread::spawn(move || {
+            let closed = spawner.spawn_named("lost", async { Ok(2) }).expect_err("no loop");
+            assert!(closed.is_nowhere() && closed.to_string().contains("no loop"), "{closed}");
+            closed.into_future().now_or_never()
+        });
+        assert_eq!(elsewhere.join().expect("a thread"), Some(Ok(2)));
+        // The group goes on, and knows nothing of it.
+        resolver.resolve(1).expect("it is awaited");
+        assert_eq!(world.finish(owner).expect("an output").expect("no failure"), [1]);
+    }
+
+    fn a16_a_shield_in_a_child_outlives_the_group(world: &World) {
+        let (notes, (resolver, permission)) = (Notes::new(), deferred::<()>());
+        let trace = notes.clone();
+        world.finish(async move {
+            let (inner, group) = (trace.clone(), TaskGroup::<(), &str>::new());
+            group.spawn(async move {
+                shield(async move {
+                    inner.add("begun");
+                    permission.await.expect("it comes");
+                    inner.add("saved");
+                })
+                .await;
+                Ok(())
+            });
+            group.spawn(async { Err("failed") });
+            group.join().await.expect_err("a failure");
+            trace.add("joined");
+        });
+        resolver.resolve(()).expect("it is awaited");
+        world.settle();
+        assert_eq!(notes.all(), ["begun", "joined", "saved"]);
+    }
+
+    fn a16_an_owner_that_joins_is_polled_when_no_child_is_left(world: &World) {
+        let (joining, next) = world.finish(async {
+            let counted = |collecting: bool| async move {
+                let group = TaskGroup::<usize, ()>::new();
+                for index in 0..100 {
+                    group.spawn(async move {
+                        for _ in 0..index {
+                            yield_now().await;
+                        }
+                        Ok(index)
+                    });
+                }
+                let mut polls = 0;
+                let mut waiting = async move {
+                    let mut group = group;
+                    while collecting && group.next().await.is_some() {}
+                    group.join().await
+                }
+                .boxed_local();
+                let values = poll_fn(|context| {
+                    polls += 1;
+                    waiting.poll_unpin(context)
+                })
+                .await;
+                (polls, values.expect("no failure").len())
+            };
+            (counted(false).await, counted(true).await)
+        });
+        assert_eq!(joining, (2, 100));
+        assert_eq!(next, (101, 0));
     }
 
     fn a16_a_group_may_be_awaited_on_another_thread(world: &World) {

@@ -1,11 +1,13 @@
 //! A: blocking work, awaited.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::panic_any;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -39,12 +41,79 @@ conformance! {
         assert_eq!((answers[0].1, answers[1].1), (1, 2));
     }
 
+    fn a20_its_result_is_given_and_dropped_on_the_loops_thread(world: &World) {
+        #[derive(Clone, Default)]
+        struct Noted(Arc<Mutex<Vec<ThreadId>>>);
+        impl Noted {
+            fn note(&self) {
+                self.0.lock().expect("a lock").push(thread::current().id());
+            }
+            fn all(&self) -> Vec<ThreadId> {
+                self.0.lock().expect("a lock").clone()
+            }
+        }
+        struct Left(Noted);
+        impl Drop for Left {
+            fn drop(&mut self) {
+                self.0.note();
+            }
+        }
+        impl Wake for Noted {
+            fn wake(self: Arc<Self>) {
+                self.note();
+            }
+        }
+        let (handle, home) = (world.handle(), thread::current().id());
+        // Under a foreign waker, the wake comes from the loop.
+        let woken = Noted::default();
+        let waker = Waker::from(Arc::new(woken.clone()));
+        let mut waiting = handle.enter(|| spawn_blocking(|| 7));
+        assert!(waiting.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        world.until_elsewhere(|| !woken.all().is_empty());
+        assert_eq!(woken.all(), [home]);
+        assert_eq!(waiting.now_or_never().expect("an answer").expect("a result"), 7);
+        // What nobody awaits is dropped there.
+        let dropped = Noted::default();
+        let left = Left(dropped.clone());
+        drop(handle.enter(|| spawn_blocking(move || left)));
+        world.until_elsewhere(|| !dropped.all().is_empty());
+        assert_eq!(dropped.all(), [home]);
+    }
+
     fn a20_a_panic_keeps_its_payload(world: &World) {
         let error = world.finish(async { spawn_blocking(|| panic_any("a payload")).await });
         let error = error.expect_err("a panic");
         assert!(error.is_panic() && error.to_string().contains("a payload"));
         let payload = error.into_panic().expect("the payload");
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"a payload"));
+    }
+
+    fn a20_a_panic_that_nobody_awaits_is_reported(world: &World) {
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let told = Rc::clone(&reports);
+        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let line = line!() + 1;
+        let dropped = world.handle().enter(|| spawn_blocking(|| panic!("dropped before")));
+        drop(dropped);
+        world.until_elsewhere(|| reports.borrow().len() == 1);
+        // It has ended when its handle is dropped, on another thread.
+        let (begun, kept) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None)));
+        let (kept_by, told) = (Rc::clone(&kept), Rc::clone(&begun));
+        drop(world.spawn(async move {
+            let mut blocking = spawn_blocking(|| panic_any("dropped after"));
+            poll_fn(|context| {
+                // The answer is there and is left alone.
+                let woken = told.replace(true);
+                if woken { Poll::Ready(()) } else { blocking.poll_unpin(context).map(drop) }
+            })
+            .await;
+            kept_by.set(Some(blocking));
+        }));
+        world.until_elsewhere(|| begun.get() && reports.borrow().len() == 1 && kept.take().map(drop_elsewhere).is_some());
+        world.until_elsewhere(|| reports.borrow().len() == 2);
+        let reports = reports.borrow();
+        assert!(reports[0].contains("dropped before") && reports[0].contains(&format!("a_pool.rs:{line}:")), "{reports:?}");
+        assert!(reports[1].contains("dropped after"), "{reports:?}");
     }
 
     fn a20_dropping_its_handle_does_not_wait(world: &World) {
@@ -92,6 +161,10 @@ conformance! {
         world.run();
         assert_eq!((ran.load(Ordering::SeqCst), count.load(Ordering::SeqCst)), (0, 1));
     }
+}
+
+fn drop_elsewhere<T: Send + 'static>(value: T) {
+    thread::spawn(move || drop(value)).join().expect("a thread");
 }
 
 #[test]

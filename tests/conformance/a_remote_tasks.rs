@@ -267,11 +267,12 @@ conformance! {
         let task = thread::spawn(move || spawn_remote(&remote, pending::<()>())).join().expect("a thread");
         world.settle();
         assert!(task.id().is_some() && !task.is_finished());
-        thread::spawn(move || {
+        let aborting = thread::spawn(move || {
             task.abort();
-            assert!(block_on(task).expect_err("an abort").is_aborted());
+            block_on(task).expect_err("an abort").is_aborted()
         });
         world.until_elsewhere(|| task_list_on(&world.handle()).is_empty());
+        assert!(aborting.join().expect("a thread"));
     }
 
     fn a21_an_arrival_wakes_whoever_waits_now(world: &World) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use marline_reactor::Instant;
+use marline_reactor::{Instant, Reactor};
 use marline_tasks::{
     CancelScope, TaskGroup, deferred, gather, select, shield, sleep, sleep_until, spawn, task_stats,
     yield_now,
@@ -186,6 +186,45 @@ conformance! {
         assert_eq!((probe.polls(), world.handle().enter(task_stats).live), (0, 0));
     }
 
+    fn scopes_stay_cancelled_when_their_deadline_is_moved(world: &World) {
+        let handle = world.handle();
+        let (unseen, seen) = (CancelScope::new(), CancelScope::new());
+        let inside = seen.child();
+        handle.enter(|| [&unseen, &seen].iter().for_each(|scope| scope.cancel_after(MS)));
+        world.pass(5 * MS);
+        assert!(handle.enter(|| inside.is_cancelled()));
+        handle.enter(|| [&unseen, &seen].iter().for_each(|scope| scope.cancel_after(3600 * 1000 * MS)));
+        handle.enter(|| assert!(unseen.is_cancelled() && seen.is_cancelled() && inside.is_cancelled()));
+        // It was found on the loop's thread, and is known on others.
+        let token = inside.token();
+        assert!(thread::spawn(move || token.is_cancelled()).join().expect("a thread"));
+    }
+
+    fn scopes_whose_deadline_moves_away_wake_nobody(world: &World) {
+        let (scope, polls) = (CancelScope::new(), Rc::new(Cell::new(0)));
+        let handle = world.handle();
+        let begun = handle.now();
+        scope.cancel_at(begun + 3600 * 1000 * MS);
+        let count = Rc::clone(&polls);
+        let task = world.spawn(scope.child().run(poll_fn(move |_| {
+            count.set(count.get() + 1);
+            Poll::<()>::Pending
+        })));
+        world.settle();
+        assert_eq!(polls.get(), 1);
+        for later in 1..100 {
+            scope.cancel_at(begun + (3600 * 1000 + later) * MS);
+            world.settle();
+        }
+        assert_eq!((polls.get(), handle.stats().timers), (1, 1));
+        // A sooner one does, and holds.
+        scope.cancel_at(begun + 1800 * 1000 * MS);
+        world.settle();
+        assert_eq!((polls.get(), handle.stats().timers), (2, 1));
+        scope.cancel_at(handle.now() + 5 * MS);
+        assert!(world.join(task).expect_err("a deadline").is_deadline());
+    }
+
     fn shields_go_on_when_their_caller_is_cancelled(world: &World) {
         let notes = Notes::new();
         let trace = notes.clone();
@@ -254,4 +293,35 @@ conformance! {
         assert!(reports.borrow()[0].contains("it could not be saved"), "{reports:?}");
         assert!(reports.borrow()[0].contains("a_scopes.rs"), "{reports:?}");
     }
+}
+
+#[test]
+fn scopes_deadlines_are_known_on_every_thread() {
+    let reactor = Reactor::new().expect("a loop");
+    let (scope, handle) = (CancelScope::new(), reactor.handle());
+    let (near, far) = (scope.child(), scope.child());
+    handle.enter(|| near.cancel_after(MS));
+    handle.enter(|| far.cancel_after(3600 * 1000 * MS));
+    let deadline = near.deadline().expect("a deadline");
+    while handle.now() < deadline {
+        thread::yield_now();
+    }
+    // Nobody has looked on the loop's thread.
+    let answers = move || (near.token().is_cancelled(), far.token().is_cancelled(), scope.is_cancelled());
+    assert_eq!(thread::spawn(answers).join().expect("a thread"), (true, false, false));
+}
+
+#[test]
+fn scopes_may_be_nested_deeper_than_the_stack() {
+    let root = CancelScope::new();
+    let mut scope = root.child();
+    for _ in 0..200_000 {
+        scope = scope.child();
+    }
+    assert!(!scope.is_cancelled());
+    let run = scope.run(pending::<()>());
+    root.cancel();
+    assert!(scope.is_cancelled() && block_on(run).is_err());
+    drop(root);
+    drop(scope);
 }

@@ -98,9 +98,9 @@ conformance! {
         let tasks = dump.split_once("tasks\n").expect("the tasks").1;
         let tasks: Vec<_> = tasks.lines().collect();
         assert_eq!(tasks.len(), 2, "{dump}");
-        assert!(tasks[0].starts_with("  task 1 \"idle\": waiting, 1 polls in "), "{dump}");
+        assert!(tasks[0].starts_with("  task 1 \"idle\": waiting, 1 polls, started at "), "{dump}");
         assert!(tasks[0].contains(&format!("started at {}:{line}:", file!())), "{dump}");
-        assert!(tasks[1].starts_with("  task 2: queued, 0 polls in "), "{dump}");
+        assert!(tasks[1].starts_with("  task 2: queued, 0 polls, started at "), "{dump}");
     }
 
     fn a_dump_tells_the_state_of_each_connection(world: &World) {

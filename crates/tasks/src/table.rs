@@ -10,6 +10,11 @@ pub(crate) struct TableKey {
 }
 
 impl TableKey {
+    /// Its slot; entries that are there at the same time never share one.
+    pub(crate) fn index(self) -> usize {
+        self.index
+    }
+
     /// How many entries had been made when this one was.
     pub(crate) fn number(self) -> u64 {
         self.number

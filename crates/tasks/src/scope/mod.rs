@@ -124,7 +124,10 @@ impl CancelScope {
     }
 
     /// Cancels it at `deadline`, on the clock of the loop. This replaces the deadline that it had before; [`Instant::FAR`] means
-    /// that it has none of its own. A deadline that has passed cancels it.
+    /// that it has none of its own. A deadline that has passed cancels it, and one that had passed before has cancelled it:
+    /// nothing changes then.
+    ///
+    /// Moving a deadline to a later moment wakes nobody.
     pub fn cancel_at(&self, deadline: Instant) {
         self.node.set_deadline(deadline);
     }
@@ -144,7 +147,11 @@ impl CancelScope {
         Some(self.node.deadline()).filter(|deadline| *deadline != Instant::FAR)
     }
 
-    /// Whether it, or a scope around it, was cancelled. On a loop's thread, a deadline that has passed counts.
+    /// Whether it, or a scope around it, was cancelled; a deadline that has passed counts, and stays so.
+    ///
+    /// Every thread answers alike where the deadline was set on the thread of a loop whose clock is
+    /// [`Instant::monotonic`], as those of real loops are. A virtual clock can only be read on its loop's thread: on others, such
+    /// a deadline counts when something that runs in the scope, or somebody who asks on a loop's thread, has found it passed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.node.is_cancelled()

@@ -88,10 +88,10 @@ impl Place {
     fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<Cause> {
         // First this, so that what happens from now on is not missed.
         self.node.watch(&mut self.watcher, context.waker());
-        if let Some(cause) = self.node.cause() {
+        let (cause, deadline) = self.node.cause_and_deadline();
+        if let Some(cause) = cause {
             return Poll::Ready(cause);
         }
-        let deadline = self.node.deadline();
         if deadline == Instant::FAR {
             self.sleep = None;
             return Poll::Pending;

@@ -22,6 +22,8 @@ struct State {
     cause: Option<Cause>,
     /// Its own; [`Instant::FAR`] if it has none.
     deadline: Instant,
+    /// The clock of its deadline is one that every thread can read.
+    monotonic: bool,
     children: BTreeMap<u64, Weak<Node>>,
     /// Who runs in it.
     watchers: BTreeMap<u64, Waker>,
@@ -44,6 +46,7 @@ impl Node {
         let state = State {
             cause: None,
             deadline: Instant::FAR,
+            monotonic: false,
             children: BTreeMap::new(),
             watchers: BTreeMap::new(),
         };
@@ -67,9 +70,35 @@ impl Node {
         self.ancestry().map(|node| node.state.lock().deadline).min().unwrap_or(Instant::FAR)
     }
 
+    /// Both in one walk.
+    pub(super) fn cause_and_deadline(&self) -> (Option<Cause>, Instant) {
+        let (mut cause, mut deadline) = (None, Instant::FAR);
+        for node in self.ancestry() {
+            let state = node.state.lock();
+            cause = cause.or(state.cause);
+            deadline = deadline.min(state.deadline);
+        }
+        (cause, deadline)
+    }
+
+    /// A deadline that is found to have passed stays so, whatever becomes of the deadline later.
     pub(super) fn is_cancelled(&self) -> bool {
-        let passed = || Handle::current().is_ok_and(|handle| handle.now() >= self.deadline());
-        self.cause().is_some() || passed()
+        self.ancestry().filter(|node| node.is_due()).for_each(|node| node.end(Cause::Deadline));
+        self.cause().is_some()
+    }
+
+    /// Whether its own deadline has passed, as far as this thread can tell, and nobody has noticed.
+    fn is_due(&self) -> bool {
+        let state = self.state.lock();
+        if state.cause.is_some() || state.deadline == Instant::FAR {
+            return false;
+        }
+        let (deadline, monotonic) = (state.deadline, state.monotonic);
+        drop(state);
+        if monotonic {
+            return Instant::monotonic() >= deadline;
+        }
+        Handle::current().is_ok_and(|handle| handle.now() >= deadline)
     }
 
     pub(super) fn cancel(&self) {
@@ -97,19 +126,35 @@ impl Node {
     }
 
     pub(super) fn set_deadline(&self, deadline: Instant) {
-        self.state.lock().deadline = deadline;
-        // They have to wait for another moment now.
-        self.wake_all();
+        // One that has passed is not taken back.
+        if self.is_cancelled() {
+            return;
+        }
+        let before = self.deadline();
+        let monotonic = Handle::current().is_ok_and(|handle| is_monotonic(&handle));
+        let mut state = self.state.lock();
+        (state.deadline, state.monotonic) = (deadline, monotonic);
+        drop(state);
+        let after = self.deadline();
+        // Whoever waits for too early a moment looks again when that has come. No timer must be left where none is needed.
+        if after < before || (after == Instant::FAR && before != after) {
+            self.wake_all();
+        }
     }
 
     /// Wakes whoever runs in it, or in a scope inside of it, in the order in which they began.
     fn wake_all(&self) {
         let mut wakers = BTreeMap::new();
-        self.collect(&mut wakers);
+        // A list and no recursion: scopes may be nested deeper than the stack is.
+        let mut inside = self.collect(&mut wakers);
+        while let Some(node) = inside.pop() {
+            inside.extend(node.collect(&mut wakers));
+        }
         wakers.into_values().for_each(wake);
     }
 
-    fn collect(&self, wakers: &mut BTreeMap<u64, Waker>) {
+    /// Takes the wakers of whoever runs in it: the scopes right inside of it.
+    fn collect(&self, wakers: &mut BTreeMap<u64, Waker>) -> Vec<Arc<Self>> {
         let state = self.state.lock();
         let children: Vec<_> = state.children.values().filter_map(Weak::upgrade).collect();
         let watchers: Vec<_> = state.watchers.keys().copied().collect();
@@ -119,7 +164,7 @@ impl Node {
             let waker = self.state.lock().watchers.remove(&watcher);
             wakers.extend(waker.map(|waker| (watcher, waker)));
         }
-        children.iter().for_each(|child| child.collect(wakers));
+        children
     }
 
     /// Has `waker` woken when there is something new, in the place of the one that has this number.
@@ -143,10 +188,23 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Some(parent) = &self.parent {
-            parent.state.lock().children.remove(&self.number);
+        // The scopes around it may go with it; a loop, because they may be more than the stack can take.
+        let (mut number, mut parent) = (self.number, self.parent.take());
+        while let Some(node) = parent {
+            node.state.lock().children.remove(&number);
+            parent = Arc::into_inner(node).and_then(|mut node| {
+                number = node.number;
+                node.parent.take()
+            });
         }
     }
+}
+
+/// Whether the loop's clock is the one of all threads, and not a virtual one: then it reads what lies in between.
+fn is_monotonic(handle: &Handle) -> bool {
+    let before = Instant::monotonic();
+    let now = handle.now();
+    (before..=Instant::monotonic()).contains(&now)
 }
 
 /// A waker that panics must not keep the others from being woken.

@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use marline_reactor::{Handle, Job, JobError, PoolError};
 
+use super::report::{self, Origin};
 use crate::deferred::{Deferred, deferred};
 
 /// Runs `work`, which may block, on a thread of the [pool](Handle::run_blocking) of the loop that runs here.
@@ -36,8 +38,11 @@ where
         return Blocking { state: State::Refused(Kind::Over) };
     };
     let (resolver, answer) = deferred();
+    let origin = Origin { remote: handle.remote(), place: Location::caller(), name: None };
     // If nobody awaits it any more, the loop drops the result.
-    let started = handle.run_blocking(work, move |outcome| drop(resolver.resolve(outcome)));
+    let started = handle.run_blocking(work, move |outcome| {
+        drop(resolver.resolve(Answer { outcome: Some(outcome), origin }));
+    });
     let state = match started {
         Ok(job) => State::Started { job, answer },
         Err(error) => State::Refused(Kind::refused(&error)),
@@ -51,7 +56,8 @@ where
 ///
 /// # Cancellation
 ///
-/// Dropping it neither waits for the work nor cancels it: the result is dropped, on the loop's thread.
+/// Dropping it neither waits for the work nor cancels it: the result is dropped, on the loop's thread, and a panic is reported
+/// to whoever is [told of failures](Handle::on_failure), with the place where the work was handed in.
 /// [`abort`](Self::abort) cancels work that has not begun. Awaited through a reference it can be left and awaited again.
 #[must_use = "the result of the work is lost"]
 pub struct Blocking<T> {
@@ -61,12 +67,27 @@ pub struct Blocking<T> {
 enum State<T> {
     Started {
         job: Job,
-        answer: Deferred<Result<T, JobError>>,
+        answer: Deferred<Answer<T>>,
     },
     /// It never began.
     Refused(Kind),
     /// The outcome was taken.
     Over,
+}
+
+/// How the work ended. Dropped untaken, by whomever and wherever, it reports a panic that nobody waits for.
+struct Answer<T> {
+    /// `None` once taken.
+    outcome: Option<Result<T, JobError>>,
+    origin: Origin,
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        if let Some(Err(JobError::Panicked(panic))) = self.outcome.take() {
+            report::work_panicked(panic, &self.origin);
+        }
+    }
 }
 
 impl<T> Blocking<T> {
@@ -82,8 +103,9 @@ impl<T> Future for Blocking<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = match &mut self.state {
             State::Started { answer, .. } => match ready!(Pin::new(answer).poll(context)) {
-                Ok(Ok(result)) => Ok(result),
-                Ok(Err(error)) => Err(Kind::Failed(error)),
+                Ok(mut answer) => {
+                    answer.outcome.take().unwrap_or(Err(JobError::Abandoned)).map_err(Kind::Failed)
+                }
                 // The loop was dropped.
                 Err(_) => Err(Kind::Failed(JobError::Abandoned)),
             },

@@ -65,8 +65,9 @@ impl<F> Body<F> {
         executor: Rc<Executor>,
         key: TableKey,
         place: &'static Location<'static>,
+        name: Option<&str>,
     ) -> Self {
-        let traced = Traced::new(key.number(), executor.name_of(key).as_deref(), place);
+        let traced = Traced::new(key.number(), name, place);
         Self { future: Some(future), traced, entry: Entry { executor, key, place } }
     }
 }

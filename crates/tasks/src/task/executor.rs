@@ -1,14 +1,13 @@
 //! What the loop keeps of its tasks.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 use async_task::Builder;
-use marline_reactor::{Handle, Hold, Phase, Remote};
+use marline_reactor::{Handle, Hold, Instant, Phase, Remote};
 
 use super::allowance::Allowance;
 use super::body::Body;
@@ -16,6 +15,7 @@ use super::injector::Injector;
 use super::join::JoinHandle;
 use super::list::TaskId;
 use super::live::{Live, Name};
+use super::queued::QueuedTasks;
 use super::report::Origin;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
@@ -25,6 +25,7 @@ pub(crate) struct Executor {
     handle: Handle,
     injector: Arc<Injector>,
     live: RefCell<Table<Live>>,
+    queued: QueuedTasks,
     /// The task that is being polled.
     running: Cell<Option<TableKey>>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
@@ -69,6 +70,7 @@ impl Executor {
             handle: handle.clone(),
             injector: Injector::new(handle),
             live: RefCell::default(),
+            queued: QueuedTasks::default(),
             running: Cell::new(None),
             ending: Cell::new(false),
             hold: RefCell::default(),
@@ -102,12 +104,15 @@ impl Executor {
         if self.ending.get() {
             return JoinHandle::never_ran();
         }
-        let live = Live::new(place, name.clone(), handle.now());
+        // Reading the clock would cost as much as the rest.
+        let born = if handle.is_debugging() { handle.now() } else { Instant::FAR };
+        let live = Live::new(place, name.clone(), born);
         let key = self.live.borrow_mut().insert(live);
-        let body = Body::new(future, Rc::clone(self), key, place);
+        let body = Body::new(future, Rc::clone(self), key, place, name.as_deref());
         let injector = Arc::clone(&self.injector);
-        let (runnable, task) =
-            Builder::new().spawn_local(|()| body, move |runnable| injector.schedule(key, runnable));
+        let (runnable, task) = Builder::new()
+            .metadata(self.queued.of(key))
+            .spawn_local(|_| body, move |runnable| injector.schedule(runnable));
         if let Some(live) = self.live.borrow_mut().get_mut(key) {
             live.waker = runnable.waker();
         }
@@ -131,9 +136,9 @@ impl Executor {
         self.running.get().and_then(own).unwrap_or(false)
     }
 
-    /// Tasks that other threads woke, and that do not stand in the ready queue yet.
-    pub(super) fn woken_elsewhere(&self) -> HashSet<TableKey> {
-        self.injector.waiting().into_iter().collect()
+    /// Whether the task waits for its turn, in the ready queue or on its way there from another thread.
+    pub(super) fn is_queued(&self, key: TableKey) -> bool {
+        self.queued.contains(key)
     }
 
     /// Looks at all tasks, in no order.
@@ -161,17 +166,11 @@ impl Executor {
         self.with_live(key, |live| live.name.clone())?
     }
 
-    /// The task was put into the ready queue.
-    pub(super) fn queued(&self, key: TableKey) {
-        self.with_live(key, |live| live.queued = true);
-    }
-
     /// The task's turn has come. `None` if it is to be dropped instead of polled.
     pub(super) fn begin_poll(&self, key: TableKey) -> Option<Polling<'_>> {
         let ending = self.ending.get();
         self.with_live(key, |live| {
             let polled = !(ending || live.aborted);
-            live.queued = false;
             live.polls += u64::from(polled);
             polled
         })
@@ -232,7 +231,7 @@ impl Executor {
             if woken.is_empty() {
                 std::thread::yield_now();
             }
-            for (_, runnable) in woken {
+            for runnable in woken {
                 runnable.run();
             }
         }

@@ -6,14 +6,13 @@ use async_task::Runnable;
 use marline_reactor::{Handle, Remote, Signal};
 use parking_lot::Mutex;
 
-use crate::local::Local;
-use crate::table::TableKey;
+use super::queued::Queued;
 
 /// On the loop's thread a wake is a `call_soon`, which allocates nothing; from another thread the task is
 /// put into a list and a signal raised.
 pub(crate) struct Injector {
     remote: Remote,
-    woken: Mutex<Vec<(TableKey, Runnable)>>,
+    woken: Mutex<Vec<Runnable<Queued>>>,
     signal: OnceLock<Signal>,
 }
 
@@ -37,11 +36,12 @@ impl Injector {
     }
 
     /// A task was woken, on any thread.
-    pub(crate) fn schedule(&self, key: TableKey, runnable: Runnable) {
+    pub(crate) fn schedule(&self, runnable: Runnable<Queued>) {
+        runnable.metadata().set(true);
         if let Some(handle) = self.remote.local() {
-            return queue(&handle, key, runnable);
+            return queue(&handle, runnable);
         }
-        self.woken.lock().push((key, runnable));
+        self.woken.lock().push(runnable);
         if let Some(signal) = self.signal.get() {
             signal.raise();
         }
@@ -49,26 +49,21 @@ impl Injector {
 
     fn queue_woken(&self) {
         let Some(handle) = self.remote.local() else { return };
-        for (key, runnable) in self.take() {
-            queue(&handle, key, runnable);
+        for runnable in self.take() {
+            queue(&handle, runnable);
         }
     }
 
     /// The tasks that were woken from elsewhere, or after the end of the loop.
-    pub(crate) fn take(&self) -> Vec<(TableKey, Runnable)> {
+    pub(crate) fn take(&self) -> Vec<Runnable<Queued>> {
         std::mem::take(&mut *self.woken.lock())
-    }
-
-    /// Their keys.
-    pub(super) fn waiting(&self) -> Vec<TableKey> {
-        self.woken.lock().iter().map(|(key, _)| *key).collect()
     }
 }
 
 /// Puts a task into the ready queue, on its loop's thread.
-fn queue(handle: &Handle, key: TableKey, runnable: Runnable) {
-    if let Some(local) = Local::of(handle) {
-        local.executor.queued(key);
-    }
-    handle.call_soon(move || _ = runnable.run());
+fn queue(handle: &Handle, runnable: Runnable<Queued>) {
+    handle.call_soon(move || {
+        runnable.metadata().set(false);
+        runnable.run();
+    });
 }

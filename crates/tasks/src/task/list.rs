@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use marline_reactor::{Handle, LoopId};
+use marline_reactor::{Handle, Instant, LoopId};
 
 use super::current;
 use super::executor::Executor;
@@ -65,8 +65,8 @@ pub struct TaskInfo {
     pub state: TaskState,
     /// How often it was polled.
     pub polls: u64,
-    /// How long ago it was started.
-    pub age: Duration,
+    /// How long ago it was started; known if the loop was in [debug mode](marline_reactor::DebugMode) then.
+    pub age: Option<Duration>,
 }
 
 impl fmt::Display for TaskInfo {
@@ -80,7 +80,11 @@ impl fmt::Display for TaskInfo {
             TaskState::Queued => "queued",
             TaskState::Running => "running",
         };
-        write!(f, ": {state}, {} polls in {:?}, started at {}", self.polls, self.age, self.place)
+        write!(f, ": {state}, {} polls", self.polls)?;
+        if let Some(age) = self.age {
+            write!(f, " in {age:?}")?;
+        }
+        write!(f, ", started at {}", self.place)
     }
 }
 
@@ -114,18 +118,18 @@ pub fn task_list_on(handle: &Handle) -> Vec<TaskInfo> {
 impl Executor {
     pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
         let now = handle.now();
-        let (running, woken) = (self.running(), self.woken_elsewhere());
+        let running = self.running();
         let info = |(key, live): (TableKey, &Live)| TaskInfo {
             id: TaskId::new(handle.loop_id(), key),
             name: live.name.as_deref().map(str::to_owned),
             place: live.place,
             state: match () {
                 () if running == Some(key) => TaskState::Running,
-                () if live.queued || woken.contains(&key) => TaskState::Queued,
+                () if self.is_queued(key) => TaskState::Queued,
                 () => TaskState::Waiting,
             },
             polls: live.polls,
-            age: now - live.born,
+            age: Some(live.born).filter(|born| *born != Instant::FAR).map(|born| now - born),
         };
         let mut list = self.with_all(|all| all.map(info).collect::<Vec<_>>());
         list.sort_unstable_by_key(|info| info.id);

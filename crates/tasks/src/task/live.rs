@@ -15,20 +15,18 @@ pub(super) struct Live {
     /// Where it was started.
     pub(super) place: &'static Location<'static>,
     pub(super) name: Option<Name>,
-    /// When it was started.
+    /// When it was started; [`Instant::FAR`] if nobody took the time.
     pub(super) born: Instant,
     /// How often it was polled.
     pub(super) polls: u64,
     /// It is dropped instead of polled.
     pub(super) aborted: bool,
-    /// It was woken since its last poll began, and stands in the ready queue.
-    pub(super) queued: bool,
 }
 
 impl Live {
     /// A task that is being made: its waker comes with it.
     pub(super) fn new(place: &'static Location<'static>, name: Option<Name>, born: Instant) -> Self {
-        Self { waker: Waker::noop().clone(), place, name, born, polls: 0, aborted: false, queued: false }
+        Self { waker: Waker::noop().clone(), place, name, born, polls: 0, aborted: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tasks: futures that the loop runs.
 //!
-//! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
+//! * `executor`: what the loop keeps of its tasks, `live` of each, `queued`: whether it waits for its turn; `injector`: wakes, from the loop's thread and others.
 //! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
 //! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
@@ -19,6 +19,7 @@ mod join;
 mod list;
 mod live;
 mod local_value;
+mod queued;
 mod remote;
 mod report;
 mod run;

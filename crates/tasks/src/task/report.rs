@@ -40,6 +40,14 @@ pub(super) fn waker_panicked(panic: Panic, origin: &Origin) {
     tell(Failure::unobserved(Box::new(panic), format!("the waker of who awaited {origin}")), origin);
 }
 
+/// Blocking work panicked, and nobody awaits it.
+pub(super) fn work_panicked(panic: Panic, origin: &Origin) {
+    tell(
+        Failure::unobserved(Box::new(panic), format!("the blocking work started at {}", origin.place)),
+        origin,
+    );
+}
+
 fn tell(failure: Failure, origin: &Origin) {
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);

@@ -90,13 +90,13 @@ pub struct Readiness {
     waker: Arc<Waker>,
     /// Once a host has asked for the descriptor.
     alarm: Option<Alarm>,
-    start: std::time::Instant,
     choices: Choices,
     calls: SystemCalls,
 }
 
 impl Readiness {
-    /// A backend with nothing registered. Its clock starts now.
+    /// A backend with nothing registered. Its clock is [`Instant::monotonic`], as that of every loop with real time, so that a
+    /// moment means the same on all of them.
     ///
     /// # Errors
     ///
@@ -110,7 +110,6 @@ impl Readiness {
             table: Table::default(),
             answers: VecDeque::new(),
             scratch: None,
-            start: std::time::Instant::now(),
             choices: Choices::random(),
             calls: SystemCalls {
                 // The multiplexer and the waker, and the latter's registration.
@@ -150,7 +149,7 @@ impl Backend for Readiness {
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
+        Instant::monotonic()
     }
 
     fn choices(&self) -> &Choices {

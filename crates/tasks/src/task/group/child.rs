@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use marline_reactor::Handle;
 use pin_project_lite::pin_project;
 
 use super::state::{Birth, Cause, Shared};
 use crate::task::body::contain;
 use crate::task::live::Name;
-use crate::task::{current, spawn_at};
+use crate::task::spawn_at;
 
 pin_project! {
     /// Tells the group how the child ended, when the child's own future is dropped.
@@ -72,16 +73,16 @@ pub(super) fn start<F, T, E>(
     future: F,
     place: &'static Location<'static>,
     name: Option<Name>,
+    handle: Option<&Handle>,
 ) -> Result<usize, F>
 where
     F: Future<Output = Result<T, E>> + 'static,
     T: 'static,
     E: 'static,
 {
-    let handle = current();
-    let birth = Birth::new(place, name.clone(), handle.as_ref());
+    let birth = Birth::new(place, name.clone(), handle);
     let Some(index) = shared.admit(birth) else { return Err(future) };
     let child = Child { future: Some(future), shared: Arc::clone(shared), index };
-    shared.started(index, spawn_at(handle.as_ref(), child, place, name));
+    shared.started(index, spawn_at(handle, child, place, name));
     Ok(index)
 }

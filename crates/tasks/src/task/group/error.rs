@@ -118,14 +118,26 @@ impl<E: fmt::Debug> fmt::Debug for GroupError<E> {
 
 impl<E: fmt::Debug + fmt::Display> Error for GroupError<E> {}
 
-/// The group has failed or ended, and takes no child any more. Hands the future back.
+/// The group has failed or ended and takes no child any more, or there is no loop to run one. Hands the future back.
 pub struct GroupClosed<F> {
     future: F,
+    nowhere: bool,
 }
 
 impl<F> GroupClosed<F> {
     pub(super) fn new(future: F) -> Self {
-        Self { future }
+        Self { future, nowhere: false }
+    }
+
+    pub(super) fn nowhere(future: F) -> Self {
+        Self { future, nowhere: true }
+    }
+
+    /// Whether the reason is that no loop runs on this thread, or that it has ended. The group may still take children
+    /// elsewhere.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.nowhere
     }
 
     /// The future that was not started.
@@ -137,7 +149,11 @@ impl<F> GroupClosed<F> {
 
 impl<F> fmt::Display for GroupClosed<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the group has failed or ended, and takes no child any more")
+        f.write_str(if self.nowhere {
+            "no loop runs on this thread, so no child of the group can be started here"
+        } else {
+            "the group has failed or ended, and takes no child any more"
+        })
     }
 }
 

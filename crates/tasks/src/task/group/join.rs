@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 
 use super::error::GroupError;
-use super::state::End;
+use super::state::{End, Until};
 use super::{Collecting, TaskGroup};
 
 impl<T, E> TaskGroup<T, E> {
@@ -19,7 +19,8 @@ impl<T, E> TaskGroup<T, E> {
     ///
     /// Dropping the future cancels the children.
     pub async fn join(self) -> Result<Vec<T>, GroupError<E>> {
-        let (failure, ended) = poll_fn(|context| self.shared.poll(context, |state| state.all())).await;
+        let (failure, ended) =
+            poll_fn(|context| self.shared.poll(context, Until::All, |state| state.all())).await;
         if let Some(Err(error)) = failure.map(End::into_result) {
             return Err(error);
         }
@@ -35,7 +36,7 @@ impl<T, E> TaskGroup<T, E, Collecting> {
     ///
     /// Dropping the future cancels the children.
     pub async fn join(self) -> Vec<Result<T, GroupError<E>>> {
-        let (_, ended) = poll_fn(|context| self.shared.poll(context, |state| state.all())).await;
+        let (_, ended) = poll_fn(|context| self.shared.poll(context, Until::All, |state| state.all())).await;
         ended.into_iter().map(End::into_result).collect()
     }
 }
@@ -50,7 +51,7 @@ impl<T, E, P> TaskGroup<T, E, P> {
     ///
     /// Dropping the future changes nothing: what it did not give comes next time.
     pub async fn next(&mut self) -> Option<Result<T, GroupError<E>>> {
-        let end = poll_fn(|context| self.shared.poll(context, |state| state.next())).await?;
+        let end = poll_fn(|context| self.shared.poll(context, Until::Next, |state| state.next())).await?;
         Some(end.into_result())
     }
 }

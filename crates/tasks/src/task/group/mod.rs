@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub use error::{GroupClosed, GroupError};
 pub use spawner::GroupSpawner;
 
+use super::current;
 use super::live::Name;
 use child::start;
 use state::Shared;
@@ -41,7 +42,7 @@ pub struct Collecting(());
 ///   [`join`](Self::join) answers, after the future of every sibling was dropped. Python's `TaskGroup`, trio's nursery.
 /// * [`collecting`](TaskGroup::collecting): a failure changes nothing for the siblings, and `join` answers with every outcome.
 ///
-/// A child **fails** by giving an `Err`, by panicking, or by ending without having run (its loop ended, or there was none). A
+/// A child **fails** by giving an `Err`, by panicking, or by being dropped before its end (its loop ended, or there was none). A
 /// panic is an error too: [`GroupError::into_panic`] has its payload, for [`std::panic::resume_unwind`]. A child that the group
 /// itself cancelled has not failed. Of failures after the first, panics are reported as those of tasks that
 /// [nobody awaits](crate::spawn).
@@ -52,6 +53,9 @@ pub struct Collecting(());
 /// them: nothing that the group started outlives an owner that was aborted, timed out or lost a race by more than the time
 /// until the loop comes to it. (Their futures are dropped from the loop, in the order of spawning, and not inside of the drop
 /// of the group.) Dropping the future of [`next`](Self::next) changes nothing.
+///
+/// The one exception is what a child has put behind a [`shield`](crate::shield): that goes on after the child was cancelled, also
+/// when `join` has answered.
 ///
 /// ```
 /// use marline_tasks::{TaskGroup, sleep};
@@ -134,7 +138,7 @@ impl<T, E, P> TaskGroup<T, E, P> {
     where
         F: Future<Output = Result<T, E>> + 'static,
     {
-        match start(&self.shared, future, place, name) {
+        match start(&self.shared, future, place, name, current().as_ref()) {
             Ok(index) => index,
             Err(future) => {
                 drop(future);

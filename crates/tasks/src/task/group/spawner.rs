@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::child::start;
 use super::error::GroupClosed;
 use super::state::Shared;
+use crate::task::current;
 use crate::task::live::Name;
 
 /// Starts children of a [`TaskGroup`](super::TaskGroup): for the children themselves, and for callbacks. Clones start children
@@ -50,20 +51,21 @@ impl<T, E> GroupSpawner<T, E> {
     ///
     /// # Errors
     ///
-    /// Hands the future back if the group has failed or ended.
+    /// Hands the future back if the group has failed or ended, or if [no loop](GroupClosed::is_nowhere) runs here. The group is
+    /// not touched then.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<usize, GroupClosed<F>>
     where
         F: Future<Output = Result<T, E>> + 'static,
     {
-        start(&self.shared, future, Location::caller(), None).map_err(GroupClosed::new)
+        self.start(future, Location::caller(), None)
     }
 
     /// As [`TaskGroup::spawn_named`](super::TaskGroup::spawn_named).
     ///
     /// # Errors
     ///
-    /// Hands the future back if the group has failed or ended.
+    /// As [`spawn`](Self::spawn).
     #[track_caller]
     pub fn spawn_named<F>(
         &self,
@@ -73,7 +75,22 @@ impl<T, E> GroupSpawner<T, E> {
     where
         F: Future<Output = Result<T, E>> + 'static,
     {
-        start(&self.shared, future, Location::caller(), Some(Name::new(name))).map_err(GroupClosed::new)
+        self.start(future, Location::caller(), Some(Name::new(name)))
+    }
+
+    fn start<F>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+        name: Option<Name>,
+    ) -> Result<usize, GroupClosed<F>>
+    where
+        F: Future<Output = Result<T, E>> + 'static,
+    {
+        let Some(handle) = current().filter(|handle| !handle.is_over()) else {
+            return Err(GroupClosed::nowhere(future));
+        };
+        start(&self.shared, future, place, name, Some(&handle)).map_err(GroupClosed::new)
     }
 }
 

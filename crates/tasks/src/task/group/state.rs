@@ -34,7 +34,21 @@ pub(super) struct State<T: 'static, E: 'static> {
     failed: bool,
     /// The owner is gone, or has all it waited for.
     closed: bool,
-    owner: Option<Waker>,
+    owner: Option<Owner>,
+}
+
+struct Owner {
+    waker: Waker,
+    until: Until,
+}
+
+/// What the owner waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The next end.
+    Next,
+    /// That no child is left.
+    All,
 }
 
 struct Member {
@@ -151,8 +165,9 @@ impl<T, E> Shared<T, E> {
         let (handle, cancelled) = (member.handle, member.cancelled);
         let end = End { index, birth: member.birth, result };
         let untold = state.take_in(end, cancelled);
-        // Of a group that failed the owner hears when the last child is gone.
-        let waits = state.failed && !state.live.is_empty();
+        // Of a group that failed the owner hears when the last child is gone, as it does if it joins.
+        let all = state.failed || state.owner.as_ref().is_some_and(|owner| owner.until == Until::All);
+        let waits = all && !state.live.is_empty();
         let owner = if waits { None } else { state.owner.take() };
         drop(state);
         drop(handle);
@@ -160,7 +175,7 @@ impl<T, E> Shared<T, E> {
             end.report();
         }
         if let Some(owner) = owner {
-            owner.wake();
+            owner.waker.wake();
         }
     }
 
@@ -179,13 +194,14 @@ impl<T, E> Shared<T, E> {
     pub(super) fn poll<R>(
         &self,
         context: &Context<'_>,
+        until: Until,
         look: impl Fn(&mut State<T, E>) -> Option<R>,
     ) -> Poll<R> {
         let found = look(&mut self.state.lock());
         if let Some(found) = found {
             return Poll::Ready(found);
         }
-        let fresh = context.waker().clone();
+        let fresh = Owner { waker: context.waker().clone(), until };
         let mut state = self.state.lock();
         if let Some(found) = look(&mut state) {
             drop(state);

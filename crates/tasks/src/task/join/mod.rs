@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use async_task::{FallibleTask, Task};
 
 use super::list::TaskId;
+use super::queued::Queued;
 use super::report::Origin;
 use crate::local::Local;
 use crate::mail;
@@ -49,14 +50,14 @@ enum Inner<T: 'static> {
 
 struct Known<T: 'static> {
     /// `None` if its outcome was taken.
-    task: Option<FallibleTask<Outcome<T>>>,
+    task: Option<FallibleTask<Outcome<T>, Queued>>,
     key: TableKey,
     origin: Origin,
     awaiter: Option<Arc<Awaiter>>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: Task<Outcome<T>>, key: TableKey, origin: Origin) -> Self {
+    pub(super) fn new(task: Task<Outcome<T>, Queued>, key: TableKey, origin: Origin) -> Self {
         Self { inner: Inner::Known(Known { task: Some(task.fallible()), key, origin, awaiter: None }) }
     }
 
