@@ -11,6 +11,7 @@ mod a_deferred;
 mod a_elsewhere;
 mod a_ending;
 mod a_fairness;
+mod a_given_away;
 mod a_group_loops;
 mod a_groups;
 mod a_halves;

@@ -163,11 +163,13 @@ impl Drop for WriteHalf {
         }
         on_loop(&self.door.remote, self.door.key, |local, key| {
             let transport = local.streams.with(key, |state| {
-                state.end_early = state.transport.is_none();
-                state.transport.clone()
+                // A connection that another protocol is about to get is not ended. If that protocol is the stream's own, it
+                // sees to the end.
+                let transport = state.transport.clone().filter(|transport| !transport.is_handed_over());
+                state.end_early = transport.is_none();
+                transport
             });
-            let transport = transport.flatten();
-            if let Some(transport) = transport {
+            if let Some(transport) = transport.flatten() {
                 transport.write_eof();
             }
             local.streams.drop_handle(key);

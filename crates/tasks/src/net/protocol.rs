@@ -62,12 +62,15 @@ impl Protocol for StreamProtocol {
         let kept = transport.clone();
         let told = self.with(|state| {
             state.transport = Some(kept);
-            state.phase = Phase::InPlace;
+            let is_released = state.phase == Phase::Released;
+            if !is_released {
+                state.phase = Phase::InPlace;
+            }
             state.was_paused = was_paused;
             let asked = (state.reader.is_awaited(), state.end_early);
-            (state.handles, asked, state.writer.wakers())
+            (state.handles > 0 || is_released, asked, state.writer.wakers())
         });
-        let (handles, (is_awaited, end_early), writer) = told.unwrap_or_default();
+        let (is_held, (is_awaited, end_early), writer) = told.unwrap_or_default();
         if is_awaited {
             transport.resume_reading();
         } else {
@@ -76,7 +79,7 @@ impl Protocol for StreamProtocol {
         if end_early {
             transport.write_eof();
         }
-        if handles == 0 {
+        if !is_held {
             transport.close();
         }
         // What they asked of the connection before was asked in the name of its old protocol.
@@ -122,7 +125,7 @@ impl Protocol for StreamProtocol {
     fn replaced(&mut self) -> Vec<u8> {
         let taken = self.with(|state| {
             // Who gave the stream away has seen to the reading, and the program may have paused it since.
-            let transport = state.transport.take().filter(|_| state.phase == Phase::InPlace);
+            let transport = state.transport.take().filter(|_| state.phase != Phase::Leaving);
             state.phase = Phase::Over;
             let received = std::mem::take(&mut state.received);
             let told = (state.reader.wakers(), state.writer.wakers(), state.handles);
@@ -138,10 +141,11 @@ impl Protocol for StreamProtocol {
 }
 
 impl Drop for StreamProtocol {
-    /// One that was never put in place, because its connection did not come about or another took over first.
+    /// One that was never put in place, because its connection did not come about or another took over first; or one
+    /// that is gone with its connection before another could take over.
     fn drop(&mut self) {
         let told = self.with(|state| {
-            matches!(state.phase, Phase::Awaited | Phase::Leaving).then(|| {
+            (state.phase != Phase::Over && state.lost.is_none()).then(|| {
                 state.phase = Phase::Over;
                 state.transport = None;
                 (state.reader.wakers(), state.writer.wakers(), state.handles)

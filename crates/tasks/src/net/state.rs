@@ -53,6 +53,8 @@ pub(super) enum Phase {
     InPlace,
     /// Given away by the program; the bytes that were not read are still to be collected.
     Leaving,
+    /// Given away as a bare transport. Reads nothing, and the connection is kept for whoever takes over.
+    Released,
     /// Another protocol took over, or none ever came.
     Over,
 }
@@ -120,11 +122,13 @@ impl Streams {
     pub(super) fn drop_handle(&self, key: TableKey) {
         let transport = self.with(key, |state| {
             state.handles = state.handles.saturating_sub(1);
-            let last = state.handles == 0 && state.phase != Phase::Leaving;
+            let last = state.handles == 0 && !matches!(state.phase, Phase::Leaving | Phase::Released);
             let ended = state.eof || state.closed;
             last.then(|| (state.transport.clone(), state.lost.is_some(), ended))
         });
         match transport.flatten() {
+            // Its protocol forgets the stream when the other takes over; or, if the one that waits is its own, closes.
+            Some((Some(transport), false, _)) if transport.is_handed_over() => {}
             Some((Some(transport), false, ended)) => {
                 if !ended && !transport.is_closing() {
                     was_unclosed(&transport);
