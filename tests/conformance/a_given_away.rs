@@ -1,5 +1,7 @@
 //! A: what the drop of a stream or of a half does to a connection that another holds, or is about to get.
 
+use std::thread;
+
 use marline_reactor::relay;
 use marline_tasks::Stream;
 
@@ -90,6 +92,45 @@ conformance! {
         world.settle();
         assert!(!transport.is_closing() && !raw.is_finished());
         drop(Stream::from_transport(&transport).expect("a live connection"));
+        world.until(|| raw.is_finished());
+        raw.close();
+        world.until(|| world.handle().stats().connections == 0);
+    }
+
+    fn a27_halves_that_are_made_elsewhere_are_used_at_home(world: &World) {
+        for reading_first in [true, false] {
+            let (stream, raw) = world.stream();
+            let (reading, writing) = thread::spawn(move || stream.into_split()).join().expect("two halves");
+            if reading_first {
+                drop(reading);
+                world.settle();
+                let writing = world.finish(async move { writing.write_all(b"hello").await.map(|()| writing) });
+                assert_eq!(world.read(&raw, 5), b"hello");
+                assert!(!raw.is_finished());
+                drop(writing);
+            } else {
+                drop(writing);
+                world.until(|| raw.is_finished());
+                world.write(&raw, b"x");
+                assert_eq!(world.finish(async move { reading.read(&mut [0; 8]).await }).expect("bytes"), 1);
+            }
+            world.until(|| raw.is_finished());
+            raw.close();
+            world.until(|| world.handle().stats().connections == 0);
+        }
+    }
+
+    fn a27_a_stream_that_is_reunited_elsewhere_is_used_at_home(world: &World) {
+        let (stream, raw) = world.stream();
+        let (reading, writing) = stream.into_split();
+        let stream = thread::spawn(move || reading.reunite(writing)).join().expect("a thread").expect("a stream");
+        let (reading, writing) = stream.into_split();
+        drop(reading);
+        world.settle();
+        assert!(!raw.is_finished() && world.handle().stats().connections == 1);
+        let writing = world.finish(async move { writing.write_all(b"hello").await.map(|()| writing) });
+        assert_eq!(world.read(&raw, 5), b"hello");
+        drop(writing);
         world.until(|| raw.is_finished());
         raw.close();
         world.until(|| world.handle().stats().connections == 0);

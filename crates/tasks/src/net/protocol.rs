@@ -37,9 +37,9 @@ impl StreamProtocol {
     }
 
     /// Wakes everybody who waits for the stream, and forgets it if the program has.
-    fn settle(&self, told: (Wakers, Wakers, u8)) {
-        let (reader, writer, handles) = told;
-        if handles == 0 {
+    fn settle(&self, told: (Wakers, Wakers, bool)) {
+        let (reader, writer, is_held) = told;
+        if !is_held {
             self.local.streams.remove(self.key);
         }
         reader.wake();
@@ -68,7 +68,7 @@ impl Protocol for StreamProtocol {
             }
             state.was_paused = was_paused;
             let asked = (state.reader.is_awaited(), state.end_early);
-            (state.handles > 0 || is_released, asked, state.writer.wakers())
+            (state.is_held() || is_released, asked, state.writer.wakers())
         });
         let (is_held, (is_awaited, end_early), writer) = told.unwrap_or_default();
         if is_awaited {
@@ -113,7 +113,7 @@ impl Protocol for StreamProtocol {
         let lost = Box::new(lost.clone());
         let told = self.with(|state| {
             state.lost = Some(lost);
-            (state.reader.wakers(), state.writer.wakers(), state.handles)
+            (state.reader.wakers(), state.writer.wakers(), state.is_held())
         });
         if let Some(told) = told {
             self.settle(told);
@@ -128,7 +128,7 @@ impl Protocol for StreamProtocol {
             let transport = state.transport.take().filter(|_| state.phase != Phase::Leaving);
             state.phase = Phase::Over;
             let received = std::mem::take(&mut state.received);
-            let told = (state.reader.wakers(), state.writer.wakers(), state.handles);
+            let told = (state.reader.wakers(), state.writer.wakers(), state.is_held());
             (received, transport, state.was_paused, told)
         });
         let Some((received, transport, was_paused, told)) = taken else { return Vec::new() };
@@ -148,7 +148,7 @@ impl Drop for StreamProtocol {
             (state.phase != Phase::Over && state.lost.is_none()).then(|| {
                 state.phase = Phase::Over;
                 state.transport = None;
-                (state.reader.wakers(), state.writer.wakers(), state.handles)
+                (state.reader.wakers(), state.writer.wakers(), state.is_held())
             })
         });
         if let Some(Some(told)) = told {
