@@ -43,6 +43,7 @@ pub mod scope;
 mod table;
 pub mod task;
 mod time;
+mod wake;
 mod watched;
 
 pub use combinators::{GatherError, gather, race, select, settle};
