@@ -27,7 +27,8 @@ use crate::reactor::{Handle, Shell};
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
 ///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
 /// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
-/// * Handing over: [`set_protocol`](Self::set_protocol).
+/// * Handing over: [`set_protocol`](Self::set_protocol),
+///   [`is_handed_over`](Self::is_handed_over).
 #[derive(Clone)]
 pub struct Transport {
     shell: Rc<Shell>,
@@ -202,6 +203,13 @@ impl Transport {
         }
         self.shell.set_protocol(self.key, Box::new(protocol), unread);
         Ok(())
+    }
+
+    /// Whether a protocol waits to take over: [`set_protocol`](Self::set_protocol) was called and has not taken effect yet.
+    /// Whoever holds the connection in the name of the old protocol should not close it any more.
+    #[must_use]
+    pub fn is_handed_over(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.has_successor()).unwrap_or(false)
     }
 
     /// Our end, until `connection_lost` returned.

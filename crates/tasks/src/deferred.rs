@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use marline_reactor::Handle;
 use parking_lot::Mutex;
 
+use crate::wake::wake;
+
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
 ///
 /// This is the joint between the two styles: a callback keeps the resolver, an async function awaits the
@@ -234,7 +236,7 @@ impl<T> Shared<T> {
             waker
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker, "a deferred");
         }
         None
     }

@@ -43,14 +43,15 @@ pub mod scope;
 mod table;
 pub mod task;
 mod time;
+mod wake;
 mod watched;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, WrongThread};
 pub use net::{
-    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, Listener, Read, ReadHalf, ReuniteError,
-    Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
+    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use marline_reactor::{Handle, Interest, Ready, Source, Watch, WatchError, WatchErrorKind};
 
 use crate::local::Local;
+use crate::wake::wake;
 
 /// A descriptor, or another [`Source`], whose readiness can be awaited: what `AsyncFd` is elsewhere.
 ///
@@ -210,7 +211,7 @@ impl<S: Source> Shared<S> {
                 wakers.push(std::mem::replace(&mut waiter.waker, Waker::noop().clone()));
             }
         }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|waker| wake(waker, "a source"));
     }
 
     /// Begins to wait, and asks the loop for the present state.

@@ -115,8 +115,12 @@ impl Connection {
 
     /// Whether bytes may be delivered to the protocol as soon as they are there.
     pub(crate) fn is_reading(&self) -> bool {
-        let has_successor = self.rare.as_ref().is_some_and(|rare| rare.successor.is_some());
-        !has_successor && !self.flags.any(Flags::PAUSED | Flags::CLOSING | Flags::LOST)
+        !self.has_successor() && !self.flags.any(Flags::PAUSED | Flags::CLOSING | Flags::LOST)
+    }
+
+    /// Whether a protocol waits to take over.
+    pub(crate) fn has_successor(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.successor.is_some())
     }
 
     fn accepts_writes(&self) -> bool {

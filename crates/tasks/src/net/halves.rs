@@ -29,6 +29,8 @@ use super::turns::NO_TICKET;
 /// ```
 pub struct ReadHalf {
     port: Port,
+    /// It went back into a stream, and its drop ends nothing.
+    is_reunited: bool,
 }
 
 /// The writing half of a [`Stream`]. Dropping it ends our direction, after what was written.
@@ -57,11 +59,10 @@ pub struct WriteHalf {
 
 pub(super) fn split(mut stream: Stream) -> (ReadHalf, WriteHalf) {
     let write = WriteHalf { door: stream.port.door.duplicate(), is_reunited: false };
-    // The stream that is taken apart, and dropped below, counted as one handle; its halves count as two.
-    stream.port.door.add_handles::<2>();
+    stream.is_split = true;
     let empty = Port::new(stream.port.door.duplicate());
     let port = std::mem::replace(&mut stream.port, empty);
-    (ReadHalf { port }, write)
+    (ReadHalf { port, is_reunited: false }, write)
 }
 
 impl ReadHalf {
@@ -97,11 +98,10 @@ impl ReadHalf {
         if door.key != other.key || door.remote.loop_id() != other.remote.loop_id() {
             return Err(ReuniteError { reading: self, writing });
         }
-        writing.is_reunited = true;
-        // The halves, which are dropped below, counted as two handles; the stream counts as one.
-        door.add_handles::<1>();
         let empty = Port::new(door.duplicate());
-        Ok(Stream { port: std::mem::replace(&mut self.port, empty) })
+        writing.is_reunited = true;
+        self.is_reunited = true;
+        Ok(Stream { port: std::mem::replace(&mut self.port, empty), is_split: false })
     }
 }
 
@@ -152,25 +152,29 @@ impl ReuniteError {
 
 impl Drop for ReadHalf {
     fn drop(&mut self) {
-        self.port.door.drop_handle();
+        if !self.is_reunited {
+            self.port.door.drop_sides::<true, false>();
+        }
     }
 }
 
 impl Drop for WriteHalf {
     fn drop(&mut self) {
         if self.is_reunited {
-            return self.door.drop_handle();
+            return;
         }
         on_loop(&self.door.remote, self.door.key, |local, key| {
             let transport = local.streams.with(key, |state| {
-                state.end_early = state.transport.is_none();
-                state.transport.clone()
+                // A connection that another protocol is about to get is not ended. If that protocol is the stream's own, it
+                // sees to the end.
+                let transport = state.transport.clone().filter(|transport| !transport.is_handed_over());
+                state.end_early = transport.is_none();
+                transport
             });
-            let transport = transport.flatten();
-            if let Some(transport) = transport {
+            if let Some(transport) = transport.flatten() {
                 transport.write_eof();
             }
-            local.streams.drop_handle(key);
+            local.streams.drop_sides::<false, true>(key);
         });
     }
 }

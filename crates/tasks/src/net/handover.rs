@@ -118,6 +118,81 @@ impl Stream {
         }
         Ok(transport)
     }
+
+    /// Gives the stream up and keeps its connection, for whatever sets a protocol itself: [`relay`](marline_reactor::relay()),
+    /// or [`set_protocol`](Transport::set_protocol). The bytes that the program did not read go to that protocol first, as with
+    /// [`into_protocol`](Self::into_protocol).
+    ///
+    /// Until then the connection reads nothing, but what is on its way, and stays open: if no protocol is to come, close it.
+    ///
+    /// # Errors
+    ///
+    /// Gives the stream back if the connection is gone, or not there yet; what was received can still be read. Also on the
+    /// wrong thread.
+    ///
+    /// ```
+    /// use marline_reactor::relay;
+    /// use marline_tasks::Stream;
+    ///
+    /// /// Joins two connections, and leaves them to the loop.
+    /// fn join(left: Stream, right: Stream) -> std::io::Result<()> {
+    ///     relay(&left.into_transport()?, &right.into_transport()?)
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn into_transport(mut self) -> Result<Transport, IntoTransportError> {
+        let door = self.port.door.duplicate();
+        let Ok(local) = door.local() else {
+            let wrong_thread = Some(WrongThread::of("a stream", &door.remote, Some(Location::caller())));
+            return Err(IntoTransportError { stream: self, wrong_thread });
+        };
+        let taken = self.port.take_back();
+        let left = local.streams.with(door.key, |state| {
+            state.received.put_front(taken);
+            let transport = state.transport.clone().filter(|transport| !transport.is_lost())?;
+            state.phase = Phase::Released;
+            Some(transport)
+        });
+        left.flatten().ok_or(IntoTransportError { stream: self, wrong_thread: None })
+    }
+}
+
+/// A stream could not become a transport, because its connection is gone or not there yet, or this is not its loop's
+/// thread. Gives it back.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.reason())]
+pub struct IntoTransportError {
+    stream: Stream,
+    wrong_thread: Option<WrongThread>,
+}
+
+impl IntoTransportError {
+    /// The stream.
+    #[must_use]
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// Whether the stream's loop does not run on this thread, or has ended.
+    #[must_use]
+    pub fn is_wrong_thread(&self) -> bool {
+        self.wrong_thread.is_some()
+    }
+
+    fn reason(&self) -> String {
+        self.wrong_thread.map_or_else(|| "the stream has no connection".to_owned(), |error| error.to_string())
+    }
+}
+
+/// For programs that pass errors on: the stream, and with it the connection, is dropped.
+impl From<IntoTransportError> for io::Error {
+    fn from(error: IntoTransportError) -> Self {
+        let kind = match error.wrong_thread {
+            Some(_) => io::ErrorKind::Unsupported,
+            None => io::ErrorKind::NotConnected,
+        };
+        Self::new(kind, error.reason())
+    }
 }
 
 /// A transport could not become a stream, because its connection is gone or its loop has ended.

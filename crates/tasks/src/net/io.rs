@@ -240,16 +240,9 @@ impl Door {
         Self { remote: self.remote.clone(), key: self.key }
     }
 
-    /// There are so many handles more, on whatever thread.
-    pub(super) fn add_handles<const MORE: u8>(&self) {
-        on_loop(&self.remote, self.key, |local, key| {
-            local.streams.with(key, |state| state.handles += MORE);
-        });
-    }
-
-    /// A handle is dropped, on whatever thread.
-    pub(super) fn drop_handle(&self) {
-        on_loop(&self.remote, self.key, |local, key| local.streams.drop_handle(key));
+    /// The handle of one side is dropped, or that of both, on whatever thread.
+    pub(super) fn drop_sides<const READING: bool, const WRITING: bool>(&self) {
+        on_loop(&self.remote, self.key, |local, key| local.streams.drop_sides::<READING, WRITING>(key));
     }
 }
 

@@ -18,6 +18,7 @@ use super::turns::{NO_TICKET, Ticket};
 use crate::error::WrongThread;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
+use crate::wake::wake;
 
 /// How many accepted connections wait for an [`accept`](Listener::accept) before the others are left to the
 /// system's queue.
@@ -55,7 +56,7 @@ impl Listeners {
         });
         drop(stream);
         if let Some(Some(waker)) = told {
-            waker.wake();
+            wake(waker, "a listener");
         }
     }
 
@@ -201,10 +202,10 @@ struct Left {
 
 impl Left {
     fn settle(self) {
-        drop(self.old);
         if let Some(next) = self.next {
-            next.wake();
+            wake(next, "a listener");
         }
+        drop(self.old);
     }
 }
 

@@ -26,7 +26,7 @@ pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
-pub use handover::{FromTransportError, IntoProtocolError};
+pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
 pub(crate) use listener::Listeners;
 pub use listener::{Accept, Incoming, Listener};
 pub use operations::{Read, WriteAll};

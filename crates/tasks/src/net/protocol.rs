@@ -37,9 +37,9 @@ impl StreamProtocol {
     }
 
     /// Wakes everybody who waits for the stream, and forgets it if the program has.
-    fn settle(&self, told: (Wakers, Wakers, u8)) {
-        let (reader, writer, handles) = told;
-        if handles == 0 {
+    fn settle(&self, told: (Wakers, Wakers, bool)) {
+        let (reader, writer, is_held) = told;
+        if !is_held {
             self.local.streams.remove(self.key);
         }
         reader.wake();
@@ -62,12 +62,15 @@ impl Protocol for StreamProtocol {
         let kept = transport.clone();
         let told = self.with(|state| {
             state.transport = Some(kept);
-            state.phase = Phase::InPlace;
+            let is_released = state.phase == Phase::Released;
+            if !is_released {
+                state.phase = Phase::InPlace;
+            }
             state.was_paused = was_paused;
             let asked = (state.reader.is_awaited(), state.end_early);
-            (state.handles, asked, state.writer.wakers())
+            (state.is_held() || is_released, asked, state.writer.wakers())
         });
-        let (handles, (is_awaited, end_early), writer) = told.unwrap_or_default();
+        let (is_held, (is_awaited, end_early), writer) = told.unwrap_or_default();
         if is_awaited {
             transport.resume_reading();
         } else {
@@ -76,7 +79,7 @@ impl Protocol for StreamProtocol {
         if end_early {
             transport.write_eof();
         }
-        if handles == 0 {
+        if !is_held {
             transport.close();
         }
         // What they asked of the connection before was asked in the name of its old protocol.
@@ -110,7 +113,7 @@ impl Protocol for StreamProtocol {
         let lost = Box::new(lost.clone());
         let told = self.with(|state| {
             state.lost = Some(lost);
-            (state.reader.wakers(), state.writer.wakers(), state.handles)
+            (state.reader.wakers(), state.writer.wakers(), state.is_held())
         });
         if let Some(told) = told {
             self.settle(told);
@@ -122,10 +125,10 @@ impl Protocol for StreamProtocol {
     fn replaced(&mut self) -> Vec<u8> {
         let taken = self.with(|state| {
             // Who gave the stream away has seen to the reading, and the program may have paused it since.
-            let transport = state.transport.take().filter(|_| state.phase == Phase::InPlace);
+            let transport = state.transport.take().filter(|_| state.phase != Phase::Leaving);
             state.phase = Phase::Over;
             let received = std::mem::take(&mut state.received);
-            let told = (state.reader.wakers(), state.writer.wakers(), state.handles);
+            let told = (state.reader.wakers(), state.writer.wakers(), state.is_held());
             (received, transport, state.was_paused, told)
         });
         let Some((received, transport, was_paused, told)) = taken else { return Vec::new() };
@@ -138,13 +141,14 @@ impl Protocol for StreamProtocol {
 }
 
 impl Drop for StreamProtocol {
-    /// One that was never put in place, because its connection did not come about or another took over first.
+    /// One that was never put in place, because its connection did not come about or another took over first; or one
+    /// that is gone with its connection before another could take over.
     fn drop(&mut self) {
         let told = self.with(|state| {
-            matches!(state.phase, Phase::Awaited | Phase::Leaving).then(|| {
+            (state.phase != Phase::Over && state.lost.is_none()).then(|| {
                 state.phase = Phase::Over;
                 state.transport = None;
-                (state.reader.wakers(), state.writer.wakers(), state.handles)
+                (state.reader.wakers(), state.writer.wakers(), state.is_held())
             })
         });
         if let Some(Some(told)) = told {

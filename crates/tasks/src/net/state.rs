@@ -40,8 +40,10 @@ pub(super) struct StreamState {
     pub(super) closed: bool,
     pub(super) reader: Turn,
     pub(super) writer: Turn,
-    /// How many handles there are: one, or two halves. None is left when the program has dropped them all.
-    pub(super) handles: u8,
+    /// The program has dropped its handle of the reading side: the stream, or the half.
+    pub(super) reading_dropped: bool,
+    /// The same of the writing side.
+    pub(super) writing_dropped: bool,
 }
 
 /// Where a stream stands with its connection.
@@ -53,6 +55,8 @@ pub(super) enum Phase {
     InPlace,
     /// Given away by the program; the bytes that were not read are still to be collected.
     Leaving,
+    /// Given away as a bare transport. Reads nothing, and the connection is kept for whoever takes over.
+    Released,
     /// Another protocol took over, or none ever came.
     Over,
 }
@@ -103,7 +107,7 @@ impl Received {
 impl Streams {
     /// A stream whose protocol is not in place yet.
     pub(super) fn add(&self, transport: Option<Transport>) -> TableKey {
-        self.table.borrow_mut().insert(StreamState { transport, handles: 1, ..StreamState::default() })
+        self.table.borrow_mut().insert(StreamState { transport, ..StreamState::default() })
     }
 
     /// Works on a stream. `change` must run no code of anybody else's: no waker, no drop.
@@ -116,15 +120,19 @@ impl Streams {
         self.tickets.get()
     }
 
-    /// One of the program's handles is gone. With the last one the connection is closed, after what was written.
-    pub(super) fn drop_handle(&self, key: TableKey) {
+    /// The program's handle of one side is gone, or that of both. With the last one the connection is closed, after what was
+    /// written. Which handle stands for a side does not matter, so splitting and reuniting change nothing here.
+    pub(super) fn drop_sides<const READING: bool, const WRITING: bool>(&self, key: TableKey) {
         let transport = self.with(key, |state| {
-            state.handles = state.handles.saturating_sub(1);
-            let last = state.handles == 0 && state.phase != Phase::Leaving;
+            state.reading_dropped |= READING;
+            state.writing_dropped |= WRITING;
+            let last = !state.is_held() && !matches!(state.phase, Phase::Leaving | Phase::Released);
             let ended = state.eof || state.closed;
             last.then(|| (state.transport.clone(), state.lost.is_some(), ended))
         });
         match transport.flatten() {
+            // Its protocol forgets the stream when the other takes over; or, if the one that waits is its own, closes.
+            Some((Some(transport), false, _)) if transport.is_handed_over() => {}
             Some((Some(transport), false, ended)) => {
                 if !ended && !transport.is_closing() {
                     was_unclosed(&transport);
@@ -175,6 +183,11 @@ impl StreamState {
     /// The error of a stream whose connection is gone; `None` if it went in good order.
     pub(super) fn broken(&self) -> Option<io::Error> {
         self.lost.as_ref().filter(|lost| !lost.is_clean()).map(|lost| lost.to_io_error())
+    }
+
+    /// Whether the program has a handle of it.
+    pub(super) fn is_held(&self) -> bool {
+        !(self.reading_dropped && self.writing_dropped)
     }
 
     /// Whether its bytes come to another protocol.

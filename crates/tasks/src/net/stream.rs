@@ -56,11 +56,13 @@ use crate::table::TableKey;
 /// ```
 pub struct Stream {
     pub(super) port: Port,
+    /// It is taken apart, and its drop ends nothing.
+    pub(super) is_split: bool,
 }
 
 impl Stream {
     pub(super) fn new(remote: Remote, key: TableKey) -> Self {
-        Self { port: Port::new(Door { remote, key }) }
+        Self { port: Port::new(Door { remote, key }), is_split: false }
     }
 
     /// Connects to an endpoint.
@@ -156,7 +158,9 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.port.door.drop_handle();
+        if !self.is_split {
+            self.port.door.drop_sides::<true, true>();
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::task::{Context, Waker};
 
+use crate::wake::wake;
+
 /// Who waits for one direction of a stream.
 ///
 /// The futures of this crate have a ticket each and hold their turn until they are done or dropped: whoever comes
@@ -92,7 +94,7 @@ impl Wakers {
     /// Wakes them, when nothing is borrowed any more.
     pub(super) fn wake(self) {
         let more = self.more.into_iter().flat_map(|more| more.into_iter());
-        self.holder.into_iter().chain(more).chain(self.first).for_each(Waker::wake);
+        self.holder.into_iter().chain(more).chain(self.first).for_each(|waker| wake(waker, "a stream"));
     }
 }
 
@@ -104,10 +106,10 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// Drops and wakes, when nothing is borrowed any more.
+    /// Wakes and drops, when nothing is borrowed any more.
     pub(super) fn settle(self) {
-        drop(self.old);
         self.next.wake();
+        drop(self.old);
     }
 }
 
@@ -120,7 +122,7 @@ pub(super) struct Displaced {
 impl Displaced {
     pub(super) fn settle(self) {
         if self.wake {
-            self.waker.wake();
+            wake(self.waker, "a stream");
         }
     }
 }

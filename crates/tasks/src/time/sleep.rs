@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::local::Local;
 use crate::mail;
 use crate::table::{Table, TableKey};
+use crate::wake::wake;
 
 /// The sleeps of a loop that wait.
 pub(crate) type Sleepers = Table<Sleeper>;
@@ -174,7 +175,7 @@ fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> 
         let local = Handle::find(remote).and_then(|handle| Local::of(&handle));
         let sleeper = local.and_then(|local| local.sleepers.borrow_mut().remove(key));
         if let Some(sleeper) = sleeper {
-            sleeper.waker.wake();
+            wake(sleeper.waker, "a sleep");
         }
     });
     if let Some(sleeper) = local.sleepers.borrow_mut().get_mut(key) {
@@ -204,9 +205,10 @@ impl std::task::Wake for Relay {
     fn wake(self: Arc<Self>) {
         let mut shared = self.shared.lock();
         shared.fired = true;
-        let waker = shared.waker.clone();
+        // Cloning it would be code of others'.
+        let waker = std::mem::replace(&mut shared.waker, Waker::noop().clone());
         drop(shared);
-        waker.wake();
+        wake(waker, "a sleep");
     }
 }
 
