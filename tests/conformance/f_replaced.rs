@@ -60,9 +60,9 @@ impl Replaced {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Where {
-    InCallback,
-    InPanickingCallback,
-    InWith,
+    Callback,
+    PanickingCallback,
+    With,
 }
 
 /// Replaces what is watched: the new user of the number is told, and the handler of failures once, on no stack of ours.
@@ -86,10 +86,10 @@ fn assert_left_alone(world: &World, interest: Interest, place: Where) {
     let own = Rc::clone(&replaced);
     let watch = handle.watch(number, interest, move |number: &mut RawFd, _| {
         own.borrow_mut().happen(number);
-        assert!(place != Where::InPanickingCallback, "after it was replaced");
+        assert!(place != Where::PanickingCallback, "after it was replaced");
     });
     let watch = watch.expect("a watch");
-    if place == Where::InWith {
+    if place == Where::With {
         inside.set(true);
         watch.with(|number| replaced.borrow_mut().happen(number));
         inside.set(false);
@@ -103,7 +103,7 @@ fn assert_left_alone(world: &World, interest: Interest, place: Where) {
     world.settle();
     let reports = reports.take();
     let replaced = format!("descriptor {number} was replaced while it was watched");
-    let wanted = if place == Where::InPanickingCallback { "after it was replaced" } else { &replaced };
+    let wanted = if place == Where::PanickingCallback { "after it was replaced" } else { &replaced };
     assert!(matches!(&reports[..], [(false, report)] if report.contains(wanted)), "{reports:?}");
     handle.remove_all_watches();
 }
@@ -112,7 +112,7 @@ fn assert_left_alone(world: &World, interest: Interest, place: Where) {
 fn f05_a_source_replaced_in_its_place_ends_the_watch_and_its_old_number_is_left_alone() {
     World::on_readiness(|world| {
         for interest in [Interest::READABLE, Interest::READABLE.edge()] {
-            for place in [Where::InCallback, Where::InPanickingCallback, Where::InWith] {
+            for place in [Where::Callback, Where::PanickingCallback, Where::With] {
                 assert_left_alone(world, interest, place);
             }
         }

@@ -160,10 +160,7 @@ impl Door {
     /// Ends our direction, and waits until that is sent.
     pub(super) fn poll_close(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
         let local = self.local()?;
-        let (ended, error) = self.with(&local, |state| {
-            state.closed = true;
-            (state.lost.is_some(), state.broken())
-        })?;
+        let (ended, error) = self.with(&local, |state| (state.lost.is_some(), state.broken()))?;
         if ended {
             return Poll::Ready(error.map_or(Ok(()), Err));
         }
@@ -172,6 +169,9 @@ impl Door {
             transport.flush();
             0
         });
+        if !matches!(closed, Poll::Ready(Err(_))) {
+            self.with(&local, |state| state.closed = true)?;
+        }
         closed.map_ok(drop)
     }
 

@@ -1,7 +1,7 @@
 //! The protocol under a stream.
 
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use marline_reactor::{Lost, OnEof, Protocol, Remote, Transport};
 
@@ -16,7 +16,8 @@ use crate::table::TableKey;
 /// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
 /// nobody reads holds no buffer.
 pub struct StreamProtocol {
-    local: Rc<Local>,
+    /// Whoever keeps the protocol keeps nothing of the loop.
+    local: Weak<Local>,
     key: TableKey,
 }
 
@@ -29,18 +30,20 @@ impl StreamProtocol {
         transport: Option<Transport>,
     ) -> (Self, Stream) {
         let key = local.streams.add(transport);
-        (Self { local: Rc::clone(local), key }, Stream::new(remote, key))
+        (Self { local: Rc::downgrade(local), key }, Stream::new(remote, key))
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
-        self.local.streams.with(self.key, change)
+        self.local.upgrade()?.streams.with(self.key, change)
     }
 
     /// Wakes everybody who waits for the stream, and forgets it if the program has.
     fn settle(&self, told: (Wakers, Wakers, bool)) {
         let (reader, writer, is_held) = told;
         if !is_held {
-            self.local.streams.remove(self.key);
+            if let Some(local) = self.local.upgrade() {
+                local.streams.remove(self.key);
+            }
         }
         reader.wake();
         writer.wake();
@@ -88,8 +91,9 @@ impl Protocol for StreamProtocol {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.pause_reading();
-        self.local.streams.receive(self.key, data);
-        self.with(|state| state.reader.wakers()).unwrap_or_default().wake();
+        let Some(local) = self.local.upgrade() else { return };
+        local.streams.receive(self.key, data);
+        local.streams.with(self.key, |state| state.reader.wakers()).unwrap_or_default().wake();
     }
 
     fn eof_received(&mut self, _: &Transport) -> OnEof {
