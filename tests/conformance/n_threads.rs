@@ -105,6 +105,8 @@ conformance! {
                 signal.raise();
             }
             meet.wait();
+            // Its drop would be news for the loop, which may sleep by then.
+            signal
         });
         handle.call_soon(move || {
             let then = inner.stats();
@@ -114,7 +116,7 @@ conformance! {
             *before.borrow_mut() = Some(then);
         });
         world.run();
-        thread.join().expect("a thread that ends");
+        let _signal = thread.join().expect("a thread that ends");
         let (then, now) = (stats.borrow().expect("the callback ran"), handle.stats());
         assert_eq!((ran.load(Ordering::Relaxed), raises.get()), (POSTS, 1));
         assert_eq!((remote.wake_ups(), now.wake_ups), (0, 0), "nobody had to be woken");
