@@ -123,7 +123,10 @@ conformance! {
         // All of it came in one turn, whose look at the system is the only call.
         let waits = now.system_calls.waits - then.system_calls.waits;
         assert!(waits <= 2, "{waits} waits");
-        assert_eq!(now.system_calls.others, then.system_calls.others);
+        // A guest that has work at the end of a turn says so to its host, once.
+        let told = if world.is_guest() { waits } else { 0 };
+        let others = now.system_calls.others - then.system_calls.others;
+        assert!(others <= told, "{others} other calls");
     }
 
     fn n02_n03_posts_run_in_the_order_made_on_the_loops_thread(world: &World) {

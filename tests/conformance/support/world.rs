@@ -155,6 +155,11 @@ impl World {
         matches!(self.kind, Kind::Seeded(_))
     }
 
+    /// Whether a foreign loop makes the turns.
+    pub fn is_guest(&self) -> bool {
+        matches!(&self.outside, Outside::Readiness(driver) if driver.is_guest())
+    }
+
     /// From now on sends take everything there is room for and answer at once, also under a seed.
     pub fn send_whole(&self) {
         if let Some(memory) = self.as_memory() {
