@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use marline_reactor::{Addresses, ConnectError, Reactor, Transport};
 use marline_tests::process;
@@ -68,9 +67,11 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
     // With one thread at work, further jobs wait for that one.
     limit(None);
     let (open, opened) = mpsc::channel::<()>();
-    let gate =
-        reactor.handle().run_blocking(move || opened.recv_timeout(Duration::from_secs(30)).is_ok(), |_| ());
-    assert!(gate.is_ok());
+    let (begin, begun) = mpsc::channel();
+    let gate = move || begin.send(()).is_ok() && opened.recv().is_ok();
+    assert!(reactor.handle().run_blocking(gate, |_| ()).is_ok());
+    // A thread that begins wants memory of its own.
+    begun.recv().expect("the job begins");
     forbid_threads();
     assert!((0..3).all(|_| give(&reactor, &told)));
     let stats = reactor.handle().stats();
