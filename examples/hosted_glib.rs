@@ -3,17 +3,15 @@
 //! `cargo run --example hosted_glib --features glib -- tcp://127.0.0.1:8000`, then `nc 127.0.0.1 8000`. Each second it
 //! tells how many turns were made: while nobody talks to it, one in a second, for the timer that says so. A line
 //! `quit` ends it.
-//!
-//! GLib knows our loop by one descriptor. It is readable when a turn has something to do, deadlines included.
+
+mod glib_host;
 
 use std::cell::Cell;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use glib::{ControlFlow, IOCondition, MainLoop};
+use glib::MainLoop;
 use marline::prelude::*;
-use marline::{Reactor, Turned};
 
 struct Echo;
 
@@ -59,17 +57,8 @@ fn main() -> Result<()> {
     program(&reactor.handle())?;
 
     let main_loop = MainLoop::new(None, false);
-    let descriptor = reactor.pollable_fd()?.ok_or("this backend has no descriptor")?.as_raw_fd();
-    let (guest, host) = (Rc::clone(&reactor), main_loop.clone());
-    glib::unix_fd_add_local(descriptor, IOCondition::IN, move |_, _| {
-        match guest.turn(Some(Duration::ZERO)) {
-            Ok(Turned::GoesOn) => return ControlFlow::Continue,
-            Ok(end) => println!("the loop has ended: {end:?}"),
-            Err(error) => eprintln!("{error}"),
-        }
-        host.quit();
-        ControlFlow::Break
-    });
+    let host = main_loop.clone();
+    let _driven = glib_host::drive(&reactor, move || host.quit())?;
 
     // GLib's own sources go on beside ours.
     glib::timeout_add_local_once(Duration::from_millis(50), || println!("a timer of GLib's"));

@@ -1,20 +1,28 @@
 //! Programs whose loop is a guest of a foreign one: they answer, and make no turn without a reason.
 
+#[cfg(feature = "glib")]
+#[path = "../../examples/glib_host/mod.rs"]
+mod glib_host;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{ChildStdout, Command, Stdio};
 
-use super::{Client, Program, example};
+use super::{Client, Program};
 
 /// The program, what it says, and somebody who talks to it.
-struct Guest {
+pub(crate) struct Guest {
     program: Program,
     says: BufReader<ChildStdout>,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Guest {
+    #[cfg(any(feature = "glib", feature = "tokio"))]
     fn start(name: &str) -> Option<Self> {
-        let mut command = Command::new(example(name)?);
+        Some(Self::start_with(&mut Command::new(super::example(name)?)))
+    }
+
+    pub(crate) fn start_with(command: &mut Command) -> Self {
         let mut child =
             command.arg("tcp://127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("the example starts");
         let mut says = BufReader::new(child.stdout.take().expect("its output"));
@@ -24,11 +32,17 @@ impl Guest {
         let address = address.expect("an address").parse().expect("an address");
         let program = Program { child, address };
         let client = program.connect();
-        Some(Self { program, says, client })
+        Self { program, says, client }
+    }
+
+    /// The program's process group, if it was given one of its own.
+    #[cfg(feature = "gtk")]
+    pub(crate) fn group(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.program.child)
     }
 
     /// Waits for a second in which the loop made a turn for the timer that tells so, and no other.
-    fn assert_idle(&mut self) {
+    pub(crate) fn assert_idle(&mut self) {
         for _ in 0..10 {
             let mut line = String::new();
             while !line.contains("turns in this second") {
@@ -42,12 +56,19 @@ impl Guest {
         panic!("the loop makes turns while nothing happens");
     }
 
-    fn assert_ends(mut self) {
+    pub(crate) fn assert_ends(mut self) {
         self.client.say("quit\n");
-        assert!(self.program.child.wait().expect("an end").success());
+        let rest = self.assert_exits();
+        assert!(rest.contains("the loop has ended: Over"), "{rest}");
+    }
+
+    /// Waits for the program's end, and answers with what it said since.
+    pub(crate) fn assert_exits(mut self) -> String {
+        let status = self.program.child.wait().expect("an end");
         let mut rest = String::new();
         self.says.read_to_string(&mut rest).expect("the rest");
-        assert!(rest.contains("the loop has ended: Over"), "{rest}");
+        assert!(status.success(), "{status}: {rest}");
+        rest
     }
 }
 
@@ -62,6 +83,47 @@ fn hosted_glib_answers_and_does_not_poll() {
     guest.client.say("three\n");
     guest.client.expect("three");
     guest.assert_ends();
+}
+
+/// GTK draws at this priority.
+#[cfg(feature = "glib")]
+const REDRAW: i32 = 120;
+
+#[cfg(feature = "glib")]
+#[test]
+fn hosted_by_glib_a_loop_that_is_always_busy_lets_windows_be_drawn() {
+    use glib::{ControlFlow, MainLoop, Priority};
+    use marline::{Handle, Reactor};
+    use std::{cell::Cell, rc::Rc, time::Duration};
+
+    fn again(handle: &Handle) {
+        let next = handle.clone();
+        handle.call_soon(move || again(&next));
+    }
+
+    let (reactor, main_loop) = (Rc::new(Reactor::new().expect("a loop")), MainLoop::new(None, false));
+    again(&reactor.handle());
+    let driven = glib_host::drive(&reactor, || panic!("the loop has ended")).expect("a source");
+
+    let drawn = Rc::new(Cell::new(0));
+    let (frames, done) = (Rc::clone(&drawn), main_loop.clone());
+    let draw = move || {
+        frames.set(frames.get() + 1);
+        if frames.get() < 5 {
+            return ControlFlow::Continue;
+        }
+        done.quit();
+        ControlFlow::Break
+    };
+    glib::timeout_add_local_full(Duration::from_millis(10), Priority::from(REDRAW), draw);
+    let late = main_loop.clone();
+    glib::timeout_add_local_once(Duration::from_secs(20), move || late.quit());
+    main_loop.run();
+
+    assert_eq!(drawn.get(), 5);
+    assert!(reactor.handle().stats().turns >= 5, "the loop starves");
+    drop(driven);
+    assert_eq!(Rc::strong_count(&reactor), 1, "GLib still holds the loop");
 }
 
 #[cfg(feature = "tokio")]

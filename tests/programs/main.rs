@@ -5,8 +5,10 @@
 
 #![allow(missing_docs)]
 
-#[cfg(any(feature = "glib", feature = "tokio"))]
+#[cfg(any(feature = "glib", feature = "gtk", feature = "tokio"))]
 mod hosted;
+#[cfg(feature = "gtk")]
+mod hosted_gtk;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
