@@ -3,10 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use marline_reactor::{Addresses, ConnectError, Reactor, Transport};
-use marline_tests::process;
+use marline_tests::{PATIENCE, process};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::reactor;
@@ -69,7 +68,7 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
     limit(None);
     let (open, opened) = mpsc::channel::<()>();
     let gate =
-        reactor.handle().run_blocking(move || opened.recv_timeout(Duration::from_secs(30)).is_ok(), |_| ());
+        reactor.handle().run_blocking(move || opened.recv_timeout(PATIENCE).is_ok(), |_| ());
     assert!(gate.is_ok());
     forbid_threads();
     assert!((0..3).all(|_| give(&reactor, &told)));
