@@ -67,8 +67,7 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
     // With one thread at work, further jobs wait for that one.
     limit(None);
     let (open, opened) = mpsc::channel::<()>();
-    let gate =
-        reactor.handle().run_blocking(move || opened.recv_timeout(PATIENCE).is_ok(), |_| ());
+    let gate = reactor.handle().run_blocking(move || opened.recv_timeout(PATIENCE).is_ok(), |_| ());
     assert!(gate.is_ok());
     forbid_threads();
     assert!((0..3).all(|_| give(&reactor, &told)));

@@ -28,9 +28,7 @@ enum Ended {
 
 impl Raw {
     pub fn connect_socket(address: SocketAddr) -> Self {
-        Self::from_socket(
-            TcpStream::connect_timeout(&address, PATIENCE).expect("a connection"),
-        )
+        Self::from_socket(TcpStream::connect_timeout(&address, PATIENCE).expect("a connection"))
     }
 
     pub fn from_socket(stream: TcpStream) -> Self {

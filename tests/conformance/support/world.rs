@@ -338,7 +338,9 @@ impl World {
     pub fn single_turn(&self) -> bool {
         match &self.outside {
             Outside::Readiness(driver) => driver.turn(),
-            Outside::Memory(memory) => memory.reactor().turn(Some(Duration::ZERO)).map(|_| true).expect("a turn"),
+            Outside::Memory(memory) => {
+                memory.reactor().turn(Some(Duration::ZERO)).map(|_| true).expect("a turn")
+            }
         }
     }
 
