@@ -11,7 +11,7 @@ use futures::io::AsyncBufReadExt;
 use marline_reactor::Reactor;
 use marline_tasks::{Listener, Stream, copy, interval, sleep, spawn, spawn_on, timeout, yield_now};
 use marline_tests::counting::{Counts, counted};
-use marline_tests::echo;
+use marline_tests::{PATIENCE, echo};
 
 use super::reactor;
 
@@ -105,7 +105,7 @@ fn round_trips(reactor: &Reactor, streams: &mut [TcpStream], rounds: std::ops::R
         let before = reactor.handle().stats().sends;
         echo::write_all(streams, round).expect("a write");
         while reactor.handle().stats().sends < before + streams.len() as u64 {
-            reactor.turn(Some(Duration::from_secs(10))).expect("a turn");
+            reactor.turn(Some(PATIENCE)).expect("a turn");
         }
         echo::read_all(streams, round).expect("a read");
     }

@@ -17,6 +17,7 @@ use marline_tasks::{
     Interval, JoinHandle, Listener, ReadHalf, Sleep, Stream, WriteHalf, WrongThread, deferred, interval,
     run_on, sleep, spawn, spawn_on,
 };
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::World;
@@ -82,7 +83,7 @@ fn a27_no_limit_on_posts_bars_what_ends_elsewhere() {
         while !(thread.is_finished() && reading.is_finished() && reported.load(Ordering::SeqCst)) {
             reactor.turn(Some(Duration::from_millis(5))).expect("a turn");
             let ended = [thread.is_finished(), reading.is_finished(), reported.load(Ordering::SeqCst)];
-            assert!(begun.elapsed() < Duration::from_secs(20), "something did not end: {ended:?}");
+            assert!(begun.elapsed() < PATIENCE, "something did not end: {ended:?}");
         }
         assert!(thread.join().expect("a thread"));
         assert_eq!(reading.now_or_never().expect("an end").expect("an output").expect("the end"), 0);

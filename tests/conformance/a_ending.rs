@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use marline_reactor::{ConnectError, Failure, ListenError, WriteStatus};
 use marline_tasks::{Connect, JoinHandle, Listener, Stream, deferred, sleep, spawn, spawn_on, yield_now};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{Drops, Probe, World};
@@ -124,7 +125,7 @@ conformance! {
         assert!(said.get());
         let heard = RefCell::new(Vec::new());
         let begun = std::time::Instant::now();
-        while heard.borrow().len() < 7 && begun.elapsed() < Duration::from_secs(10) {
+        while heard.borrow().len() < 7 && begun.elapsed() < PATIENCE {
             heard.borrow_mut().extend(raw.read());
         }
         assert_eq!(*heard.borrow(), b"goodbye");

@@ -10,7 +10,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use marline_tasks::task::{Collecting, GroupSpawner};
-use marline_tasks::{GroupError, TaskGroup, deferred, sleep, task_stats, timeout, yield_now};
+use marline_tasks::{
+    GroupError, Resolver, TaskGroup, deferred, sleep, spawn, task_stats, timeout, yield_now,
+};
 
 use crate::conformance;
 use crate::support::{Notes, Probe, World};
@@ -39,16 +41,19 @@ conformance! {
         let notes = Notes::new();
         let trace = notes.clone();
         let values = world.finish(async move {
-            let group = TaskGroup::<u64, String>::new();
-            for (index, delay) in [3, 1, 2].into_iter().enumerate() {
-                let notes = trace.clone();
+            let group = TaskGroup::<usize, String>::new();
+            let mut resolvers = Vec::new();
+            for (index, place) in [3, 1, 2].into_iter().enumerate() {
+                let (notes, (resolver, turn)) = (trace.clone(), deferred::<()>());
+                resolvers.push((place, resolver));
                 assert_eq!(group.spawn(async move {
-                    sleep(MS * u32::try_from(delay).expect("a small number") * 10).await;
+                    turn.await.expect("it comes");
                     notes.add(format!("child {index}"));
-                    Ok(delay)
+                    Ok(place)
                 }), index);
             }
             assert_eq!((group.len(), group.is_empty()), (3, false));
+            let _ending = spawn(end_in_order(resolvers));
             let values = group.join().await;
             trace.add("owner");
             values
@@ -202,6 +207,8 @@ conformance! {
                 child.future().await;
                 Ok(())
             });
+            // The child begins, however late it is by then.
+            yield_now().await;
             assert!(timeout(MS, group.join()).await.is_err());
         });
         world.settle();
@@ -265,16 +272,19 @@ conformance! {
     fn a16_next_gives_outcomes_in_the_order_of_completion(world: &World) {
         let told = world.finish(async {
             let mut group = TaskGroup::<u32, &str, Collecting>::collecting();
-            let mut told = Vec::new();
-            for delay in [30, 10, 20] {
+            let (mut told, mut resolvers) = (Vec::new(), Vec::new());
+            for place in [30, 10, 20] {
+                let (resolver, turn) = deferred::<()>();
+                resolvers.push((place, resolver));
                 group.spawn(async move {
-                    sleep(MS * delay).await;
-                    if delay == 20 { Err("twenty") } else { Ok(delay) }
+                    turn.await.expect("it comes");
+                    if place == 20 { Err("twenty") } else { Ok(place) }
                 });
             }
             // One that is dropped loses nothing.
             assert!(group.next().now_or_never().is_none());
             assert!(timeout(MS, group.next()).await.is_err());
+            let _ending = spawn(end_in_order(resolvers));
             while let Some(outcome) = group.next().await {
                 told.push(describe(&outcome));
                 if told.len() == 1 {
@@ -401,6 +411,15 @@ conformance! {
         assert_eq!(reports.len(), 2, "{reports:?}");
         assert!(reports[0].contains("unheard") && reports[1].contains("unheard too"), "{reports:?}");
         assert!(reports[1].contains("the task \"loud\" started at"), "{reports:?}");
+    }
+}
+
+/// Lets tasks end one after the other, in the order of their numbers, with time for others in between.
+async fn end_in_order<N: Ord + Copy>(mut resolvers: Vec<(N, Resolver<()>)>) {
+    resolvers.sort_by_key(|(place, _)| *place);
+    for (_, resolver) in resolvers {
+        resolver.resolve(()).expect("it is awaited");
+        sleep(MS).await;
     }
 }
 

@@ -96,9 +96,9 @@ conformance! {
                 let inner = inner(&handle, deadline);
                 timeout_at(deadline, inner).await
             });
-            // On a clock that goes on by itself the interval begins after the deadline was taken, and a sleep may last
-            // until after it.
-            let may_miss = [2, 4, 6].contains(&index) && !world.is_memory();
+            // On a clock that goes on by itself the interval begins after the deadline was taken, a sleep may last until
+            // after it, and the timer may be due before anybody waits.
+            let may_miss = [2, 3, 4, 6].contains(&index) && !world.is_memory();
             assert!(task == Ok(index) || may_miss, "{index}: {task:?}");
         }
     }

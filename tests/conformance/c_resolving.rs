@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Builder, ConnectError, Connecting, Reactor, Transport};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{DeadPorts, Event, Log, Trace, World, address_of, runs_out, skip};
@@ -169,7 +170,7 @@ fn a_limit_on_posts_does_not_refuse_the_resolvers_answers() {
     let (_, outcomes) = connect(&reactor, &endpoint, &Log::new());
     let (waited, stop) = (Rc::new(Cell::new(false)), reactor.handle());
     let late = Rc::clone(&waited);
-    let guard = reactor.handle().call_later(Duration::from_secs(20), move || {
+    let guard = reactor.handle().call_later(PATIENCE, move || {
         late.set(true);
         stop.stop();
     });

@@ -10,7 +10,7 @@ use marline_reactor::{Addresses, Builder, DebugMode, Handle, Protocol, Transport
 
 use crate::conformance;
 use crate::s_loop_end::Reports;
-use crate::support::{Hands, Notes, World, address_of, skip};
+use crate::support::{Faults, Hands, Notes, World, address_of, skip};
 
 const LIMIT: Duration = Duration::from_millis(50);
 const SLOW: Duration = Duration::from_millis(60);
@@ -45,19 +45,25 @@ impl Heard {
         self.all().into_iter().map(what).collect()
     }
 
-    /// That this alone was slow. A machine that is busy with other things may have made more of it slow on a real clock.
+    /// Waits until these were reported, in this order. On virtual time nothing else was slow; on a real clock a machine
+    /// that is busy with other things may have made anything slow.
     #[track_caller]
     fn assert_slow(&self, world: &World, parts: &[&str]) {
-        let slow: Vec<_> = if world.is_memory() {
-            self.slow()
-        } else {
-            let named = |what: &String| parts.iter().any(|part| what.contains(part));
-            self.all().iter().map(ToString::to_string).filter(named).collect()
+        let told = || {
+            let mut slow = self.all().into_iter().map(|warning| warning.to_string());
+            parts.iter().all(|part| slow.any(|what| what.contains(part)))
         };
-        assert_eq!(slow.len(), parts.len(), "{slow:#?}");
-        for (what, part) in slow.iter().zip(parts) {
-            assert!(what.contains(part), "{what} does not tell of {part}");
+        world.until(|| told() || (world.is_memory() && self.all().len() >= parts.len()));
+        assert!(told(), "{:#?} does not tell of {parts:?}", self.all());
+        if world.is_memory() {
+            assert_eq!(self.slow().len(), parts.len(), "{:#?}", self.slow());
         }
+    }
+
+    /// The first report that has this.
+    fn find(&self, part: &str) -> String {
+        let mut all = self.all().into_iter().map(|warning| warning.to_string());
+        all.find(|report| report.contains(part)).expect("a report")
     }
 }
 
@@ -94,6 +100,18 @@ impl Protocol for Sluggish {
     }
 }
 
+/// How often the clock is read in a turn of so many callbacks, all of which it has time for.
+fn clock_reads(world: &World, faults: &Faults, callbacks: usize) -> usize {
+    loop {
+        (0..callbacks).for_each(|_| drop(world.handle().call_soon(|| {})));
+        let before = faults.clock_reads();
+        if world.single_turn() {
+            return faults.clock_reads() - before;
+        }
+        world.settle();
+    }
+}
+
 fn here(line: u32) -> String {
     format!("{}:{line}:", file!())
 }
@@ -113,12 +131,10 @@ conformance! {
         let (repeating, signal) = (here(line!() + 1), here(line!() + 2));
         let timer = handle.call_every(Duration::from_secs(1), pass());
         let signal_raised = handle.signal(pass());
-        world.until(|| heard.all().len() >= 3);
-        timer.cancel();
         heard.assert_slow(world, &[&soon, &later, &repeating]);
+        timer.cancel();
         heard.0.borrow_mut().clear();
         signal_raised.raise();
-        world.until(|| !heard.all().is_empty());
         heard.assert_slow(world, &[&signal]);
     }
 
@@ -127,9 +143,8 @@ conformance! {
         let (transport, raw) = world.accept_one(Sluggish::new(world));
         let peer = transport.peer_address().expect("an address").to_string();
         raw.write(b"x");
-        world.until(|| !heard.all().is_empty());
         heard.assert_slow(world, &["debug_mode::Sluggish"]);
-        let report = heard.all()[0].to_string();
+        let report = heard.find("debug_mode::Sluggish");
         assert!(report.contains(&peer) && report.contains(&format!("{:?}", transport.key())), "{report}");
     }
 
@@ -137,7 +152,6 @@ conformance! {
         let heard = Heard::on(&world.handle());
         let (_, raw) = world.accept_one(Sluggish { own_buffer: Some([0; 64]), ..Sluggish::new(world) });
         raw.write(b"x");
-        world.until(|| !heard.all().is_empty());
         heard.assert_slow(world, &["debug_mode::Sluggish"]);
     }
 
@@ -151,7 +165,6 @@ conformance! {
         });
         let server = server.expect("a listener");
         let _raw = world.connect_raw(&server);
-        world.until(|| heard.all().len() == 2);
         let factory = format!("the factory of the listener on tcp://{}", address_of(&server));
         heard.assert_slow(world, &[&factory, "debug_mode::Sluggish"]);
     }
@@ -167,7 +180,6 @@ conformance! {
             first.pass(SLOW);
             |_: &Transport, _: &[u8]| {}
         }, move |_| second.pass(SLOW));
-        world.until(|| heard.all().len() == 2);
         let told = [format!("the factory given to `connect` at {place}"), format!("the callback given to `connect` at {place}")];
         heard.assert_slow(world, &[&told[0], &told[1]]);
     }
@@ -183,7 +195,7 @@ conformance! {
         });
         world.join(task);
         heard.assert_slow(world, &[&place, &place]);
-        assert!(heard.all()[0].to_string().contains("a poll of task 1, started at"), "{:?}", heard.all());
+        assert!(heard.find(&place).contains("a poll of task 1, started at"), "{:?}", heard.all());
     }
 
     fn a_callback_may_describe_itself_and_the_next_is_not_called_so(world: &World) {
@@ -195,7 +207,6 @@ conformance! {
             first.pass(SLOW);
         });
         handle.call_soon(move || second.pass(SLOW));
-        world.until(|| heard.all().len() == 2);
         heard.assert_slow(world, &["my executor's job 7", file!()]);
     }
 
@@ -205,7 +216,6 @@ conformance! {
         handle.describe_callback(|| "said outside".to_owned());
         let (pass, place) = (move || hands.pass(SLOW), here(line!() + 1));
         handle.call_soon(pass);
-        world.until(|| !heard.all().is_empty());
         heard.assert_slow(world, &[&place]);
     }
 
@@ -229,16 +239,10 @@ conformance! {
             let handle = world.handle();
             // Before the callbacks, before the second, the fourth, the eighth of them and so on, and after them.
             for (callbacks, reads) in [(0, 0), (1, 2), (2, 3), (3, 3), (4, 4), (7, 4), (8, 5), (64, 8), (127, 8), (128, 9)] {
-                (0..callbacks).for_each(|_| drop(handle.call_soon(|| {})));
-                let before = faults.clock_reads();
-                world.turn();
-                assert_eq!(faults.clock_reads() - before, reads, "{callbacks} callbacks");
+                assert_eq!(clock_reads(world, faults, callbacks), reads, "{callbacks} callbacks");
             }
             handle.set_debug(Some(DebugMode::new()));
-            handle.call_soon(|| {});
-            let before = faults.clock_reads();
-            world.turn();
-            assert_eq!(faults.clock_reads() - before, 4, "debug mode reads it before and after");
+            assert_eq!(clock_reads(world, faults, 1), 4, "debug mode reads it before and after");
         });
     }
 
@@ -255,8 +259,9 @@ conformance! {
             let hands = hands.clone();
             handle.call_soon(move || hands.pass(SLOW));
         }
-        world.until(|| notes.len() == 4);
-        assert_eq!(notes.all(), ["told", "failed", "told", "failed"]);
+        world.until(|| notes.len() >= 4);
+        assert_eq!(notes.all()[..4], ["told", "failed", "told", "failed"]);
+        assert!(!world.is_memory() || notes.len() == 4);
     }
 
     fn s34_a_stream_dropped_without_a_close_is_reported_to_the_handler(world: &World) {
@@ -321,7 +326,9 @@ fn s34_open_connections_are_reported_to_the_handler_when_their_loop_ends() {
         let peer = transport.peer_address().expect("an address").to_string();
         closing.close();
         drop(world);
-        let all = heard.all();
+        let mut all = heard.all();
+        // A machine that is busy with other things makes anything slow.
+        all.retain(|warning| !matches!(warning, Warning::Slow { .. }));
         assert_eq!(all.len(), 1, "{all:?}");
         let report = all[0].to_string();
         assert!(report.contains("still open when its loop ended"), "{report}");

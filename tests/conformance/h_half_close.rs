@@ -181,7 +181,8 @@ conformance! {
         world.advance(Duration::from_millis(100));
         let after = world.handle().stats();
         assert_eq!((after.events, after.receives), (before.events, before.receives));
-        assert!(after.turns - before.turns < 20, "{} turns with nothing to do", after.turns - before.turns);
+        // A few are the harness's; a loop that spins makes thousands.
+        assert!(after.turns - before.turns < 60, "{} turns with nothing to do", after.turns - before.turns);
         // Nor do a pause and its end make it look again.
         transport.pause_reading();
         transport.resume_reading();

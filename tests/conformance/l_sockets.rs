@@ -10,6 +10,7 @@ use std::time::Duration;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{MemoryReactor, Network};
 use marline_reactor::{Addresses, Endpoint, ListenError, Reactor};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{Event, Log, Raw, RawListener, Trace, World, address_of, skip};
@@ -107,7 +108,7 @@ impl Pair<'_> {
     fn until(&self, done: impl Fn() -> bool) {
         let begun = std::time::Instant::now();
         while !done() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "what the test waits for did not happen");
+            assert!(begun.elapsed() < PATIENCE, "what the test waits for did not happen");
             for reactor in self.loops {
                 reactor.turn(Some(Duration::ZERO)).expect("a turn");
             }

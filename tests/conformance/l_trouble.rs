@@ -43,11 +43,13 @@ conformance! {
             assert_eq!(*errors.borrow(), numbers(&limits), "each failure is told");
             assert_eq!(log.count(&Event::Made), 1);
             // Between two tries lies a tenth of a second, in which nothing is tried and no turn spins.
-            assert!(world.handle().now() - begun >= Duration::from_millis(300));
+            let took = world.handle().now() - begun;
+            assert!(took >= Duration::from_millis(300));
             assert_eq!(faults.asked().accepts, 3 + 1 + 1, "the failures, the peer, and a look for more");
             // On readiness the harness itself turns every 20 ms. Eight chunks at most are eight turns at most.
             let spent = world.handle().stats().turns - before.turns;
-            assert!(spent < 50, "{spent} turns");
+            let most = 50 + if world.is_memory() { 0 } else { took.as_millis() / 20 };
+            assert!(u128::from(spent) < most, "{spent} turns in {took:?}");
             assert_eq!(world.handle().stats().timers, 0);
         });
     }
@@ -61,16 +63,18 @@ conformance! {
             friend.write(b"1");
             world.until(|| friend.read() == b"1");
 
-            faults.fail_accepts([Errno::MFILE; 10]);
+            // So many tries, each a tenth of a second later, would take hours.
+            faults.fail_accepts([Errno::MFILE; 100_000]);
             let raw = world.connect_raw(&server);
             world.until(|| errors.borrow().len() == 1);
-            // Nine tries, each a tenth of a second later, still have to fail.
             friend.write(b"2");
             world.until(|| friend.read() == b"2");
             assert!(log.all().is_empty());
-            assert!(errors.borrow().len() < 10);
+            // All but some of them are never made.
+            let failed = errors.borrow().len();
+            faults.keep_accepts(5);
             world.until(|| log.count(&Event::Made) == 1);
-            assert_eq!(errors.borrow().len(), 10);
+            assert_eq!(errors.borrow().len(), failed + 5);
             raw.write(b"x");
             world.until(|| log.received() == 1);
         });

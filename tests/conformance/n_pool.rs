@@ -13,11 +13,10 @@ use marline_reactor::backend::memory::Memory;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Builder, Choices, Handle, JobError, Reactor};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{Notes, World, skip};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A loop on each backend, configured.
 pub fn configured(configure: impl Fn(Builder) -> Builder) -> [Reactor; 2] {

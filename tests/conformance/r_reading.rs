@@ -1,6 +1,6 @@
 //! R: reading and read flow control.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -93,14 +93,16 @@ streams! {
     }
 
     fn r03_a_pause_inside_connection_made_is_honoured(world: &World) {
-        let log = Log::new();
+        let (log, made) = (Log::new(), Rc::new(RefCell::new(None)));
         let server = {
-            let log = log.clone();
-            world.listen(move |_| Trace::new(&log).on(Event::Made, |transport| {
-                transport.pause_reading();
-                let transport = transport.clone();
-                transport.handle().call_later(Duration::from_millis(30), move || transport.resume_reading());
-            }))
+            let (log, made) = (log.clone(), Rc::clone(&made));
+            world.listen(move |_| {
+                let made = Rc::clone(&made);
+                Trace::new(&log).on(Event::Made, move |transport| {
+                    transport.pause_reading();
+                    *made.borrow_mut() = Some(transport.clone());
+                })
+            })
         };
         let raw = world.connect_raw(&server);
         // The bytes are there before the connection is accepted.
@@ -108,7 +110,7 @@ streams! {
         world.until(|| log.count(&Event::Made) == 1);
         (0..5).for_each(|_| world.turn());
         assert_eq!(log.all(), [Event::Made]);
-        world.advance(Duration::from_millis(30));
+        made.take().expect("a connection").resume_reading();
         world.until(|| log.received() == sent.len());
         assert!(log.bytes() == sent, "the bytes differ");
     }

@@ -1,9 +1,10 @@
 //! Two joined connections: bytes, ends and back-pressure pass through.
 
 use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use marline_reactor::{Transport, relay};
+use marline_tests::PATIENCE;
 
 use crate::support::{Event, Log, Raw, Trace, World, is_over, pattern, runs_out};
 use crate::{conformance, streams};
@@ -58,7 +59,7 @@ fn stuff(world: &World, from: &Raw, into: &Transport) -> (usize, usize) {
         } else {
             idle = 0;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{sent} bytes and no end");
+        assert!(begun.elapsed() < PATIENCE, "{sent} bytes and no end");
     }
     (sent, most)
 }
@@ -187,7 +188,7 @@ conformance! {
                 // It reads a little, now and then.
                 (0..3).for_each(|_| world.turn());
                 got.extend(far.read_up_to(700));
-                assert!(begun.elapsed() < Duration::from_secs(20), "stuck after {} bytes", got.len());
+                assert!(begun.elapsed() < PATIENCE, "stuck after {} bytes", got.len());
             }
             assert!(got == data, "low {low}, high {high}");
         }

@@ -9,6 +9,7 @@ use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Lost, Protocol, Reactor, Transport};
 use marline_tasks::{Listener, spawn_on};
+use marline_tests::PATIENCE;
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -100,7 +101,7 @@ fn end_with_connections<L>(
     for raw in raws {
         let begun = std::time::Instant::now();
         while !raw.is_finished() {
-            assert!(!raw.is_reset() && begun.elapsed().as_secs() < 30, "the peer sees an end");
+            assert!(!raw.is_reset() && begun.elapsed() < PATIENCE, "the peer sees an end");
         }
     }
     assert_eq!(handle.stats().connections, 0);

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use marline_reactor::testing::{MemoryReactor, Network};
 use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, RunError, Timer, Transport, Turned};
+use marline_tests::PATIENCE;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use crate::support::{Notes, address_of};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nothing has to happen to count as nothing.
 const QUIET: Duration = Duration::from_millis(60);
 
@@ -259,24 +259,26 @@ fn t29_a_host_makes_no_turn_while_nothing_happens() {
 #[test]
 fn t29_deadlines_below_a_millisecond_need_the_descriptor_only() {
     const SLEEPS: u64 = 20;
+    // A descriptor that knew of milliseconds only would be late by 700 microseconds each time. Other programs may be in
+    // the way, but not always.
+    const LATE: Duration = Duration::from_micros(600);
     let hosted = Hosted::polled();
     let handle = hosted.handle();
     hosted.rest();
-    let turns = hosted.turns();
-    let lateness: Vec<Duration> = (0..SLEEPS)
-        .map(|_| {
-            let deadline = handle.now() + Duration::from_micros(300);
-            let late = Rc::new(Cell::new(None));
-            let (told, again) = (Rc::clone(&late), handle.clone());
-            handle.call_at(deadline, move || told.set(Some(again.now() - deadline)));
-            assert!(hosted.wait(PATIENCE));
-            hosted.turn().expect("a turn");
-            late.get().expect("a timer that is not early")
-        })
-        .collect();
-    assert_eq!(hosted.turns() - turns, SLEEPS, "one turn each");
-    // Other programs may be in the way, but not always.
-    assert!(lateness.iter().min().is_some_and(|best| *best < Duration::from_micros(600)), "{lateness:?}");
+    let (turns, patience) = (hosted.turns(), std::time::Instant::now());
+    let (mut sleeps, mut best) = (0, Duration::MAX);
+    while sleeps < SLEEPS || best >= LATE {
+        assert!(patience.elapsed() < PATIENCE, "{best:?} at best");
+        let deadline = handle.now() + Duration::from_micros(300);
+        let late = Rc::new(Cell::new(None));
+        let (told, again) = (Rc::clone(&late), handle.clone());
+        handle.call_at(deadline, move || told.set(Some(again.now() - deadline)));
+        assert!(hosted.wait(PATIENCE));
+        hosted.turn().expect("a turn");
+        best = best.min(late.get().expect("a timer that is not early"));
+        sleeps += 1;
+    }
+    assert_eq!(hosted.turns() - turns, sleeps, "one turn each");
 }
 
 #[test]
@@ -292,8 +294,10 @@ fn t29_a_host_that_looks_for_changes_only_misses_none() {
     let mut turned = Turned::GoesOn;
     while turned == Turned::GoesOn {
         let mut events = Vec::with_capacity(4);
-        let buffer = rustix::buffer::spare_capacity(&mut events);
-        assert_eq!(epoll::wait(&set, buffer, Some(&patience)).expect("a wait"), 1, "a change was missed");
+        let waited = rustix::io::retry_on_intr(|| {
+            epoll::wait(&set, rustix::buffer::spare_capacity(&mut events), Some(&patience))
+        });
+        assert_eq!(waited.expect("a wait"), 1, "a change was missed");
         turned = hosted.turn().expect("a turn");
     }
     assert_eq!((turned, notes.all()), (Turned::Over, PROGRAM.map(str::to_owned).to_vec()));
@@ -399,7 +403,11 @@ fn t30_only_a_nearer_deadline_wakes_the_host() {
         // Nearer, but not yet: who watches the descriptor need not be woken before.
         let soon = handle.call_later(ms(40), || {});
         match &hosted {
-            Hosted::Polled(_) => assert!(!hosted.wait(ms(1)) && hosted.wait(PATIENCE)),
+            Hosted::Polled(_) => {
+                let early = hosted.wait(ms(1));
+                assert!(!early || soon.deadline().is_some_and(|deadline| handle.now() >= deadline));
+                assert!(hosted.wait(PATIENCE));
+            }
             Hosted::Told(memory, _) => {
                 hosted.assert_woken("a nearer timer");
                 hosted.turn().expect("a turn");

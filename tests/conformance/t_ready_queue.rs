@@ -122,10 +122,14 @@ conformance! {
         let (handle, count) = (world.handle(), Rc::new(Cell::new(0)));
         chain(&handle, &count, &(Rc::new(|| {}) as Rc<dyn Fn()>));
         for turn in 1..=5 {
-            let before = handle.stats();
-            world.turn();
-            assert_eq!(count.get(), turn * BATCHES);
-            assert_eq!(handle.stats().batches - before.batches, BATCHES as u64);
+            let (before, ran) = (handle.stats(), count.get());
+            // A turn that the machine held up has fewer.
+            if world.single_turn() {
+                assert_eq!(count.get() - ran, BATCHES);
+                assert_eq!(handle.stats().batches - before.batches, BATCHES as u64);
+            } else {
+                assert!(!world.is_memory() && count.get() - ran <= BATCHES, "turn {turn}");
+            }
         }
     }
 
@@ -171,16 +175,17 @@ conformance! {
                 }
             });
         }
-        world.turn();
+        world.single_turn();
         let first = order.borrow().len();
         // On a machine that is slow just now the time runs out before the count.
-        assert!(first == CALLBACKS || (first + 1) % TIME_CHECK == 0, "{first} callbacks in one turn");
+        let is_cut = (first + 1).is_power_of_two() || (first + 1) % TIME_CHECK == 0;
+        assert!(first == CALLBACKS || is_cut, "{first} callbacks in one turn");
         if world.is_memory() {
             assert_eq!(first, CALLBACKS);
         }
         let mut received_at = None;
         while seen_timer.get().is_none() {
-            world.turn();
+            world.single_turn();
             let ran = order.borrow().len();
             if log.received() == 1 {
                 received_at.get_or_insert(ran);
@@ -201,7 +206,7 @@ conformance! {
                 hands.pass(takes);
             });
         }
-        world.turn();
+        world.single_turn();
         // The clock is read before a callback whose number is a power of two, and then before one of so many.
         let next = count.get() + 1;
         assert!(next.is_power_of_two() || next % TIME_CHECK == 0, "{}", count.get());

@@ -143,9 +143,9 @@ conformance! {
         let (taken, seen, again) = (Rc::clone(&others), notes.clone(), handle.clone());
         handle.call_at(deadline, move || {
             seen.add("resets");
-            let others = taken.borrow();
-            assert!(others[0].reset_at(again.now() + ms(3)), "due in the same batch, later now");
-            assert!(others[1].reset_at(again.now() + ms(1)), "far away, sooner now");
+            let (others, now) = (taken.borrow(), again.now());
+            assert!(others[0].reset_at(now + ms(3)), "due in the same batch, later now");
+            assert!(others[1].reset_at(now + ms(1)), "far away, sooner now");
         });
         let due = handle.call_at(deadline, notes.noting("was due"));
         let far = handle.call_at(deadline + ms(10_000), notes.noting("was far"));

@@ -4,12 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
 
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Reactor, Stats};
 use marline_tasks::{Listener, copy, run_on, spawn, spawn_on, task_stats};
-use marline_tests::echo;
+use marline_tests::{PATIENCE, echo};
 
 use super::{assert_calls, assert_registrations};
 
@@ -70,7 +69,7 @@ fn in_lock_step_many_async_round_trips_share_a_wait() {
     for round in 0..ROUNDS {
         echo::write_all(&mut streams, round).expect("a write");
         while reactor.handle().stats().sends < (CONNECTIONS * (round + 1)) as u64 {
-            reactor.turn(Some(Duration::from_secs(10))).expect("a turn");
+            reactor.turn(Some(PATIENCE)).expect("a turn");
         }
         echo::read_all(&mut streams, round).expect("a read");
     }

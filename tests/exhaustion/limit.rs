@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, ConnectError, ListenError, Reactor, Transport};
+use marline_tests::PATIENCE;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -98,8 +99,8 @@ fn l07_without_descriptors_accepting_backs_off_and_recovers() {
     let peers = connect_all(waiting, address_of(&server));
     let begun = Instant::now();
     while errors.borrow().len() < 3 {
-        reactor.turn(Some(Duration::from_secs(1))).expect("a turn");
-        assert!(begun.elapsed() < Duration::from_secs(20), "the listener tries again");
+        reactor.turn(Some(PATIENCE)).expect("a turn");
+        assert!(begun.elapsed() < PATIENCE, "the listener tries again");
     }
     // Three tries lie two tenths of a second apart, and between them the loop sleeps.
     assert!(begun.elapsed() >= Duration::from_millis(200));
@@ -107,7 +108,8 @@ fn l07_without_descriptors_accepting_backs_off_and_recovers() {
     assert_eq!(*errors.borrow(), [Errno::MFILE.raw_os_error(); 3]);
     assert_eq!(after.system_calls.accepts - before.system_calls.accepts, 3);
     let turns = after.turns - before.turns;
-    assert!(turns <= 3 + PEERS as u64 + 3, "{turns} turns");
+    // A turn for each try, and one for each wait that something interrupts; a loop that spins makes thousands.
+    assert!(turns <= 40, "{turns} turns");
     assert_eq!(made.get(), 0);
     // The others have what they need.
     ping(&reactor, &friend);

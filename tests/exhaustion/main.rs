@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, ConnectError, Reactor, Server, Transport};
+use marline_tests::PATIENCE;
 
 /// Lets one test at a time have the process.
 fn alone() -> MutexGuard<'static, ()> {
@@ -43,7 +44,7 @@ fn reactor() -> Reactor {
 fn until(reactor: &Reactor, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "what the test waits for did not happen");
+        assert!(begun.elapsed() < PATIENCE, "what the test waits for did not happen");
         reactor.turn(Some(Duration::from_millis(20))).expect("a turn");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use marline_tests::PATIENCE;
+
 use super::{address_of, alone, connect, echo, reactor, until};
 
 /// How many threads of the resolver's there are. The kernel keeps 15 characters of a name.
@@ -14,7 +16,7 @@ fn resolvers() -> usize {
 fn wait_for_none() {
     let begun = Instant::now();
     while resolvers() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the threads outlive their loop");
+        assert!(begun.elapsed() < PATIENCE, "the threads outlive their loop");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

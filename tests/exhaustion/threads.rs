@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 
 use marline_reactor::{Addresses, ConnectError, Reactor, Transport};
-use marline_tests::process;
+use marline_tests::{PATIENCE, process};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::reactor;
@@ -68,7 +68,7 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
     limit(None);
     let (open, opened) = mpsc::channel::<()>();
     let (begin, begun) = mpsc::channel();
-    let gate = move || begin.send(()).is_ok() && opened.recv().is_ok();
+    let gate = move || begin.send(()).is_ok() && opened.recv_timeout(PATIENCE).is_ok();
     assert!(reactor.handle().run_blocking(gate, |_| ()).is_ok());
     // A thread that begins wants memory of its own.
     begun.recv().expect("the job begins");

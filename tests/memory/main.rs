@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Lost, Protocol, Reactor, Transport};
 use marline_tests::counting::{Counting, Counts};
-use marline_tests::{echo, process};
+use marline_tests::{PATIENCE, echo, process};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -24,7 +24,6 @@ static ALLOCATOR: Counting = Counting;
 const CONNECTIONS: usize = 10_000;
 /// Bytes of heap for each connection, its protocol included.
 const BUDGET: i64 = 512;
-const PATIENCE: Duration = Duration::from_secs(60);
 /// A process may not be allowed the descriptors of two tests at a time.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 

@@ -10,9 +10,9 @@ use futures::AsyncReadExt;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Builder, Reactor};
 use marline_tasks::{Listener, Stream, copy, run_on, sleep, spawn, timeout, yield_now};
+use marline_tests::PATIENCE;
 
 const MS: Duration = Duration::from_millis(1);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn reactor() -> Reactor {
     Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop")

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use marline_reactor::Reactor;
+use marline_tests::PATIENCE;
 
 /// Fails when it is dropped.
 struct Bomb;
@@ -38,7 +38,7 @@ fn ends(end: impl FnOnce() + Send + 'static) -> bool {
         end();
         tell.send(())
     });
-    told.recv_timeout(Duration::from_secs(30)).is_ok()
+    told.recv_timeout(PATIENCE).is_ok()
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
+
 /// How many bytes a message has.
 pub const MESSAGE: usize = 64;
-const START: Duration = Duration::from_secs(20);
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// Connects, and waits for the server to listen if nobody does yet.
 ///
@@ -16,12 +16,12 @@ const ANSWER: Duration = Duration::from_secs(30);
 ///
 /// The system's.
 pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + START;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpStream::connect(&address) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(ANSWER))?;
+                stream.set_read_timeout(Some(PATIENCE))?;
                 return Ok(stream);
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < deadline => {

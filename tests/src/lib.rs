@@ -6,6 +6,12 @@
 
 #![warn(missing_docs)]
 
+use std::time::Duration;
+
 pub mod counting;
 pub mod echo;
 pub mod process;
+
+/// How long a test waits for something that has to happen. It decides nothing: it ends a test that hangs, and is longer
+/// than the slowest machine takes, with all the tests at once on one core and other programs beside them.
+pub const PATIENCE: Duration = Duration::from_secs(300);

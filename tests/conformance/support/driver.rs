@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use marline_reactor::backend::Backend;
 use marline_reactor::{Instant, Reactor, RunError, Turned};
+use marline_tests::PATIENCE;
 
 use super::faulty::{Faults, Faulty};
 use super::guest::{self, Host, Turns};
 
-/// How long a host gets for the turn that an event is to bring.
-const EVENT: Duration = Duration::from_secs(1);
+/// After so long a turn leaves the rest to the next one.
+const BUDGET: Duration = Duration::from_millis(10);
 
 /// A loop, and who drives it.
 pub struct Driver {
@@ -54,19 +55,21 @@ impl Driver {
         }
     }
 
-    /// Makes one turn, without waiting.
-    pub fn turn(&self) {
+    /// Makes one turn, without waiting: whether its time was enough, or nothing was left over.
+    pub fn turn(&self) -> bool {
+        let begun = std::time::Instant::now();
         match &self.host {
             Some(host) => host.turn(&self.turns),
             None => drop(self.reactor().turn(Some(Duration::ZERO)).expect("a turn")),
         }
+        begun.elapsed() < BUDGET || !self.reactor().has_ready()
     }
 
     /// Makes one turn, which waits for an event.
     pub fn turn_with_event(&self) {
         match &self.host {
-            Some(host) => host.wait(&self.turns, EVENT),
-            None => drop(self.reactor().turn(Some(EVENT)).expect("a turn")),
+            Some(host) => host.wait(&self.turns, PATIENCE),
+            None => drop(self.reactor().turn(Some(PATIENCE)).expect("a turn")),
         }
     }
 

@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use marline_tests::PATIENCE;
+
 use super::raw::Raw;
 use super::world::World;
 
-/// Long enough for everything that ends by itself, and nothing that a passing test waits for.
+/// Long enough for everything that ends by itself, and nothing that a passing test waits for, in virtual time.
 const GIVE_UP: Duration = Duration::from_secs(20);
 
 /// Runs the loop as a program does: whether it returns because nothing is left in it. No slot, attempt or timer has
@@ -15,7 +17,7 @@ const GIVE_UP: Duration = Duration::from_secs(20);
 pub fn runs_out(world: &World) -> bool {
     let (handle, gave_up) = (world.handle(), Rc::new(Cell::new(false)));
     let (stopped, seen) = (handle.clone(), Rc::clone(&gave_up));
-    let guard = handle.call_later(GIVE_UP, move || {
+    let guard = handle.call_later(if world.is_memory() { GIVE_UP } else { PATIENCE }, move || {
         seen.set(true);
         stopped.stop();
     });

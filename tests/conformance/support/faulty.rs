@@ -87,6 +87,11 @@ impl Faults {
         self.add_accepts(errors, true);
     }
 
+    /// Forgets all but so many of the failures of accepts that are still to come.
+    pub fn keep_accepts(&self, count: usize) {
+        self.script.borrow_mut().accepts.truncate(count);
+    }
+
     fn add_accepts(&self, errors: impl IntoIterator<Item = impl Into<io::Error>>, takes_peer: bool) {
         let faults = errors.into_iter().map(|error| AcceptFault { error: error.into(), takes_peer });
         self.script.borrow_mut().accepts.extend(faults);

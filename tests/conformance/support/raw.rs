@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use marline_reactor::testing::{Peer, PeerListener};
+use marline_tests::PATIENCE;
 
 /// One far end of a connection. All methods return at once.
 pub struct Raw {
@@ -27,9 +28,7 @@ enum Ended {
 
 impl Raw {
     pub fn connect_socket(address: SocketAddr) -> Self {
-        Self::from_socket(
-            TcpStream::connect_timeout(&address, Duration::from_secs(10)).expect("a connection"),
-        )
+        Self::from_socket(TcpStream::connect_timeout(&address, PATIENCE).expect("a connection"))
     }
 
     pub fn from_socket(stream: TcpStream) -> Self {

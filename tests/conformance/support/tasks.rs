@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use marline_tasks::{JoinHandle, Listener, Stream, spawn_on};
+use marline_tests::PATIENCE;
 
 use super::raw::Raw;
 use super::world::World;
-
-/// How long a test waits for another thread.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl World {
     /// Starts a task.

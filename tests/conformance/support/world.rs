@@ -9,16 +9,16 @@ use marline_reactor::backend::Backend;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, Server, Transport};
+use marline_tests::PATIENCE;
 
 use super::driver::Driver;
 use super::faulty::{Faults, Faulty};
 use super::names::{Names, Naming};
 use super::raw::{Raw, RawListener};
 
-/// How long a test waits, in real time, for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the loop of a test on real sockets has to be quiet to count as settled.
-const QUIET: Duration = Duration::from_millis(30);
+/// How often the loop of a test on real sockets has to wait for so long in vain to count as settled. Waits are counted,
+/// since time passes for a process that is not let run, too.
+const QUIET: (usize, Duration) = (6, Duration::from_millis(5));
 const SEEDS: u64 = 16;
 
 /// A loop, and the means to act on it from outside.
@@ -287,13 +287,11 @@ impl World {
         match &self.outside {
             Outside::Readiness(driver) => {
                 let handle = driver.reactor().handle();
-                let mut quiet_since = Instant::now();
-                while quiet_since.elapsed() < QUIET {
+                let mut in_vain = 0;
+                while in_vain < QUIET.0 {
                     let before = activity(&handle);
-                    driver.wait(Duration::from_millis(5));
-                    if activity(&handle) != before {
-                        quiet_since = Instant::now();
-                    }
+                    driver.wait(QUIET.1);
+                    in_vain = if activity(&handle) == before { in_vain + 1 } else { 0 };
                 }
             }
             Outside::Memory(memory) => {
@@ -328,7 +326,7 @@ impl World {
         });
     }
 
-    /// Makes one turn, which waits for an event of a real socket's for at most a second.
+    /// Makes one turn, which waits for an event of a real socket's.
     pub fn turn_with_event(&self) {
         match &self.outside {
             Outside::Readiness(driver) => driver.turn_with_event(),
@@ -336,11 +334,18 @@ impl World {
         }
     }
 
-    /// Makes one turn, without waiting.
+    /// Makes one turn, without waiting. One that was cut short, because the machine did other things, is made up for.
     pub fn turn(&self) {
+        while !self.single_turn() {}
+    }
+
+    /// Makes one turn, without waiting: whether it had all the time that a turn may take.
+    pub fn single_turn(&self) -> bool {
         match &self.outside {
             Outside::Readiness(driver) => driver.turn(),
-            Outside::Memory(memory) => drop(memory.reactor().turn(Some(Duration::ZERO)).expect("a turn")),
+            Outside::Memory(memory) => {
+                memory.reactor().turn(Some(Duration::ZERO)).map(|_| true).expect("a turn")
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use crate::instant::Instant;
 use crate::key::Key;
 
 /// Long enough for whatever a test waits for, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const FOREVER: Wait = Wait { until: None, helpers_busy: false };
 
