@@ -1,6 +1,7 @@
 //! Until a moment.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -33,10 +34,11 @@ pub(crate) struct Sleeper {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
     match Handle::current() {
         Ok(handle) => Sleep::new(handle.now() + delay, None),
-        Err(_) => Sleep::new(Instant::FAR, Some(delay)),
+        Err(_) => Sleep::new(Instant::FAR, Some((delay, Location::caller()))),
     }
 }
 
@@ -57,8 +59,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    /// How long it is to wait once a loop polls it. `None` if its deadline is known.
-    not_begun: Option<Duration>,
+    /// How long it is to wait once a loop polls it, and where it was made. `None` if its deadline is known.
+    not_begun: Option<(Duration, &'static Location<'static>)>,
     /// `None` as long as it belongs to no loop.
     remote: Option<Remote>,
     state: State,
@@ -82,7 +84,7 @@ struct Distant {
 }
 
 impl Sleep {
-    fn new(deadline: Instant, not_begun: Option<Duration>) -> Self {
+    fn new(deadline: Instant, not_begun: Option<(Duration, &'static Location<'static>)>) -> Self {
         let remote = current().map(|handle| handle.remote());
         Self { deadline, not_begun, remote, state: State::Idle }
     }
@@ -90,13 +92,13 @@ impl Sleep {
     /// Belongs from now on to the loop that runs here, if one does.
     fn begin(&mut self) {
         let Some(handle) = current() else {
-            if DebugMode::from_env().is_some() {
-                tracing::warn!("a sleep waits for ever: no loop runs where it is polled");
+            if let (Some((_, place)), Some(_)) = (self.not_begun, DebugMode::from_env()) {
+                tracing::warn!("the sleep made at {place} waits for ever: no loop runs where it is polled");
             }
             return;
         };
         self.remote = Some(handle.remote());
-        if let Some(delay) = self.not_begun.take() {
+        if let Some((delay, _)) = self.not_begun.take() {
             self.deadline = handle.now() + delay;
         }
     }
