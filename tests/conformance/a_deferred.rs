@@ -86,6 +86,24 @@ conformance! {
         assert!(called.get());
         assert_eq!(reports.borrow().len(), 1);
         assert!(reports.borrow()[0].contains("a callback that panics"), "{reports:?}");
+        assert!(reports.borrow()[0].contains(file!()), "it names the place in the program: {reports:?}");
+    }
+
+    fn a15_a_loop_that_is_over_gives_the_deferred_back(world: &World) {
+        for shut_down in [false, true] {
+            let doomed = world.fresh();
+            let handle = doomed.handle();
+            if shut_down {
+                handle.shutdown();
+                doomed.run();
+            }
+            let kept = Some(doomed).filter(|_| shut_down);
+            let (resolver, answer) = deferred();
+            let answer = handle.enter(|| answer.call_back(|_: Result<u8, _>| unreachable!("no loop")));
+            resolver.resolve(7).expect("it is observed");
+            assert_eq!(block_on(answer.expect_err("no loop")), Ok(7));
+            drop(kept);
+        }
     }
 
     fn a15_when_the_loop_ends_first_the_callback_is_dropped(world: &World) {

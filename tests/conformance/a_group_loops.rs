@@ -1,7 +1,10 @@
 //! A: groups, their loops and their threads.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use futures::FutureExt;
@@ -107,6 +110,27 @@ conformance! {
         });
         assert_eq!(joining, (2, 100));
         assert_eq!(next, (101, 0));
+    }
+
+    fn a16_an_owner_whose_waker_panics_harms_no_child(world: &World) {
+        struct Bomb;
+        impl Wake for Bomb {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker that panics");
+            }
+        }
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let told = Rc::clone(&reports);
+        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let group = TaskGroup::<u8, ()>::new();
+        world.handle().enter(|| group.spawn(async { Ok(1) }));
+        let waker = Waker::from(Arc::new(Bomb));
+        let mut joined = Box::pin(group.join());
+        assert!(joined.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        world.settle();
+        assert_eq!(joined.now_or_never().expect("an answer").expect("no failure"), [1]);
+        assert_eq!(reports.borrow().len(), 1);
+        assert!(reports.borrow()[0].contains("the waker of who waited for a group"), "{reports:?}");
     }
 
     fn a16_a_group_may_be_awaited_on_another_thread(world: &World) {

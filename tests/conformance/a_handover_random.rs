@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::thread;
 
 use futures::AsyncBufRead;
+use futures::executor::block_on;
 use futures::future::poll_fn;
 use marline_reactor::{ChoiceKind, Choices, Handle, Lost, OnEof, Protocol, Transport};
-use marline_tasks::{Stream, spawn};
+use marline_tasks::{ReadHalf, Stream, WriteHalf, spawn};
 
 use crate::streams;
 use crate::support::World;
@@ -20,6 +22,11 @@ struct Game {
     received: RefCell<Vec<u8>>,
     protocols: Tally,
     streams: Cell<usize>,
+    /// How often the program paused reading itself, how often one holder found it paused by another, and how often halves
+    /// were on another thread.
+    own_pauses: Cell<usize>,
+    found_paused: Cell<usize>,
+    voyages: Cell<usize>,
     handle: Handle,
 }
 
@@ -89,6 +96,23 @@ impl Game {
         drop(spawn(hold(Rc::clone(self), stream.expect("a live connection"))));
     }
 
+    /// A program's own pause, at times: whoever holds the connection next with callbacks finds it paused, too.
+    fn pause_at_times(self: &Rc<Self>, transport: &Transport) {
+        if self.dice.one_in(8) {
+            bump(&self.own_pauses);
+            transport.pause_reading();
+            self.resume_soon(transport);
+        }
+    }
+
+    /// Ends a pause. If a stream holds the connection by then, that reads a piece more than it asked for.
+    fn resume_soon(self: &Rc<Self>, transport: &Transport) {
+        let (paused, game) = (transport.clone(), Rc::clone(self));
+        self.handle.call_soon(move || {
+            game.handle.call_soon(move || paused.resume_reading());
+        });
+    }
+
     /// A callback protocol, to take over.
     fn callbacks(self: &Rc<Self>) -> Callbacks {
         bump(&self.protocols.created);
@@ -122,6 +146,11 @@ impl Protocol for Callbacks {
         assert!(!std::mem::replace(&mut self.is_made, true), "made once");
         bump(&self.game.protocols.made);
         self.send(transport);
+        if !transport.is_reading() {
+            bump(&self.game.found_paused);
+            self.game.resume_soon(transport);
+        }
+        self.game.pause_at_times(transport);
         if self.game.dice.one_in(8) {
             self.game.to_stream(transport, b"");
         }
@@ -129,6 +158,7 @@ impl Protocol for Callbacks {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         assert!(self.is_made && !self.is_ended);
+        assert!(transport.is_reading(), "data in spite of a pause");
         let dice = &self.game.dice;
         let mut bytes = std::mem::take(&mut self.held);
         let (used, unread) = data.split_at(data.len() - dice.below(data.len()));
@@ -143,6 +173,7 @@ impl Protocol for Callbacks {
             }
             _ => transport.unread(unread),
         }
+        self.game.pause_at_times(transport);
         self.send(transport);
     }
 
@@ -189,6 +220,19 @@ impl Drop for Callbacks {
     }
 }
 
+/// Has the halves on another thread for a while, which gets at nothing there.
+fn abroad(reading: ReadHalf, writing: WriteHalf) -> (ReadHalf, WriteHalf) {
+    let voyage = thread::spawn(move || {
+        let mut buffer = [0; 8];
+        assert!(
+            block_on(reading.read(&mut buffer)).is_err()
+                && block_on(writing.write_all(b"never sent")).is_err()
+        );
+        (reading, writing)
+    });
+    voyage.join().expect("a thread")
+}
+
 /// One holder with async code.
 async fn hold(game: Rc<Game>, mut stream: Stream) {
     let mut is_ended = false;
@@ -212,7 +256,11 @@ async fn hold(game: Rc<Game>, mut stream: Stream) {
                 Pin::new(&mut stream).consume(count);
             }
             3 => {
-                let (reading, writing) = stream.into_split();
+                let (mut reading, mut writing) = stream.into_split();
+                if game.dice.one_in(8) {
+                    bump(&game.voyages);
+                    (reading, writing) = abroad(reading, writing);
+                }
                 stream = reading.reunite(writing).expect("halves of one stream");
             }
             4 => break,
@@ -240,6 +288,9 @@ streams! {
             received: RefCell::default(),
             protocols: Tally::default(),
             streams: Cell::default(),
+            own_pauses: Cell::default(),
+            found_paused: Cell::default(),
+            voyages: Cell::default(),
             handle: world.handle(),
         });
         let (transport, raw) = world.accept_one(game.callbacks());
@@ -268,8 +319,9 @@ streams! {
         assert!(*heard.borrow() == game.payload, "bytes were lost, repeated or moved on their way out");
         let tally = &game.protocols;
         println!(
-            "{} protocols, {} made, {} streams, {} pauses",
-            tally.created.get(), tally.made.get(), game.streams.get(), tally.pauses.get()
+            "{} protocols, {} made, {} streams, {} pauses, {} of the program's ({} inherited), {} voyages",
+            tally.created.get(), tally.made.get(), game.streams.get(), tally.pauses.get(), game.own_pauses.get(),
+            game.found_paused.get(), game.voyages.get()
         );
         assert_eq!(tally.lost.get(), 1, "only the last holder loses it");
         assert_eq!(tally.dropped.get(), tally.created.get());

@@ -202,6 +202,25 @@ conformance! {
         assert!(reports[0].contains("a_tasks.rs"), "{}", reports[0]);
     }
 
+    fn a06_an_output_that_panics_when_nobody_takes_it_is_reported_once(world: &World) {
+        struct Mine;
+        impl Drop for Mine {
+            fn drop(&mut self) {
+                panic!("an output that panics when it is dropped");
+            }
+        }
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let told = Rc::clone(&reports);
+        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        // The handle is dropped before the end of the one, and after that of the other.
+        drop(world.spawn(async { Mine }));
+        let late = world.spawn(async { Mine });
+        world.settle();
+        drop(late);
+        assert_eq!(reports.borrow().len(), 2, "{reports:?}");
+        assert!(reports.borrow().iter().all(|report| report.contains("panics when it is dropped") && report.contains(file!())));
+    }
+
     fn a07_dropping_the_handle_detaches(world: &World) {
         let (probe, done) = (Probe::new(), Rc::new(Cell::new(false)));
         let (inner, set) = (probe.clone(), Rc::clone(&done));

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use marline_reactor::{Handle, Instant};
 use marline_tasks::{
-    Elapsed, Interval, MissedTicks, deferred, interval, sleep, sleep_until, spawn, timeout, timeout_at,
+    Elapsed, Interval, MissedTicks, deferred, interval, settle, sleep, sleep_until, spawn, timeout,
+    timeout_at,
 };
 
 use crate::conformance;
@@ -200,6 +201,28 @@ conformance! {
         });
         assert!(took[0] >= 3 * MS && took[1] >= 6 * MS, "{took:?}");
         assert!(!world.is_memory() || took == [3 * MS, 6 * MS]);
+    }
+
+    fn a22_what_is_made_before_the_loop_begins_with_it(world: &World) {
+        // As the arguments of `run` are. Time goes by before anybody polls them.
+        let sleeping = sleep(3 * MS);
+        let limited = timeout(3 * MS, pending::<()>());
+        let mut ticking = interval(3 * MS);
+        assert_eq!(sleeping.deadline(), Instant::FAR);
+        let mut reset = sleep(MS);
+        world.advance(10 * MS);
+        let handle = world.handle();
+        let begun = handle.now();
+        reset.reset(begun + 3 * MS);
+        let timed = handle.clone();
+        let task = world.spawn(async move {
+            let (elapsed, (), (), tick) = settle!(limited, sleeping, reset, ticking.tick()).await;
+            (elapsed.is_err(), tick - begun, ticking.tick().await - tick, timed.now() - begun)
+        });
+        let (elapsed, tick, next, took) = world.join(task);
+        assert!(elapsed && tick >= 3 * MS && took >= tick + next && next >= 3 * MS);
+        assert!(!world.is_memory() || (tick, next, took) == (3 * MS, 3 * MS, 6 * MS));
+        assert_eq!(handle.stats().timers, 0);
     }
 
     fn a22_missed_ticks_are_skipped_made_up_for_or_delayed(world: &World) {

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Builder, DebugMode, Handle, Protocol, Transport, Warning};
 
@@ -387,7 +388,8 @@ fn within_a_process_whose_variable_asks_for_debug_mode() {
         spawned = line!() + 1;
         drop(marline_tasks::spawn(async { unreachable!("there is no loop") }));
         slept = line!() + 1;
-        drop(marline_tasks::sleep(SLOW));
+        let sleep = marline_tasks::sleep(SLOW);
+        assert!(sleep.now_or_never().is_none());
     });
     let reports = reports.all();
     assert_eq!(reports.len(), 3, "{reports:#?}");

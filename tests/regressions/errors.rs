@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::{Failure, Reactor, Transport};
+use marline_reactor::{Address, Failure, Handle, Reactor, Transport};
+use marline_tasks::{Listener, Stream, Watched, spawn, spawn_blocking};
 
 use crate::support::{Event, Log, Trace, World};
 
@@ -102,4 +104,34 @@ fn t28_a_timer_that_never_comes_does_not_keep_the_loop() {
     let never = reactor.handle().call_later(Duration::MAX, || unreachable!());
     reactor.run().expect("a run");
     assert!(never.cancel());
+}
+
+/// Programs that know `std::io::Result` alone pass every error on with `?`, and find the system's kind in it.
+#[test]
+fn io_results_take_every_error() {
+    async fn taken(of: &Listener) -> io::Result<Listener> {
+        Ok(Listener::bind(of.local_address()?)?)
+    }
+    async fn nobody_there(at: Address) -> io::Result<Stream> {
+        Ok(Stream::connect(at).await?)
+    }
+    let ran: io::Result<(io::Error, io::Error, io::Error)> = marline_tasks::run(async {
+        let listener = Listener::bind("tcp://127.0.0.1:0")?;
+        let in_use = taken(&listener).await.expect_err("in use");
+        let address = listener.local_address()?;
+        drop(listener);
+        let refused = nobody_there(address).await.expect_err("nobody listens");
+        let file = Watched::new(std::fs::File::open("/proc/self/exe")?).map(drop).map_err(io::Error::from);
+        spawn(async {}).await?;
+        spawn_blocking(|| ()).await?;
+        Handle::current()?;
+        Ok((in_use, refused, file.expect_err("always ready")))
+    });
+    let (in_use, refused, file) = ran.expect("a run");
+    let kinds = [in_use.kind(), refused.kind(), file.kind()];
+    assert_eq!(
+        kinds,
+        [io::ErrorKind::AddrInUse, io::ErrorKind::ConnectionRefused, io::ErrorKind::InvalidInput]
+    );
+    assert!(in_use.to_string().starts_with("cannot listen on"), "{in_use}");
 }

@@ -1,4 +1,6 @@
-//! What can go wrong, a type for each verb.
+//! What can go wrong, a type for each verb; `to_io`: the same for programs that know `std::io::Error` alone.
+
+mod to_io;
 
 use std::fmt;
 use std::io;

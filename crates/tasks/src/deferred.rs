@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use marline_reactor::Handle;
 use parking_lot::Mutex;
 
+use crate::task::detach_at;
 use crate::wake::wake;
 
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
@@ -146,7 +148,7 @@ impl<T> Deferred<T> {
     ///
     /// # Errors
     ///
-    /// Gives the deferred back if no loop runs here. If the loop ends first, `call` is dropped.
+    /// Gives the deferred back if no loop runs here, or if it has ended. If the loop ends first, `call` is dropped.
     ///
     /// ```
     /// use marline_reactor::{Handle, Reactor};
@@ -163,14 +165,15 @@ impl<T> Deferred<T> {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn call_back(self, call: impl FnOnce(Result<T, Abandoned>) + 'static) -> Result<(), Self>
     where
         T: 'static,
     {
-        if Handle::current().is_err() {
+        let Some(handle) = Handle::current().ok().filter(|handle| !handle.is_over()) else {
             return Err(self);
-        }
-        crate::spawn(async move { call(self.await) });
+        };
+        detach_at(&handle, async move { call(self.await) }, Location::caller());
         Ok(())
     }
 }

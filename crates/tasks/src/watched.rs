@@ -29,7 +29,7 @@ use crate::wake::wake;
 /// # marline_tasks::run(async {
 /// let (mut far, near) = UnixStream::pair()?;
 /// near.set_nonblocking(true)?;
-/// let near = Watched::new(near).map_err(|error| error.into_kind())?;
+/// let near = Watched::new(near)?;
 /// let reader = spawn(async move {
 ///     let mut bytes = [0; 16];
 ///     let count = near.io(Interest::READABLE, |near| near.read(&mut bytes)).await?;

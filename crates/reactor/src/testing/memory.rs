@@ -28,7 +28,8 @@ pub struct MemoryReactor {
 }
 
 impl MemoryReactor {
-    /// A tame one: events come in order, bytes whole.
+    /// A tame one: events come in order, bytes whole, and of rivals that are all ready (`select`, `race`) the first wins
+    /// each time. [`seeded`](Self::seeded) gives them equal chances.
     #[must_use]
     pub fn new() -> Self {
         Self::with_choices(Choices::tame())

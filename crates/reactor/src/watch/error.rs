@@ -114,6 +114,27 @@ impl<S> Error for WatchError<S> {
     }
 }
 
+/// For programs that pass errors on, with the kind of the system's error.
+impl From<WatchErrorKind> for io::Error {
+    fn from(error: WatchErrorKind) -> Self {
+        let kind = match &error {
+            WatchErrorKind::System { cause, .. } => cause.kind(),
+            WatchErrorKind::Watched { .. } | WatchErrorKind::Owned { .. } => io::ErrorKind::AlreadyExists,
+            WatchErrorKind::NotPollable { .. } => io::ErrorKind::InvalidInput,
+            WatchErrorKind::Unsupported | WatchErrorKind::NotInLoop => io::ErrorKind::Unsupported,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// For programs that pass errors on: the source is dropped.
+impl<S> From<WatchError<S>> for io::Error {
+    fn from(error: WatchError<S>) -> Self {
+        error.kind.into()
+    }
+}
+
 impl WatchErrorKind {
     pub(super) fn from_io(error: io::Error, descriptor: Option<RawFd>) -> Self {
         match error.kind() {

@@ -20,7 +20,7 @@ impl Stream {
     /// It reads first what the old protocol [gives back](Protocol::replaced) (the start of a line that a parser holds, the
     /// lines that were not delivered yet), then what is fresh. What was written and not sent stays written. A peer's end that
     /// the old protocol was told of is told again. If reading was paused, it is paused again for whoever comes after the
-    /// stream.
+    /// stream, also if the transport was told to resume meanwhile: reading belongs to the stream then.
     ///
     /// # Errors
     ///

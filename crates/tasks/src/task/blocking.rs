@@ -184,6 +184,13 @@ impl BlockingError {
     }
 }
 
+/// Of the kind `Other`, for programs that pass errors on.
+impl From<BlockingError> for std::io::Error {
+    fn from(error: BlockingError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl fmt::Display for BlockingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -80,13 +80,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The error in an output, if it is a result of one of the usual types.
+/// The error in an output, if it is a result of one of the usual types; or the panic of its destructor.
 fn failure_in<T: 'static>(output: T) -> Option<Box<dyn Error + Send + Sync>> {
     let mut slot = Some(output);
     let any: &mut dyn Any = &mut slot;
     let found = error_in::<()>(any).or_else(|| error_in::<u64>(any)).or_else(|| error_in::<usize>(any));
-    drop(contain(move || drop(slot)));
-    found
+    let dropped = contain(move || drop(slot));
+    found.or_else(|| dropped.err().map(|panic| Box::new(panic) as Box<dyn Error + Send + Sync>))
 }
 
 fn error_in<V: 'static>(any: &mut dyn Any) -> Option<Box<dyn Error + Send + Sync>> {

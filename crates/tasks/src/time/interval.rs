@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use marline_reactor::{Handle, Instant};
+use marline_reactor::Instant;
 
-use super::sleep::{Sleep, sleep_until};
+use super::sleep::{Sleep, sleep};
 
 /// What an [`Interval`] does with ticks that came while nobody waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +34,7 @@ pub enum MissedTicks {
 /// ```
 #[must_use]
 pub fn interval(period: Duration) -> Interval {
-    let start = Handle::current().map_or(Instant::FAR, |handle| handle.now());
-    Interval { sleep: sleep_until(start + period), period, missed: MissedTicks::default() }
+    Interval { sleep: sleep(period), period, missed: MissedTicks::default() }
 }
 
 /// Made by [`interval`].

@@ -1,6 +1,7 @@
 //! Until a moment.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -24,7 +25,8 @@ pub(crate) struct Sleeper {
 
 /// Waits for `delay`, never less. The resolution is that of the loop's [timers](Timer).
 ///
-/// It begins now, not when first polled. A delay too long to express means for ever.
+/// It begins now, not when first polled; made where no loop runs (as the argument of [`run`](crate::run)), it begins when a
+/// loop first polls it. A delay too long to express means for ever.
 ///
 /// ```
 /// # marline_tasks::run(async {
@@ -34,23 +36,22 @@ pub(crate) struct Sleeper {
 /// ```
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
-    let current = Handle::current();
-    if let (Err(error), Some(_)) = (current.as_ref(), DebugMode::from_env()) {
-        tracing::warn!("a sleep waits for ever: {error}");
+    match Handle::current() {
+        Ok(handle) => Sleep::new(handle.now() + delay, None),
+        Err(_) => Sleep::new(Instant::FAR, Some((delay, Location::caller()))),
     }
-    let deadline = current.map(|handle| handle.now() + delay);
-    Sleep::new(deadline.unwrap_or(Instant::FAR))
 }
 
-/// Waits until `deadline`, on the clock of the loop that runs here.
+/// Waits until `deadline`, on the clock of the loop that runs here; made where none does, of the loop that first polls it.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline)
+    Sleep::new(deadline, None)
 }
 
 /// The future of [`sleep`].
 ///
 /// It is plain data, `Send` and `Sync`, and belongs to the loop that it was made on. Polled on another thread it
-/// registers there through the loop's [`Remote`]. Made without a loop, or when its loop has ended, it waits for ever.
+/// registers there through the loop's [`Remote`]. Made without a loop, it belongs to the first that polls it. Where no loop
+/// polls it, and when its loop has ended, it waits for ever.
 ///
 /// # Cancellation
 ///
@@ -58,6 +59,9 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
+    /// How long it is to wait once a loop polls it, and where it was made. `None` if its deadline is known.
+    not_begun: Option<(Duration, &'static Location<'static>)>,
+    /// `None` as long as it belongs to no loop.
     remote: Option<Remote>,
     state: State,
 }
@@ -80,14 +84,26 @@ struct Distant {
 }
 
 impl Sleep {
-    fn new(deadline: Instant) -> Self {
-        // With what this crate keeps in the loop, so that the loop can be reached from another thread.
-        let handle = Handle::current().ok().filter(|handle| Local::of(handle).is_some());
-        let remote = handle.map(|handle| handle.remote());
-        Self { deadline, remote, state: State::Idle }
+    fn new(deadline: Instant, not_begun: Option<(Duration, &'static Location<'static>)>) -> Self {
+        let remote = current().map(|handle| handle.remote());
+        Self { deadline, not_begun, remote, state: State::Idle }
     }
 
-    /// When it ends, on its loop's clock.
+    /// Belongs from now on to the loop that runs here, if one does.
+    fn begin(&mut self) {
+        let Some(handle) = current() else {
+            if let (Some((_, place)), Some(_)) = (self.not_begun, DebugMode::from_env()) {
+                tracing::warn!("the sleep made at {place} waits for ever: no loop runs where it is polled");
+            }
+            return;
+        };
+        self.remote = Some(handle.remote());
+        if let Some((delay, _)) = self.not_begun.take() {
+            self.deadline = handle.now() + delay;
+        }
+    }
+
+    /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made without a loop and none has polled it yet.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -102,6 +118,7 @@ impl Sleep {
     pub fn reset(&mut self, deadline: Instant) {
         self.unregister();
         self.deadline = deadline;
+        self.not_begun = None;
         self.state = State::Idle;
     }
 
@@ -166,6 +183,11 @@ impl Sleep {
             _ => {}
         }
     }
+}
+
+/// The loop that runs here, with what this crate keeps in it, so that it can be reached from another thread.
+fn current() -> Option<Handle> {
+    Handle::current().ok().filter(|handle| Local::of(handle).is_some())
 }
 
 fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> TableKey {
@@ -236,6 +258,9 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if matches!(self.state, State::Done) {
             return Poll::Ready(());
+        }
+        if self.remote.is_none() {
+            self.begin();
         }
         let Some(remote) = self.remote.clone() else { return Poll::Pending };
         match remote.local() {

@@ -93,7 +93,8 @@ impl<T, E> TaskGroup<T, E> {
 }
 
 impl<T, E> TaskGroup<T, E, Collecting> {
-    /// A group that waits for all children, whatever becomes of them.
+    /// A group that waits for all children, whatever becomes of them. Where the types have to be named, the policy is left to
+    /// the compiler: `TaskGroup::<u8, Error, _>::collecting()`.
     ///
     /// ```
     /// use marline_tasks::TaskGroup;

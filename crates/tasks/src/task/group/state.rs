@@ -13,6 +13,7 @@ use super::error::GroupError;
 use crate::task::join::{Ended, JoinHandle, Outcome};
 use crate::task::live::Name;
 use crate::task::report::Origin;
+use crate::wake::wake;
 
 /// Values, errors and the owner's waker are foreign code to drop, clone and wake, so all of that happens outside of the lock.
 /// Aborting a child is not: it only puts the child's task into the ready queue.
@@ -175,7 +176,7 @@ impl<T, E> Shared<T, E> {
             end.report();
         }
         if let Some(owner) = owner {
-            owner.waker.wake();
+            wake(owner.waker, "a group");
         }
     }
 

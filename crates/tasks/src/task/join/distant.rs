@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::{Ended, JoinError, JoinHandle};
 use crate::task::live::Name;
 use crate::task::spawn_at;
+use crate::wake::wake;
 
 /// What the handle of such a task shares with the call that takes it there.
 pub(super) struct Distant<T: 'static> {
@@ -93,7 +94,7 @@ impl<T> Distant<T> {
         *state = next(*aborted);
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker, "a task from another thread");
         }
     }
 

@@ -63,6 +63,13 @@ impl From<Ended> for JoinError {
     }
 }
 
+/// Of the kind `Other`, for programs that pass errors on.
+impl From<JoinError> for std::io::Error {
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
