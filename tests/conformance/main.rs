@@ -28,6 +28,7 @@ mod a_streams;
 mod a_tasks;
 mod a_threads;
 mod a_time;
+mod a_waker_code;
 mod a_wakers;
 mod c_connecting;
 mod c_resolving;

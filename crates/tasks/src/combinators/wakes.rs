@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::fairness::fairness;
+use crate::wake::{attempt, discard};
 
 /// In which order the children of one round are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ impl WakeSet {
     }
 
     /// Begins a round; from now on, the first child to be woken wakes `parent`.
-    pub(crate) fn begin(&mut self, parent: &Waker, order: Order) {
+    pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
         self.shared.collect(parent, &mut self.round);
         if !mem::replace(&mut self.started, true) {
             self.begin_with_all(order);
@@ -163,29 +164,24 @@ impl Drop for WakeSet {
     /// Lets go of the parent: sub-wakers may live on in foreign hands, and must not keep its task alive.
     fn drop(&mut self) {
         let parent = self.shared.woken.lock().parent.take();
-        drop(parent);
+        discard(parent, "several futures");
     }
 }
 
 impl Shared {
     /// Moves the woken children to `round` and remembers the parent, as one step: between two, a wake could
     /// take the parent for a child that is collected anyway, and leave nobody to wake for the next.
-    ///
-    /// Cloning or dropping a waker is foreign code, so both happen outside the lock.
-    fn collect(&self, parent: &Waker, round: &mut VecDeque<usize>) {
-        let mut stale = None;
-        let mut woken = self.woken.lock();
-        if !woken.parent.as_ref().is_some_and(|known| known.will_wake(parent)) {
-            let fresh = MutexGuard::unlocked(&mut woken, || parent.clone());
-            stale = woken.parent.replace(fresh);
-        }
-        if round.is_empty() {
-            mem::swap(round, &mut woken.queue);
-        } else {
-            round.append(&mut woken.queue);
-        }
-        drop(woken);
-        drop(stale);
+    fn collect(&self, parent: &Context<'_>, round: &mut VecDeque<usize>) {
+        attempt(parent, "several futures", |visitor| {
+            let mut woken = self.woken.lock();
+            visitor.keep_in(&mut woken.parent)?;
+            if round.is_empty() {
+                mem::swap(round, &mut woken.queue);
+            } else {
+                round.append(&mut woken.queue);
+            }
+            Some(())
+        });
     }
 
     fn wake(&self, index: usize) {

@@ -1,6 +1,7 @@
 //! Until a moment.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -12,13 +13,13 @@ use parking_lot::Mutex;
 use crate::local::Local;
 use crate::mail;
 use crate::table::{Table, TableKey};
-use crate::wake::wake;
+use crate::wake::{attempt, discard, wake};
 
 /// The sleeps of a loop that wait.
 pub(crate) type Sleepers = Table<Sleeper>;
 
 pub(crate) struct Sleeper {
-    waker: Waker,
+    waker: Option<Waker>,
     timer: Option<Timer>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Sleeper {
 pub fn sleep(delay: Duration) -> Sleep {
     let current = Handle::current();
     if let (Err(error), Some(_)) = (current.as_ref(), DebugMode::from_env()) {
-        tracing::warn!("a sleep waits for ever: {error}");
+        tracing::warn!("the sleep made at {} waits for ever: {error}", Location::caller());
     }
     let deadline = current.map(|handle| handle.now() + delay);
     Sleep::new(deadline.unwrap_or(Instant::FAR))
@@ -73,7 +74,7 @@ enum State {
 
 /// What a sleep on another thread shares with its loop.
 struct Distant {
-    waker: Waker,
+    waker: Option<Waker>,
     fired: bool,
     key: Option<TableKey>,
     dropped: bool,
@@ -108,15 +109,12 @@ impl Sleep {
     fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
         let Some(local) = Local::of(handle) else { return Poll::Pending };
         if let State::Here(key) = self.state {
-            let mut sleepers = local.sleepers.borrow_mut();
-            let Some(sleeper) = sleepers.get_mut(key) else { return self.done() };
-            if sleeper.waker.will_wake(context.waker()) {
-                return Poll::Pending;
-            }
-            let old = std::mem::replace(&mut sleeper.waker, context.waker().clone());
-            drop(sleepers);
-            drop(old);
-            return Poll::Pending;
+            let waits =
+                attempt(context, "a sleep", |visitor| match local.sleepers.borrow_mut().get_mut(key) {
+                    Some(sleeper) => visitor.keep_in(&mut sleeper.waker).map(|()| true),
+                    None => Some(false),
+                });
+            return if waits { Poll::Pending } else { self.done() };
         }
         if handle.now() >= self.deadline {
             ready!(local.executor.allowance.poll_use(context));
@@ -134,17 +132,13 @@ impl Sleep {
 
     fn poll_elsewhere(&mut self, remote: &Remote, context: &Context<'_>) -> Poll<()> {
         if let State::Elsewhere(distant) = &self.state {
-            let mut shared = distant.lock();
-            if shared.fired {
-                drop(shared);
-                return self.done();
-            }
-            let old = std::mem::replace(&mut shared.waker, context.waker().clone());
-            drop(shared);
-            drop(old);
-            return Poll::Pending;
+            let waits = attempt(context, "a sleep", |visitor| {
+                let mut shared = distant.lock();
+                if shared.fired { Some(false) } else { visitor.keep_in(&mut shared.waker).map(|()| true) }
+            });
+            return if waits { Poll::Pending } else { self.done() };
         }
-        let waker = context.waker().clone();
+        let waker = Some(context.waker().clone());
         let distant = Arc::new(Mutex::new(Distant { waker, fired: false, key: None, dropped: false }));
         let (there, shared, deadline) = (remote.clone(), Arc::clone(&distant), self.deadline);
         _ = mail::send(remote, move || register_distant(&there, &shared, deadline));
@@ -158,10 +152,12 @@ impl Sleep {
             (State::Elsewhere(distant), Some(remote)) => {
                 let mut shared = distant.lock();
                 shared.dropped = true;
-                if let Some(key) = shared.key {
-                    drop(shared);
+                let (key, waker) = (shared.key, shared.waker.take());
+                drop(shared);
+                if let Some(key) = key {
                     forget(remote, key);
                 }
+                discard(waker, "a sleep");
             }
             _ => {}
         }
@@ -169,13 +165,13 @@ impl Sleep {
 }
 
 fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> TableKey {
-    let key = local.sleepers.borrow_mut().insert(Sleeper { waker, timer: None });
+    let key = local.sleepers.borrow_mut().insert(Sleeper { waker: Some(waker), timer: None });
     let remote = handle.loop_id();
     let timer = handle.call_at(deadline, move || {
         let local = Handle::find(remote).and_then(|handle| Local::of(&handle));
         let sleeper = local.and_then(|local| local.sleepers.borrow_mut().remove(key));
-        if let Some(sleeper) = sleeper {
-            wake(sleeper.waker, "a sleep");
+        if let Some(waker) = sleeper.and_then(|sleeper| sleeper.waker) {
+            wake(waker, "a sleep");
         }
     });
     if let Some(sleeper) = local.sleepers.borrow_mut().get_mut(key) {
@@ -205,10 +201,11 @@ impl std::task::Wake for Relay {
     fn wake(self: Arc<Self>) {
         let mut shared = self.shared.lock();
         shared.fired = true;
-        // Cloning it would be code of others'.
-        let waker = std::mem::replace(&mut shared.waker, Waker::noop().clone());
+        let waker = shared.waker.take();
         drop(shared);
-        wake(waker, "a sleep");
+        if let Some(waker) = waker {
+            wake(waker, "a sleep");
+        }
     }
 }
 
@@ -216,8 +213,9 @@ impl std::task::Wake for Relay {
 fn forget(remote: &Remote, key: TableKey) {
     if let Some(local) = Local::find(remote) {
         let sleeper = local.sleepers.borrow_mut().remove(key);
-        if let Some(timer) = sleeper.and_then(|sleeper| sleeper.timer) {
-            timer.cancel();
+        if let Some(Sleeper { waker, timer }) = sleeper {
+            timer.iter().for_each(|timer| _ = timer.cancel());
+            discard(waker, "a sleep");
         }
         return;
     }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use marline_reactor::Remote;
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::{Ended, JoinError, JoinHandle};
 use crate::task::live::Name;
 use crate::task::spawn_at;
+use crate::wake::{attempt, wake};
 
 /// What the handle of such a task shares with the call that takes it there.
 pub(super) struct Distant<T: 'static> {
@@ -62,27 +63,20 @@ impl<T> Distant<T> {
         }
     }
 
-    /// Takes the task's own handle if it has arrived, and otherwise sees to it that `waker` is woken then.
-    pub(super) fn watch(&self, waker: &Waker) -> Found<T> {
-        // Wakers are foreign code to clone and drop, so both happen outside of the lock.
-        let fresh = waker.clone();
-        let mut state = self.state.lock();
-        let stale = match &mut *state {
-            State::Under { waker, .. } => waker.replace(fresh),
-            _ => None,
-        };
-        let found = match &*state {
-            State::Under { .. } => Found::Nothing,
-            State::Gone { aborted: true } => Found::Gone(JoinError::from(Ended::Aborted)),
-            State::Gone { aborted: false } => Found::Gone(JoinError::never_ran()),
-            State::Arrived(_) => match mem::replace(&mut *state, State::Gone { aborted: false }) {
-                State::Arrived(handle) => Found::Task(handle),
-                _ => Found::Nothing,
-            },
-        };
-        drop(state);
-        drop(stale);
-        found
+    /// Takes the task's own handle if it has arrived, and otherwise sees to it that who polls is woken then.
+    pub(super) fn watch(&self, context: &Context<'_>) -> Found<T> {
+        attempt(context, "a task on its way", |visitor| {
+            let mut state = self.state.lock();
+            match &mut *state {
+                State::Under { waker, .. } => visitor.keep_in(waker).map(|()| Found::Nothing),
+                State::Gone { aborted: true } => Some(Found::Gone(JoinError::from(Ended::Aborted))),
+                State::Gone { aborted: false } => Some(Found::Gone(JoinError::never_ran())),
+                State::Arrived(_) => match mem::replace(&mut *state, State::Gone { aborted: false }) {
+                    State::Arrived(handle) => Some(Found::Task(handle)),
+                    _ => Some(Found::Nothing),
+                },
+            }
+        })
     }
 
     /// Goes on to the next state, which depends on whether it was aborted, and wakes whoever awaits it.
@@ -93,7 +87,7 @@ impl<T> Distant<T> {
         *state = next(*aborted);
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker, "a task on its way");
         }
     }
 

@@ -147,7 +147,7 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Inner::Distant(distant) = &self.inner {
-            match distant.watch(context.waker()) {
+            match distant.watch(context) {
                 Found::Nothing => return Poll::Pending,
                 Found::Task(mut handle) => std::mem::swap(&mut self.inner, &mut handle.inner),
                 Found::Gone(error) => {
