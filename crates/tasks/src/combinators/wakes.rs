@@ -7,14 +7,15 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::Arc;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 use parking_lot::Mutex;
 
 use super::fairness::fairness;
-use crate::wake::{attempt, discard};
+use crate::wake::{attempt, discard, wake};
 
 /// In which order the children of one round are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,7 @@ impl WakeSet {
     fn poll_first<T>(&mut self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let child = self.child(index);
         let waker = Waker::from(Arc::clone(&child));
+        TABLE.get_or_init(|| waker.vtable());
         let polled = poll(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => self.children[index] = State::Waiting(waker),
@@ -194,9 +196,17 @@ impl Shared {
             woken.parent.take()
         };
         if let Some(parent) = parent {
-            parent.wake();
+            wake(parent, "several futures");
         }
     }
+}
+
+/// The functions of the sub-wakers, known since the first was made.
+static TABLE: OnceLock<&'static RawWakerVTable> = OnceLock::new();
+
+/// Whether this is a sub-waker, which cannot panic whatever its parent does. For some it may not be known.
+pub(crate) fn is_of_combinator(waker: &Waker) -> bool {
+    TABLE.get().is_some_and(|table| ptr::eq(*table, waker.vtable()))
 }
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Tasks: futures that the loop runs.
 //!
 //! * `executor`: what the loop keeps of its tasks, `live` of each, `queued`: whether it waits for its turn; `injector`: wakes, from the loop's thread and others.
-//! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
+//! * `body`: the future around the user's, which contains it; `identity`: whose waker is whose; `allowance`: how much a task gets in one go.
 //! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
@@ -14,6 +14,7 @@ mod body;
 mod builder;
 mod executor;
 mod group;
+mod identity;
 mod injector;
 mod join;
 mod list;
