@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod a_abort_handles;
 mod a_conversation;
 mod a_crowds;
 mod a_deferred;

@@ -35,12 +35,16 @@ pub(crate) struct Sleeper {
 /// ```
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
-    let current = Handle::current();
-    if let (Err(error), Some(_)) = (current.as_ref(), DebugMode::from_env()) {
-        tracing::warn!("the sleep made at {} waits for ever: {error}", Location::caller());
+    match Handle::current() {
+        Ok(handle) => Sleep::new(handle.now() + delay),
+        Err(error) => {
+            // The environment is asked only here: that costs as much as the rest.
+            if DebugMode::from_env().is_some() {
+                tracing::warn!("the sleep made at {} waits for ever: {error}", Location::caller());
+            }
+            Sleep::new(Instant::FAR)
+        }
     }
-    let deadline = current.map(|handle| handle.now() + delay);
-    Sleep::new(deadline.unwrap_or(Instant::FAR))
 }
 
 /// Waits until `deadline`, on the clock of the loop that runs here.
