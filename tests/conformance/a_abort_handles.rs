@@ -28,7 +28,7 @@ conformance! {
         everywhere(&one);
         assert!(one.id() == here.id() && other.id() == there.id() && one.id() != other.id());
         world.settle();
-        one.clone().abort();
+        one.abort();
         assert_eq!(drops.count(), 0, "not on the stack of the call");
         world.settle();
         assert_eq!((drops.count(), here.is_finished(), there.is_finished()), (1, true, false));

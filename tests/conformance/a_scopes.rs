@@ -94,7 +94,7 @@ conformance! {
         assert!(!world.join(in_child).expect_err("cancelled").is_deadline());
         assert!(!in_sibling.is_finished() && !in_token.is_finished() && !scope.is_cancelled());
         assert_eq!(world.finish(sibling.run(async { 7 })), Ok(7));
-        scope.cancel_after(Duration::from_millis(1));
+        world.handle().enter(|| scope.cancel_after(MS));
         assert!(world.join(in_sibling).expect_err("cancelled").is_deadline());
         assert!(world.join(in_token).expect_err("cancelled").is_deadline());
         // One that is made too late is cancelled, and one whose parents are gone still hears of them.
