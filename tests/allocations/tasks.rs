@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures::io::AsyncBufReadExt;
 use marline_reactor::Reactor;
-use marline_tasks::{Listener, Stream, copy, interval, sleep, spawn, spawn_on, timeout, yield_now};
+use marline_tasks::{
+    Listener, Stream, copy, gather, interval, run_on, sleep, spawn, spawn_on, timeout, yield_now,
+};
 use marline_tests::counting::{Counts, counted};
 use marline_tests::{PATIENCE, echo};
 
@@ -199,4 +201,39 @@ fn a_sleep_and_a_tick_allocate_nothing() {
     rounds(&reactor, &count, 50);
     let counts = rounds(&reactor, &count, 250);
     assert_eq!(counts.allocations, 0, "{counts:?}");
+}
+
+/// Does something so often in a task, after a few rounds to warm up.
+fn allocated<F: Future + 'static>(work: impl Fn() -> F + 'static) -> u64 {
+    const ROUNDS: usize = 100;
+    let reactor = reactor();
+    let counts = run_on(&reactor, async move {
+        for _ in 0..10 {
+            work().await;
+        }
+        let before = Counts::here();
+        for _ in 0..ROUNDS {
+            work().await;
+        }
+        Counts::here().since(before)
+    });
+    let counts = counts.expect("a run");
+    assert_eq!(counts.allocations % ROUNDS as u64, 0, "{counts:?}");
+    counts.allocations / ROUNDS as u64
+}
+
+#[test]
+fn awaiting_a_task_in_a_combinator_allocates_no_more_than_awaiting_anything_else_there() {
+    let alone = allocated(|| async { spawn(yield_now()).await.expect("an output") });
+    assert_eq!(alone, 1, "the task itself");
+    let nothing = allocated(|| async {
+        let wait = || async {
+            yield_now().await;
+            Ok::<_, ()>(())
+        };
+        gather!(wait(), wait()).await.expect("outputs")
+    });
+    let tasks =
+        allocated(|| async { gather!(spawn(yield_now()), spawn(yield_now())).await.expect("outputs") });
+    assert_eq!(tasks, nothing + 2 * alone);
 }

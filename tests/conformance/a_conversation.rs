@@ -40,6 +40,31 @@ conformance! {
         world.until(|| world.handle().enter(task_stats).live == 0 && server.connections() == 0);
     }
 
+    fn a18_the_addresses_are_known_before_there_is_a_future(world: &World) {
+        let (known, asked) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let (place, later) = (Rc::clone(&known), Rc::clone(&asked));
+        let talk = conversation(move |stream: Stream| {
+            let ends = |stream: &Stream| Some((stream.local_address().ok()?, stream.peer_address().ok()?));
+            place.borrow_mut().push(ends(&stream));
+            let later = Rc::clone(&later);
+            async move {
+                later.borrow_mut().push(ends(&stream));
+                stream.close().await
+            }
+        });
+        let server = world.handle().listen("tcp://127.0.0.1:0", talk).expect("a listener");
+        let raws = [world.connect_raw(&server), world.connect_raw(&server)];
+        world.until(|| asked.borrow().len() == 2);
+        assert_eq!(*known.borrow(), *asked.borrow());
+        let here = server.local_address();
+        for ends in &*known.borrow() {
+            let (local, peer) = ends.clone().expect("both ends");
+            assert!(Some(&local) == here.as_ref() && peer != local, "{local} with {peer}");
+        }
+        assert_ne!(known.borrow()[0], known.borrow()[1]);
+        drop(raws);
+    }
+
     fn a18_connecting_takes_an_async_fn(world: &World) {
         let listener = world.listen_raw();
         let heard = Rc::new(Cell::new(0));

@@ -19,6 +19,7 @@ use crate::support::World;
 task_local! {
     static REQUEST: u32;
     static HELD: Rc<Cell<u32>>;
+    static LOG: RefCell<Vec<&'static str>>;
 }
 
 async fn request() -> Option<u32> {
@@ -141,6 +142,26 @@ conformance! {
         drop(task);
         assert!(HELD.try_with(|_| ()).is_err());
         assert_eq!(Rc::strong_count(&held), 1);
+    }
+
+    fn local_values_need_not_be_sync_to_go_along(world: &World) {
+        let remote = world.handle().remote();
+        let thread = thread::spawn(move || {
+            let logged = LOG.scope(RefCell::new(vec!["begun"]), async {
+                yield_now().await;
+                LOG.with(|log| {
+                    let log = log.expect("in scope");
+                    log.borrow_mut().push("outside");
+                    LOG.sync_scope(RefCell::default(), || LOG.with(|inner| inner.map(|inner| inner.borrow_mut().push("inside"))));
+                    log.borrow_mut().push("outside again");
+                });
+                LOG.get().map(RefCell::into_inner)
+            });
+            block_on(spawn_remote(&remote, logged)).expect("an output")
+        });
+        world.until_elsewhere(|| thread.is_finished());
+        let logged = thread.join().expect("a thread").expect("in scope");
+        assert_eq!(logged, ["begun", "outside", "outside again"]);
     }
 
     fn local_values_go_along_to_other_threads(world: &World) {

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use marline_reactor::{Instant, Reactor};
 use marline_tasks::{
-    CancelScope, TaskGroup, deferred, gather, select, shield, sleep, sleep_until, spawn, task_stats,
-    yield_now,
+    CancelScope, CancelToken, TaskGroup, deferred, gather, select, shield, sleep, sleep_until, spawn,
+    task_stats, yield_now,
 };
 
 use crate::conformance;
@@ -82,6 +82,29 @@ conformance! {
         // A machine that comes late enough finds all of them over at once.
         assert!(order[0] == "inner" || !world.is_memory(), "{order:?}");
         assert_eq!((order.len(), timers), (3, 0));
+    }
+
+    fn tokens_run_futures_and_have_children(world: &World) {
+        let scope = CancelScope::new();
+        let token = scope.token();
+        let (child, sibling) = (token.child(), token.child());
+        let run = |token: &CancelToken| world.spawn(token.run(pending::<()>()));
+        let (in_child, in_sibling, in_token) = (run(&child), run(&sibling), run(&token));
+        world.settle();
+        child.cancel();
+        assert!(!world.join(in_child).expect_err("cancelled").is_deadline());
+        assert!(!in_sibling.is_finished() && !in_token.is_finished() && !scope.is_cancelled());
+        assert_eq!(world.finish(sibling.run(async { 7 })), Ok(7));
+        world.handle().enter(|| scope.cancel_after(MS));
+        assert!(world.join(in_sibling).expect_err("cancelled").is_deadline());
+        assert!(world.join(in_token).expect_err("cancelled").is_deadline());
+        // One that is made too late is cancelled, and one whose parents are gone still hears of them.
+        let late = token.child();
+        assert!(late.is_cancelled() && world.finish(late.run(pending::<()>())).is_err());
+        let (outer, inner) = (CancelScope::new().token(), CancelScope::new().token().child().child());
+        let grandchild = outer.child().child();
+        outer.cancel();
+        assert!(grandchild.is_cancelled() && !inner.is_cancelled());
     }
 
     fn scopes_cancel_what_is_inside_and_nothing_around(world: &World) {

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::executor::block_on;
+use futures::join;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Builder, DebugMode, Handle, Protocol, Transport, Warning};
 
@@ -293,27 +295,45 @@ conformance! {
 
     fn a_stream_used_on_another_thread_is_reported_with_the_name_of_the_thread(world: &World) {
         let heard = Heard::on(&world.handle());
-        let (stream, _raw) = world.stream();
-        let (line, other) = (line!() + 2, line!() + 4);
+        let ((stream, _raw), (other, _other_raw)) = (world.stream(), world.stream());
+        let (reading, writing) = other.into_split();
+        let listener = world.listener();
+        let line = line!() + 4;
         let used = move || {
-            assert!(stream.peer_address().is_err());
             // An executor of another kind, as a program may have on other threads.
-            let read = futures::executor::block_on(async { stream.read(&mut [0; 8]).await });
-            assert!(read.is_err());
-            stream
+            let failures = [
+                stream.peer_address().is_err(),
+                block_on(async { stream.read(&mut [0; 8]).await }).is_err(),
+                block_on(async { stream.write_all(b"x").await }).is_err(),
+                block_on(async { stream.flush().await }).is_err(),
+                block_on(async { stream.close().await }).is_err(),
+                block_on(async { reading.read(&mut [0; 8]).await }).is_err(),
+                block_on(async { writing.write_all(b"x").await }).is_err(),
+                block_on(async { writing.flush().await }).is_err(),
+                block_on(async { writing.close().await }).is_err(),
+                block_on(async { listener.accept().await }).is_err(),
+                block_on(async { listener.incoming().next().await }).is_err(),
+                listener.local_address().is_err(),
+                block_on(async { join!(stream.flush(), stream.close()) }).0.is_err(),
+            ];
+            assert!(failures.iter().all(|failed| *failed), "{failures:?}");
+            let given = stream.into_transport().expect_err("the wrong thread");
+            (given, reading, writing, listener)
         };
         let thread = std::thread::Builder::new().name("a-stranger".to_owned()).spawn(used).expect("a thread");
-        let stream = thread.join().expect("no panic");
+        let used = thread.join().expect("no panic");
         let wrong = || {
             let all = heard.all().into_iter().filter(|warning| matches!(warning, Warning::WrongThread { .. }));
             all.map(|warning| warning.to_string()).collect::<Vec<_>>()
         };
-        world.until(|| wrong().len() == 2);
-        for (report, line) in wrong().iter().zip([line, other]) {
-            assert!(report.contains("a stream") && report.contains("\"a-stranger\""), "{report}");
-            assert!(report.contains(&here(line)), "{report}");
+        world.until(|| wrong().len() >= 15);
+        let lines = (line..).take(13).chain([line + 12, line + 15]);
+        for (report, line) in wrong().iter().zip(lines) {
+            assert!(report.contains("\"a-stranger\"") && report.contains(&here(line)), "{line}: {report}");
         }
-        drop(stream);
+        drop(used);
+        world.settle();
+        assert_eq!(wrong().len(), 15, "one for each: {:?}", wrong());
     }
 }
 

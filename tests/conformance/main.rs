@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod a_abort_handles;
 mod a_conversation;
 mod a_crowds;
 mod a_deferred;
@@ -28,6 +29,7 @@ mod a_streams;
 mod a_tasks;
 mod a_threads;
 mod a_time;
+mod a_waker_code;
 mod a_wakers;
 mod c_connecting;
 mod c_resolving;

@@ -11,7 +11,7 @@ use marline_reactor::Handle;
 use parking_lot::Mutex;
 
 use crate::task::detach_at;
-use crate::wake::wake;
+use crate::wake::{attempt, wake};
 
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
 ///
@@ -182,7 +182,7 @@ impl<T> Future for Deferred<T> {
     type Output = Result<T, Abandoned>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.shared.watch(cx.waker()) {
+        match self.shared.watch(cx) {
             Some(result) => Poll::Ready(result),
             None => Poll::Pending,
         }
@@ -244,39 +244,16 @@ impl<T> Shared<T> {
         None
     }
 
-    /// Takes the result if it has come, and otherwise arranges for `waker` to be woken when it does.
-    fn watch(&self, waker: &Waker) -> Option<Result<T, Abandoned>> {
-        {
-            let mut state = self.state.lock();
-            if !state.lacks(waker) {
-                return state.take_result();
-            }
-        }
-        let fresh = waker.clone();
-        let mut state = self.state.lock();
-        let State::Waiting(known) = &mut *state else {
-            // The result came while the lock was open.
-            let result = state.take_result();
-            drop(state);
-            return result;
-        };
-        let stale = known.replace(fresh);
-        drop(state);
-        drop(stale);
-        None
+    /// Takes the result if it has come, and otherwise arranges for who polls to be woken when it does.
+    fn watch(&self, context: &Context<'_>) -> Option<Result<T, Abandoned>> {
+        attempt(context, "a deferred", |visitor| match &mut *self.state.lock() {
+            State::Waiting(known) => visitor.keep_in(known).map(|()| None),
+            settled => Some(settled.take_result()),
+        })
     }
 }
 
 impl<T> State<T> {
-    /// Whether a result is still to come and would wake somebody else.
-    fn lacks(&self, waker: &Waker) -> bool {
-        match self {
-            Self::Waiting(Some(known)) => !known.will_wake(waker),
-            Self::Waiting(None) => true,
-            Self::Resolved(_) | Self::Over => false,
-        }
-    }
-
     fn take_result(&mut self) -> Option<Result<T, Abandoned>> {
         match mem::replace(self, Self::Over) {
             Self::Resolved(result) => Some(result),

@@ -55,9 +55,9 @@ pub use net::{
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{
-    Blocking, BlockingError, GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow, run, run_on,
-    spawn, spawn_blocking, spawn_on, spawn_remote, spawn_remote_with, task_list, task_list_on, task_stats,
-    yield_now,
+    AbortHandle, Blocking, BlockingError, GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow,
+    run, run_on, spawn, spawn_blocking, spawn_on, spawn_remote, spawn_remote_with, task_list, task_list_on,
+    task_stats, yield_now,
 };
 pub use time::{
     Elapsed, Interval, MissedTicks, Sleep, Timeout, interval, sleep, sleep_until, timeout, timeout_at,

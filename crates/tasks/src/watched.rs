@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use marline_reactor::{Handle, Interest, Ready, Source, Watch, WatchError, WatchErrorKind};
 
 use crate::local::Local;
-use crate::wake::wake;
+use crate::wake::{attempt, discard, wake};
 
 /// A descriptor, or another [`Source`], whose readiness can be awaited: what `AsyncFd` is elsewhere.
 ///
@@ -55,7 +55,8 @@ struct Shared<S> {
 struct Waiter {
     ticket: u64,
     interest: Interest,
-    waker: Waker,
+    /// `None` if it was woken and has not come yet.
+    waker: Option<Waker>,
     ready: Ready,
 }
 
@@ -207,8 +208,7 @@ impl<S: Source> Shared<S> {
         let mut wakers = Vec::new();
         for waiter in &mut *self.waiters.borrow_mut() {
             if choose(waiter) {
-                // It comes back with the next poll. Cloning it would be code of others'.
-                wakers.push(std::mem::replace(&mut waiter.waker, Waker::noop().clone()));
+                wakers.extend(waiter.waker.take());
             }
         }
         wakers.into_iter().for_each(|waker| wake(waker, "a source"));
@@ -219,7 +219,7 @@ impl<S: Source> Shared<S> {
         let ticket = self.tickets.get() + 1;
         self.tickets.set(ticket);
         let mut waiters = self.waiters.borrow_mut();
-        waiters.push(Waiter { ticket, interest, waker, ready: Ready::EMPTY });
+        waiters.push(Waiter { ticket, interest, waker: Some(waker), ready: Ready::EMPTY });
         let wanted = waiters.iter().fold(Interest::EMPTY, |wanted, waiter| wanted | waiter.interest);
         drop(waiters);
         let watch = self.watch.get().ok_or_else(gone)?;
@@ -238,22 +238,20 @@ impl<S: Source> Shared<S> {
         let place = waiters.iter().position(|waiter| waiter.ticket == ticket);
         let waiter = place.map(|place| waiters.swap_remove(place));
         drop(waiters);
-        waiter.map_or(Ready::EMPTY, |waiter| waiter.ready)
+        let Some(Waiter { waker, ready, .. }) = waiter else { return Ready::EMPTY };
+        discard(waker, "a source");
+        ready
     }
 
-    /// Whether it is ready, for whom it concerns.
-    fn is_ready(&self, ticket: u64) -> bool {
-        let waiters = self.waiters.borrow();
-        waiters.iter().any(|waiter| waiter.ticket == ticket && !waiter.ready.is_empty())
-    }
-
-    fn change_waker(&self, ticket: u64, waker: &Waker) {
-        let fresh = waker.clone();
-        let mut waiters = self.waiters.borrow_mut();
-        let waiter = waiters.iter_mut().find(|waiter| waiter.ticket == ticket);
-        let old = waiter.map(|waiter| std::mem::replace(&mut waiter.waker, fresh));
-        drop(waiters);
-        drop(old);
+    /// Whether it is ready, for whom it concerns. If not, it goes on waiting.
+    fn is_ready(&self, ticket: u64, context: &Context<'_>) -> bool {
+        attempt(context, "a source", |visitor| {
+            let mut waiters = self.waiters.borrow_mut();
+            match waiters.iter_mut().find(|waiter| waiter.ticket == ticket) {
+                Some(waiter) if waiter.ready.is_empty() => visitor.keep_in(&mut waiter.waker).map(|()| false),
+                _ => Some(true),
+            }
+        })
     }
 }
 
@@ -286,12 +284,12 @@ impl<S: Source> Future for WaitReady<'_, S> {
                 Err(error) => Poll::Ready(Err(error)),
             };
         };
-        if shared.is_ready(ticket) {
+        if shared.is_ready(ticket, context) {
             self.ticket = None;
             return Poll::Ready(Ok(shared.leave(ticket)));
         }
-        shared.change_waker(ticket, context.waker());
-        Poll::Pending
+        // It may have ended while the waker was cloned.
+        if shared.gone.get() { Poll::Ready(Err(gone())) } else { Poll::Pending }
     }
 }
 

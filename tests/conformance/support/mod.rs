@@ -10,6 +10,7 @@
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
+//! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
@@ -20,6 +21,7 @@ mod ending;
 mod faulty;
 mod guest;
 mod names;
+mod nosy;
 mod notes;
 mod probe;
 mod raw;
@@ -33,6 +35,7 @@ mod world;
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Faults, Faulty};
+pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};

@@ -1,7 +1,7 @@
 //! Any number of futures of one type, of which the woken ones are polled.
 
 use std::pin::Pin;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::wakes::{Order, WakeSet};
 
@@ -29,7 +29,7 @@ impl<F: Future> Crowd<F> {
     }
 
     /// Begins a round, which [`next_finished`](Self::next_finished) goes through.
-    pub(crate) fn begin(&mut self, parent: &Waker, order: Order) {
+    pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
         self.wakes.begin(parent, order);
     }
 

@@ -81,7 +81,7 @@ where
         let Some(crowd) = &mut this.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx.waker(), Order::Fixed);
+        crowd.begin(cx, Order::Fixed);
         while let Some((index, output)) = crowd.next_finished() {
             match output {
                 Ok(value) => this.outputs[index] = Some(Ok(value)),
@@ -194,7 +194,7 @@ impl<C: FallibleFutures> Future for GatherTuple<C> {
         let Some(wakes) = this.wakes else {
             return Poll::Pending;
         };
-        wakes.begin(cx.waker(), Order::Fixed);
+        wakes.begin(cx, Order::Fixed);
         while let Some(index) = wakes.next() {
             let _ = wakes.poll(index, |cx| this.futures.as_mut().poll_at(index, cx));
             if let Some(error) = this.futures.as_mut().take_error(index) {

@@ -74,7 +74,7 @@ impl<F: Future> Future for Race<F> {
         let Some(crowd) = &mut self.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx.waker(), order);
+        crowd.begin(cx, order);
         match crowd.next_finished() {
             Some(winner) => {
                 self.crowd = None;

@@ -63,7 +63,7 @@ impl<F: Future> Future for Settle<F> {
         let Some(crowd) = &mut this.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx.waker(), Order::Fixed);
+        crowd.begin(cx, Order::Fixed);
         while let Some((index, output)) = crowd.next_finished() {
             this.outputs[index] = Some(output);
         }
@@ -122,7 +122,7 @@ impl<C: Futures> Future for SettleTuple<C> {
         let Some(wakes) = this.wakes else {
             return Poll::Pending;
         };
-        wakes.begin(cx.waker(), Order::Fixed);
+        wakes.begin(cx, Order::Fixed);
         while let Some(index) = wakes.next() {
             let _ = wakes.poll(index, |cx| this.futures.as_mut().poll_at(index, cx));
         }

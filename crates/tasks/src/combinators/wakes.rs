@@ -7,13 +7,15 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::Arc;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::fairness::fairness;
+use crate::wake::{attempt, discard, wake};
 
 /// In which order the children of one round are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ impl WakeSet {
     }
 
     /// Begins a round; from now on, the first child to be woken wakes `parent`.
-    pub(crate) fn begin(&mut self, parent: &Waker, order: Order) {
+    pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
         self.shared.collect(parent, &mut self.round);
         if !mem::replace(&mut self.started, true) {
             self.begin_with_all(order);
@@ -130,6 +132,7 @@ impl WakeSet {
     fn poll_first<T>(&mut self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let child = self.child(index);
         let waker = Waker::from(Arc::clone(&child));
+        TABLE.get_or_init(|| waker.vtable());
         let polled = poll(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => self.children[index] = State::Waiting(waker),
@@ -163,29 +166,24 @@ impl Drop for WakeSet {
     /// Lets go of the parent: sub-wakers may live on in foreign hands, and must not keep its task alive.
     fn drop(&mut self) {
         let parent = self.shared.woken.lock().parent.take();
-        drop(parent);
+        discard(parent, "several futures");
     }
 }
 
 impl Shared {
     /// Moves the woken children to `round` and remembers the parent, as one step: between two, a wake could
     /// take the parent for a child that is collected anyway, and leave nobody to wake for the next.
-    ///
-    /// Cloning or dropping a waker is foreign code, so both happen outside the lock.
-    fn collect(&self, parent: &Waker, round: &mut VecDeque<usize>) {
-        let mut stale = None;
-        let mut woken = self.woken.lock();
-        if !woken.parent.as_ref().is_some_and(|known| known.will_wake(parent)) {
-            let fresh = MutexGuard::unlocked(&mut woken, || parent.clone());
-            stale = woken.parent.replace(fresh);
-        }
-        if round.is_empty() {
-            mem::swap(round, &mut woken.queue);
-        } else {
-            round.append(&mut woken.queue);
-        }
-        drop(woken);
-        drop(stale);
+    fn collect(&self, parent: &Context<'_>, round: &mut VecDeque<usize>) {
+        attempt(parent, "several futures", |visitor| {
+            let mut woken = self.woken.lock();
+            visitor.keep_in(&mut woken.parent)?;
+            if round.is_empty() {
+                mem::swap(round, &mut woken.queue);
+            } else {
+                round.append(&mut woken.queue);
+            }
+            Some(())
+        });
     }
 
     fn wake(&self, index: usize) {
@@ -198,9 +196,17 @@ impl Shared {
             woken.parent.take()
         };
         if let Some(parent) = parent {
-            parent.wake();
+            wake(parent, "several futures");
         }
     }
+}
+
+/// The functions of the sub-wakers, known since the first was made.
+static TABLE: OnceLock<&'static RawWakerVTable> = OnceLock::new();
+
+/// Whether this is a sub-waker, which cannot panic whatever its parent does. For some it may not be known.
+pub(crate) fn is_of_combinator(waker: &Waker) -> bool {
+    TABLE.get().is_some_and(|table| ptr::eq(*table, waker.vtable()))
 }
 
 #[derive(Debug)]

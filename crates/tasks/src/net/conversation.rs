@@ -15,7 +15,8 @@ use crate::task::detach_at;
 ///
 /// The task goes on when the connection is lost, until it notices. An `Err` of it is reported as that of
 /// [`spawn`](crate::spawn()) is when nobody waits, with the place where `conversation` was called. If `talk` itself panics,
-/// before there is a future, the connection is refused.
+/// before there is a future, the connection is refused. It can ask its stream for both addresses already; the rest waits
+/// until the connection is made.
 ///
 /// ```no_run
 /// use marline_tasks::{Stream, conversation, copy};
@@ -38,11 +39,14 @@ where
     T::Output: 'static,
 {
     let place = Location::caller();
-    move |_| {
+    move |addresses: &Addresses| {
         let handle = Handle::current().ok()?;
         let local = Local::of(&handle)?;
         let (protocol, stream) = StreamProtocol::with_stream(&local, handle.remote(), None);
-        detach_at(&handle, talk(stream), place);
+        let expected = local.streams.expect(stream.port.door.key, addresses);
+        let talk = talk(stream);
+        drop(expected);
+        detach_at(&handle, talk, place);
         Some(protocol)
     }
 }

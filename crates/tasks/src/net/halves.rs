@@ -71,6 +71,7 @@ impl ReadHalf {
     /// # Errors
     ///
     /// Those of [`Stream::read`].
+    #[track_caller]
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
         Read::new(&self.port, buffer)
     }
@@ -111,6 +112,7 @@ impl WriteHalf {
     /// # Errors
     ///
     /// Those of [`Stream::write_all`].
+    #[track_caller]
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
         WriteAll::new(&self.door, data)
     }
@@ -120,8 +122,9 @@ impl WriteHalf {
     /// # Errors
     ///
     /// Those of [`Stream::flush`].
-    pub async fn flush(&self) -> io::Result<()> {
-        operations::flush(&self.door).await
+    #[track_caller]
+    pub fn flush(&self) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::flush(&self.door)
     }
 
     /// As [`Stream::close`].
@@ -129,8 +132,9 @@ impl WriteHalf {
     /// # Errors
     ///
     /// Those of [`Stream::close`].
-    pub async fn close(&self) -> io::Result<()> {
-        operations::close(&self.door).await
+    #[track_caller]
+    pub fn close(&self) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::close(&self.door)
     }
 }
 

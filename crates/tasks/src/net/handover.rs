@@ -93,7 +93,7 @@ impl Stream {
     #[track_caller]
     pub fn into_protocol<P: Protocol>(mut self, protocol: P) -> Result<Transport, IntoProtocolError<P>> {
         let door = self.port.door.duplicate();
-        let Ok(local) = door.local() else {
+        let Some(local) = Local::find(&door.remote) else {
             let wrong_thread = Some(WrongThread::of("a stream", &door.remote, Some(Location::caller())));
             return Err(IntoProtocolError { stream: self, protocol, wrong_thread });
         };
@@ -142,7 +142,7 @@ impl Stream {
     #[track_caller]
     pub fn into_transport(mut self) -> Result<Transport, IntoTransportError> {
         let door = self.port.door.duplicate();
-        let Ok(local) = door.local() else {
+        let Some(local) = Local::find(&door.remote) else {
             let wrong_thread = Some(WrongThread::of("a stream", &door.remote, Some(Location::caller())));
             return Err(IntoTransportError { stream: self, wrong_thread });
         };

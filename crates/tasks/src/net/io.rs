@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use marline_reactor::{Address, Remote, Transport, WriteStatus};
+use marline_reactor::{Address, Addresses, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
 use super::state::{Phase, Received, StreamState};
@@ -15,6 +15,7 @@ use crate::error::WrongThread;
 use crate::local::Local;
 use crate::mail;
 use crate::table::TableKey;
+use crate::wake::{Visitor, attempt};
 
 /// A write is cut into pieces of what fits below the high watermark, but of no less than this.
 const PIECE: usize = 16 * 1024;
@@ -28,7 +29,7 @@ pub(super) struct Door {
 /// What to do when the stream's state is no longer borrowed.
 enum Step<T> {
     Ready(T),
-    Wait(Option<super::turns::Displaced>, Option<Transport>),
+    Wait(Option<Transport>),
 }
 
 impl Door {
@@ -41,13 +42,23 @@ impl Door {
         Local::find(&self.remote).ok_or_else(|| WrongThread::of("a stream", &self.remote, place).into())
     }
 
+    /// As [`with`](Self::with), for what may keep the waker of who polls; `None` if that has to be cloned first.
+    fn attempt<R>(
+        &self,
+        local: &Local,
+        context: &Context<'_>,
+        mut step: impl FnMut(&mut StreamState, &mut Visitor<'_>) -> Option<R>,
+    ) -> io::Result<R> {
+        attempt(context, "a stream", |visitor| self.with(local, |state| step(state, visitor)).transpose())
+    }
+
     fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
         local.streams.with(self.key, change).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    #[track_caller]
-    pub(super) fn ticket(&self) -> io::Result<Ticket> {
-        Ok(self.local_at(Some(Location::caller()))?.streams.ticket())
+    /// For an operation that was asked for at this place.
+    pub(super) fn ticket(&self, place: &'static Location<'static>) -> io::Result<Ticket> {
+        Ok(self.local_at(Some(place))?.streams.ticket())
     }
 
     #[track_caller]
@@ -56,9 +67,20 @@ impl Door {
         self.with(&local, |state| state.transport.clone())?.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    /// One end of the connection, also of one that is about to be made.
     #[track_caller]
-    pub(super) fn address(&self, of: fn(&Transport) -> Option<Address>) -> io::Result<Address> {
-        of(&self.transport()?).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    pub(super) fn address(
+        &self,
+        of: fn(&Transport) -> Option<Address>,
+        expected: fn(Addresses) -> Address,
+    ) -> io::Result<Address> {
+        let local = self.local_at(Some(Location::caller()))?;
+        let transport = self.with(&local, |state| state.transport.clone())?;
+        let address = match transport {
+            Some(transport) => of(&transport),
+            None => local.streams.expected(self.key).map(expected),
+        };
+        address.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     // Reading.
@@ -68,13 +90,13 @@ impl Door {
         &self,
         ticket: Ticket,
         context: &Context<'_>,
-        take: impl FnOnce(&mut Received) -> R,
+        mut take: impl FnMut(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
         let mut spent = None;
-        let step = self.with(&local, |state| {
+        let step = self.attempt(&local, context, |state, visitor| {
             if let Err(error) = state.reader.check(ticket) {
-                return Step::Ready(Err(error));
+                return Some(Step::Ready(Err(error)));
             }
             let answer = if !state.received.is_empty() {
                 let taken = take(&mut state.received);
@@ -89,9 +111,9 @@ impl Door {
             } else {
                 // The protocol, when it is put in place, finds out by itself that somebody waits.
                 let transport = state.transport.clone().filter(|_| state.phase == Phase::InPlace);
-                return Step::Wait(state.reader.wait(ticket, context), transport);
+                return state.reader.wait(ticket, visitor).map(|()| Step::Wait(transport));
             };
-            Step::Ready(answer.map(|taken| (taken, state.reader.leave(ticket))))
+            Some(Step::Ready(answer.map(|taken| (taken, state.reader.leave(ticket)))))
         })?;
         if let Some(spent) = spent {
             local.streams.give_back(spent);
@@ -107,10 +129,7 @@ impl Door {
                 ready!(local.executor.allowance.poll_use(context));
                 Poll::Ready(end.map(|()| None))
             }
-            Step::Wait(displaced, transport) => {
-                if let Some(displaced) = displaced {
-                    displaced.settle();
-                }
+            Step::Wait(transport) => {
                 if let Some(transport) = transport {
                     transport.resume_reading();
                 }
@@ -213,11 +232,10 @@ impl Door {
     }
 
     fn wait_to_write(&self, ticket: Ticket, context: &Context<'_>) -> io::Result<()> {
-        let displaced = self.with(&*self.local()?, |state| state.writer.wait(ticket, context))?;
-        if let Some(displaced) = displaced {
-            displaced.settle();
-        }
-        Ok(())
+        self.attempt(&*self.local()?, context, |state, visitor| match state.writer.check(ticket) {
+            Ok(()) => state.writer.wait(ticket, visitor).map(Ok),
+            Err(error) => Some(Err(error)),
+        })?
     }
 
     fn write_error(&self) -> io::Error {
@@ -231,7 +249,7 @@ impl Door {
 
     /// A future that held a turn is dropped.
     pub(super) fn leave(&self, ticket: Ticket, turn: fn(&mut StreamState) -> &mut Turn) {
-        let Ok(local) = self.local() else { return };
+        let Some(local) = Local::find(&self.remote) else { return };
         let left = local.streams.with(self.key, |state| turn(state).leave(ticket));
         left.unwrap_or_default().settle();
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +19,7 @@ use super::turns::{NO_TICKET, Ticket};
 use crate::error::WrongThread;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
-use crate::wake::wake;
+use crate::wake::{Visitor, attempt, discard, wake};
 
 /// How many accepted connections wait for an [`accept`](Listener::accept) before the others are left to the
 /// system's queue.
@@ -35,7 +36,13 @@ struct ListenerState {
     server: Option<Server>,
     queue: VecDeque<Stream>,
     /// Who waits for a connection, the first to come first.
-    waiting: VecDeque<(Ticket, Waker)>,
+    waiting: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    ticket: Ticket,
+    /// `None` if it was woken and has not come yet.
+    waker: Option<Waker>,
 }
 
 impl Listeners {
@@ -52,7 +59,7 @@ impl Listeners {
             if state.queue.len() >= QUEUE {
                 state.server.iter().for_each(Server::pause);
             }
-            state.waiting.front().map(|(_, waker)| waker.clone())
+            state.waiting.front_mut().and_then(|first| first.waker.take())
         });
         drop(stream);
         if let Some(Some(waker)) = told {
@@ -118,8 +125,9 @@ impl Listener {
     /// # Cancellation
     ///
     /// A connection that a dropped future did not return is returned next time.
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, ticket: NO_TICKET }
+        Accept { listener: self, ticket: NO_TICKET, place: Location::caller() }
     }
 
     /// Where it listens, with the real port.
@@ -127,36 +135,54 @@ impl Listener {
     /// # Errors
     ///
     /// On the wrong thread, and after the end of the loop.
+    #[track_caller]
     pub fn local_address(&self) -> io::Result<Address> {
-        let address = self.local()?.listeners.with(self.key, |state| state.server.as_ref()?.local_address());
+        let address = self
+            .local(Location::caller())?
+            .listeners
+            .with(self.key, |state| state.server.as_ref()?.local_address());
         address.flatten().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// The connections, as a stream in the sense of `futures`: it never ends but with an error.
+    #[track_caller]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { accept: self.accept() }
     }
 
-    fn local(&self) -> io::Result<Rc<Local>> {
-        Local::find(&self.remote).ok_or_else(|| WrongThread::of("a listener", &self.remote, None).into())
+    fn local(&self, place: &'static Location<'static>) -> io::Result<Rc<Local>> {
+        Local::find(&self.remote)
+            .ok_or_else(|| WrongThread::of("a listener", &self.remote, Some(place)).into())
     }
+}
 
-    fn poll_accept(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Stream>> {
-        let local = self.local()?;
-        let polled = local.listeners.with(self.key, |state| {
-            let Some(stream) = state.queue.pop_front() else {
-                return (Poll::Pending, Left { old: state.wait(ticket, context), next: None });
-            };
-            if state.queue.len() < QUEUE / 2 {
-                state.server.iter().for_each(Server::resume);
-            }
-            (Poll::Ready(stream), state.leave(ticket))
+impl Accept<'_> {
+    fn poll_accept(&mut self, context: &Context<'_>) -> Poll<io::Result<Stream>> {
+        let local = self.listener.local(self.place)?;
+        if self.ticket == NO_TICKET {
+            self.ticket = local.streams.ticket();
+        }
+        let ticket = self.ticket;
+        let polled = attempt(context, "a listener", |visitor| {
+            let step = local.listeners.with(self.listener.key, |state| {
+                let Some(stream) = state.queue.pop_front() else {
+                    return state.wait(ticket, visitor).map(|()| Poll::Pending);
+                };
+                if state.queue.len() < QUEUE / 2 {
+                    state.server.iter().for_each(Server::resume);
+                }
+                Some(Poll::Ready((stream, state.leave(ticket))))
+            });
+            // Without a listener there is nothing to wait for.
+            step.map_or(Some(None), |step| step.map(Some))
         });
-        let Some((polled, left)) = polled else {
+        let Some(polled) = polled else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        left.settle();
-        polled.map(Ok)
+        polled.map(|(stream, left)| {
+            left.settle();
+            Ok(stream)
+        })
     }
 }
 
@@ -175,21 +201,22 @@ fn factory(
 }
 
 impl ListenerState {
-    /// Waits in the line, or goes on waiting in the same place. The caller drops what comes back.
-    fn wait(&mut self, ticket: Ticket, context: &Context<'_>) -> Option<Waker> {
-        if let Some((_, waker)) = self.waiting.iter_mut().find(|(holder, _)| *holder == ticket) {
-            return Some(std::mem::replace(waker, context.waker().clone()));
+    /// Waits in the line, or goes on waiting in the same place. `None` if the waker has to be cloned first.
+    fn wait(&mut self, ticket: Ticket, visitor: &mut Visitor<'_>) -> Option<()> {
+        if let Some(waiter) = self.waiting.iter_mut().find(|waiter| waiter.ticket == ticket) {
+            return visitor.keep_in(&mut waiter.waker);
         }
-        self.waiting.push_back((ticket, context.waker().clone()));
-        None
+        let waker = Some(visitor.waker()?);
+        self.waiting.push_back(Waiter { ticket, waker });
+        Some(())
     }
 
     /// Leaves the line: the waker to drop, and whom to wake instead, if there is something for them.
     fn leave(&mut self, ticket: Ticket) -> Left {
-        let place = self.waiting.iter().position(|(holder, _)| *holder == ticket);
-        let old = place.and_then(|place| self.waiting.remove(place)).map(|(_, waker)| waker);
-        let next = self.waiting.front().filter(|_| !self.queue.is_empty()).map(|(_, waker)| waker.clone());
-        Left { old, next }
+        let place = self.waiting.iter().position(|waiter| waiter.ticket == ticket);
+        let old = place.and_then(|place| self.waiting.remove(place)).and_then(|waiter| waiter.waker);
+        let next = self.waiting.front_mut().filter(|_| !self.queue.is_empty());
+        Left { old, next: next.and_then(|waiter| waiter.waker.take()) }
     }
 }
 
@@ -205,7 +232,7 @@ impl Left {
         if let Some(next) = self.next {
             wake(next, "a listener");
         }
-        drop(self.old);
+        discard(self.old, "a listener");
     }
 }
 
@@ -226,22 +253,21 @@ impl fmt::Debug for Listener {
 pub struct Accept<'a> {
     listener: &'a Listener,
     ticket: Ticket,
+    /// Where it was asked for.
+    place: &'static Location<'static>,
 }
 
 impl Future for Accept<'_> {
     type Output = io::Result<Stream>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.ticket == NO_TICKET {
-            self.ticket = self.listener.local()?.streams.ticket();
-        }
-        self.listener.poll_accept(self.ticket, context)
+        self.poll_accept(context)
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        let Ok(local) = self.listener.local() else { return };
+        let Some(local) = Local::find(&self.listener.remote) else { return };
         let left = local.listeners.with(self.listener.key, |state| state.leave(self.ticket));
         left.unwrap_or_default().settle();
     }

@@ -1,7 +1,10 @@
 //! What streams and their halves do, as futures that hold a turn.
+//!
+//! Each knows the place in the program where it was made, which a report of its use on the wrong thread names.
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,22 +17,23 @@ pub struct Read<'a> {
     port: &'a Port,
     buffer: &'a mut [u8],
     ticket: Ticket,
+    place: &'static Location<'static>,
 }
 
 impl<'a> Read<'a> {
+    #[track_caller]
     pub(super) fn new(port: &'a Port, buffer: &'a mut [u8]) -> Self {
-        Self { port, buffer, ticket: NO_TICKET }
+        Self { port, buffer, ticket: NO_TICKET, place: Location::caller() }
     }
 }
 
 impl Future for Read<'_> {
     type Output = io::Result<usize>;
 
-    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {
-            this.ticket = this.port.door.ticket()?;
+            this.ticket = this.port.door.ticket(this.place)?;
         }
         this.port.poll_read(this.ticket, context, this.buffer)
     }
@@ -50,22 +54,23 @@ pub struct WriteAll<'a> {
     data: &'a [u8],
     written: usize,
     ticket: Ticket,
+    place: &'static Location<'static>,
 }
 
 impl<'a> WriteAll<'a> {
+    #[track_caller]
     pub(super) fn new(door: &'a Door, data: &'a [u8]) -> Self {
-        Self { door, data, written: 0, ticket: NO_TICKET }
+        Self { door, data, written: 0, ticket: NO_TICKET, place: Location::caller() }
     }
 }
 
 impl Future for WriteAll<'_> {
     type Output = io::Result<()>;
 
-    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.ticket == NO_TICKET {
-            this.ticket = this.door.ticket()?;
+            this.ticket = this.door.ticket(this.place)?;
         }
         while this.written < this.data.len() {
             this.written += ready!(this.door.poll_write(this.ticket, context, &this.data[this.written..]))?;
@@ -82,14 +87,14 @@ impl Drop for WriteAll<'_> {
     }
 }
 
-pub(super) async fn flush(door: &Door) -> io::Result<()> {
-    let turn = Writing::begin(door)?;
-    poll_fn(|context| turn.door.poll_flush(turn.ticket, context)).await
+#[track_caller]
+pub(super) fn flush(door: &Door) -> impl Future<Output = io::Result<()>> + Send + Sync {
+    Writing::run(door, Location::caller(), Door::poll_flush)
 }
 
-pub(super) async fn close(door: &Door) -> io::Result<()> {
-    let turn = Writing::begin(door)?;
-    poll_fn(|context| turn.door.poll_close(turn.ticket, context)).await
+#[track_caller]
+pub(super) fn close(door: &Door) -> impl Future<Output = io::Result<()>> + Send + Sync {
+    Writing::run(door, Location::caller(), Door::poll_close)
 }
 
 /// A flush or a close that is under way: as a write, it is the only one.
@@ -99,8 +104,13 @@ struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    fn begin(door: &'a Door) -> io::Result<Self> {
-        Ok(Self { door, ticket: door.ticket()? })
+    async fn run(
+        door: &'a Door,
+        place: &'static Location<'static>,
+        poll: fn(&Door, Ticket, &Context<'_>) -> Poll<io::Result<()>>,
+    ) -> io::Result<()> {
+        let turn = Self { door, ticket: door.ticket(place)? };
+        poll_fn(|context| poll(turn.door, turn.ticket, context)).await
     }
 }
 

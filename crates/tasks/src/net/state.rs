@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 
-use marline_reactor::{Lost, Transport, Warning};
+use marline_reactor::{Addresses, Lost, Transport, Warning};
 
 use super::turns::{Ticket, Turn};
 use crate::error::HandedOver;
@@ -20,6 +20,20 @@ pub(crate) struct Streams {
     /// Read buffers that nobody uses: a stream has one only while it has bytes that were not read.
     pool: RefCell<Vec<Vec<u8>>>,
     tickets: Cell<Ticket>,
+    /// The stream whose conversation is being made, and the ends that its connection will have.
+    expected: RefCell<Option<(TableKey, Addresses)>>,
+}
+
+/// While it lives, a stream that has no connection yet knows its ends.
+pub(super) struct Expected<'a> {
+    streams: &'a Streams,
+    before: Option<(TableKey, Addresses)>,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.streams.expected.replace(self.before.take());
+    }
 }
 
 /// A stream's end of its connection.
@@ -113,6 +127,16 @@ impl Streams {
     /// Works on a stream. `change` must run no code of anybody else's: no waker, no drop.
     pub(super) fn with<R>(&self, key: TableKey, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
         self.table.borrow_mut().get_mut(key).map(change)
+    }
+
+    /// The connection of this stream is about to be made between these ends.
+    pub(super) fn expect(&self, key: TableKey, addresses: &Addresses) -> Expected<'_> {
+        Expected { streams: self, before: self.expected.replace(Some((key, addresses.clone()))) }
+    }
+
+    pub(super) fn expected(&self, key: TableKey) -> Option<Addresses> {
+        let expected = self.expected.borrow();
+        expected.as_ref().filter(|(stream, _)| *stream == key).map(|(_, addresses)| addresses.clone())
     }
 
     pub(super) fn ticket(&self) -> Ticket {

@@ -83,6 +83,7 @@ impl Stream {
     /// # Errors
     ///
     /// How the connection ended, unless in good order; `ResourceBusy` if another read is under way.
+    #[track_caller]
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
         Read::new(&self.port, buffer)
     }
@@ -93,6 +94,7 @@ impl Stream {
     ///
     /// How the connection ended; `BrokenPipe` after our direction was ended; `ResourceBusy` if another write is under
     /// way.
+    #[track_caller]
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
         WriteAll::new(&self.port.door, data)
     }
@@ -102,8 +104,9 @@ impl Stream {
     /// # Errors
     ///
     /// How the connection ended; `ResourceBusy` if a write is under way.
-    pub async fn flush(&self) -> io::Result<()> {
-        operations::flush(&self.port.door).await
+    #[track_caller]
+    pub fn flush(&self) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::flush(&self.port.door)
     }
 
     /// Ends our direction, after what was written. Reading can go on.
@@ -111,8 +114,9 @@ impl Stream {
     /// # Errors
     ///
     /// How the connection ended, unless in good order; `ResourceBusy` if a write is under way.
-    pub async fn close(&self) -> io::Result<()> {
-        operations::close(&self.port.door).await
+    #[track_caller]
+    pub fn close(&self) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::close(&self.port.door)
     }
 
     /// Splits it into a reading and a writing half, which different tasks may hold. Dropping the writing half ends our
@@ -129,7 +133,7 @@ impl Stream {
     /// `NotConnected` after the end of the connection, and on the wrong thread.
     #[track_caller]
     pub fn peer_address(&self) -> io::Result<Address> {
-        self.port.door.address(Transport::peer_address)
+        self.port.door.address(Transport::peer_address, |addresses| addresses.peer)
     }
 
     /// Our end.
@@ -139,7 +143,7 @@ impl Stream {
     /// `NotConnected` after the end of the connection, and on the wrong thread.
     #[track_caller]
     pub fn local_address(&self) -> io::Result<Address> {
-        self.port.door.address(Transport::local_address)
+        self.port.door.address(Transport::local_address, |addresses| addresses.local)
     }
 
     /// The callback side of the same connection: to set watermarks, to abort, to write from callbacks. Its reading belongs

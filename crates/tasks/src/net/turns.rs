@@ -1,9 +1,9 @@
 //! One reader, and one writer, at a time.
 
 use std::io;
-use std::task::{Context, Waker};
+use std::task::Waker;
 
-use crate::wake::wake;
+use crate::wake::{Visitor, discard, wake};
 
 /// Who waits for one direction of a stream.
 ///
@@ -12,7 +12,9 @@ use crate::wake::wake;
 /// others who do: they all wait, and all are woken, as soon as nobody with a ticket is before them.
 #[derive(Default)]
 pub(super) struct Turn {
-    holder: Option<(Ticket, Waker)>,
+    /// Whose turn it is, also when they were woken and have not come yet.
+    holder: Ticket,
+    holder_waker: Option<Waker>,
     /// Those without a ticket. There is nearly always one at most, so only more of them cost memory.
     first: Option<Waker>,
     #[allow(clippy::box_collection)]
@@ -29,55 +31,57 @@ const REMEMBERED: usize = 64;
 impl Turn {
     /// Whether `ticket` may go on.
     pub(super) fn check(&self, ticket: Ticket) -> io::Result<()> {
-        match self.holder {
-            Some((holder, _)) if holder != ticket => Err(busy()),
-            _ => Ok(()),
-        }
+        if self.holder == NO_TICKET || self.holder == ticket { Ok(()) } else { Err(busy()) }
     }
 
     /// Whether anybody waits.
     pub(super) fn is_awaited(&self) -> bool {
-        self.holder.is_some() || self.first.is_some()
+        self.holder != NO_TICKET || self.first.is_some()
     }
 
-    /// Waits. The caller settles what comes back, outside of any borrow.
-    #[must_use]
-    pub(super) fn wait(&mut self, ticket: Ticket, context: &Context<'_>) -> Option<Displaced> {
+    /// Waits; the check was made. `None` if the waker has to be cloned first.
+    pub(super) fn wait(&mut self, ticket: Ticket, visitor: &mut Visitor<'_>) -> Option<()> {
         if ticket == NO_TICKET {
-            return self.wait_without_ticket(context.waker());
+            return self.wait_without_ticket(visitor);
         }
-        if self.holder.as_ref().is_some_and(|(_, waker)| waker.will_wake(context.waker())) {
-            return None;
-        }
-        let old = self.holder.replace((ticket, context.waker().clone()));
-        old.map(|(_, waker)| Displaced { waker, wake: false })
+        visitor.keep_in(&mut self.holder_waker)?;
+        self.holder = ticket;
+        Some(())
     }
 
-    fn wait_without_ticket(&mut self, waker: &Waker) -> Option<Displaced> {
+    fn wait_without_ticket(&mut self, visitor: &mut Visitor<'_>) -> Option<()> {
         let mut known = self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()));
-        if known.any(|known| known.will_wake(waker)) {
-            return None;
+        if known.any(|known| visitor.is_woken_by(known)) {
+            return Some(());
         }
-        let first = self.first.replace(waker.clone())?;
-        let more = self.more.get_or_insert_default();
-        more.push(first);
-        (more.len() > REMEMBERED).then(|| Displaced { waker: more.remove(0), wake: true })
+        if let Some(first) = self.first.replace(visitor.waker()?) {
+            let more = self.more.get_or_insert_default();
+            more.push(first);
+            if more.len() > REMEMBERED {
+                visitor.crowd_out(more.remove(0));
+            }
+        }
+        Some(())
     }
 
     /// Whoever has the ticket is done: those who waited behind it come next.
     #[must_use]
     pub(super) fn leave(&mut self, ticket: Ticket) -> Left {
-        let old = self.holder.take_if(|(holder, _)| *holder == ticket).map(|(_, waker)| waker);
-        let next = if old.is_some() { self.wakers() } else { Wakers::default() };
-        Left { old, next }
+        if ticket == NO_TICKET || self.holder != ticket {
+            return Left::default();
+        }
+        self.holder = NO_TICKET;
+        let old = self.holder_waker.take();
+        Left { old, next: self.wakers() }
     }
 
-    /// Those to wake. The one with a ticket goes first, and keeps its turn until it is done; without one, all the others.
+    /// Those to wake: they are to come back. The one with a ticket goes first, and keeps its turn until it is done; without
+    /// one, all the others.
     pub(super) fn wakers(&mut self) -> Wakers {
-        match &self.holder {
-            Some((_, waker)) => Wakers { holder: Some(waker.clone()), ..Wakers::default() },
-            None => Wakers { holder: None, first: self.first.take(), more: self.more.take() },
+        if self.holder != NO_TICKET {
+            return Wakers { holder: self.holder_waker.take(), ..Wakers::default() };
         }
+        Wakers { holder: None, first: self.first.take(), more: self.more.take() }
     }
 }
 
@@ -109,21 +113,7 @@ impl Left {
     /// Wakes and drops, when nothing is borrowed any more.
     pub(super) fn settle(self) {
         self.next.wake();
-        drop(self.old);
-    }
-}
-
-/// A waker that waits no longer.
-pub(super) struct Displaced {
-    waker: Waker,
-    wake: bool,
-}
-
-impl Displaced {
-    pub(super) fn settle(self) {
-        if self.wake {
-            wake(self.waker, "a stream");
-        }
+        discard(self.old, "a stream");
     }
 }
 

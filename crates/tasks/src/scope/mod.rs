@@ -13,6 +13,7 @@
 //! | to cancel                       | use                                                             |
 //! |---------------------------------|-----------------------------------------------------------------|
 //! | a whole task                    | [`JoinHandle::abort`](crate::JoinHandle::abort)                 |
+//! | a whole task, from elsewhere    | [`AbortHandle`](crate::AbortHandle)                             |
 //! | several tasks, one with another | [`TaskGroup`](crate::TaskGroup)                                 |
 //! | a future, after some time       | [`timeout`](crate::timeout)                                     |
 //! | a future, because another won   | [`select!`](crate::select!), [`race`](crate::race())            |

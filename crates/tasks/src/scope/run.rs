@@ -87,7 +87,7 @@ impl<F: Future> Future for Run<F> {
 impl Place {
     fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<Cause> {
         // First this, so that what happens from now on is not missed.
-        self.node.watch(&mut self.watcher, context.waker());
+        self.node.watch(&mut self.watcher, context);
         let (cause, deadline) = self.node.cause_and_deadline();
         if let Some(cause) = cause {
             return Poll::Ready(cause);

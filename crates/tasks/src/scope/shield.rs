@@ -29,12 +29,12 @@ use crate::task::detach_at;
 ///     scope.cancel_after(Duration::from_millis(1));
 ///     let done = saved.clone();
 ///     let save = async move {
-///         sleep(Duration::from_millis(2)).await;
+///         sleep(Duration::from_millis(20)).await;
 ///         done.set(true);
 ///     };
 ///     assert!(scope.run(shield(save)).await.is_err());
 ///     assert!(!saved.get());
-///     sleep(Duration::from_millis(10)).await;
+///     sleep(Duration::from_millis(100)).await;
 ///     assert!(saved.get());
 ///     Ok::<(), Box<dyn std::error::Error>>(())
 /// }).unwrap();

@@ -26,6 +26,32 @@ impl CancelToken {
         Self { node: Arc::clone(node) }
     }
 
+    /// As [`CancelScope::run`](super::CancelScope::run).
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], if the scope is cancelled before the future is ready. The future was dropped by then.
+    pub fn run<F: IntoFuture>(&self, future: F) -> Run<F::IntoFuture> {
+        Run::new(Arc::clone(&self.node), future.into_future())
+    }
+
+    /// The token of a scope inside of this one: as [`CancelScope::child`](super::CancelScope::child). Cancelling it leaves this
+    /// scope as it is.
+    ///
+    /// ```
+    /// let session = marline_tasks::CancelScope::new().token();
+    /// let (request, other) = (session.child(), session.child());
+    /// request.cancel();
+    /// assert!(request.is_cancelled() && !session.is_cancelled() && !other.is_cancelled());
+    /// session.cancel();
+    /// let waiting = other.run(std::future::pending::<()>());
+    /// assert!(futures::executor::block_on(waiting).is_err());
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { node: Node::new(Some(Arc::clone(&self.node))) }
+    }
+
     /// As [`CancelScope::cancel`](super::CancelScope::cancel).
     pub fn cancel(&self) {
         self.node.cancel();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Waker;
+use std::task::{Context, Waker};
 
-use marline_reactor::{Failure, Handle, Instant};
+use marline_reactor::{Handle, Instant};
 use parking_lot::Mutex;
 
-use crate::task::contain;
+use crate::wake::{attempt, discard, wake};
 
 /// One scope. Its parent is locked never while its own lock is held, nor the other way round, and no waker is cloned, woken or
 /// dropped under a lock.
@@ -150,7 +150,7 @@ impl Node {
         while let Some(node) = inside.pop() {
             inside.extend(node.collect(&mut wakers));
         }
-        wakers.into_values().for_each(wake);
+        wakers.into_values().for_each(|waker| wake(waker, "a scope"));
     }
 
     /// Takes the wakers of whoever runs in it: the scopes right inside of it.
@@ -167,21 +167,23 @@ impl Node {
         children
     }
 
-    /// Has `waker` woken when there is something new, in the place of the one that has this number.
-    pub(super) fn watch(&self, number: &mut Option<u64>, waker: &Waker) {
+    /// Has who polls woken when there is something new, in the place that has this number.
+    pub(super) fn watch(&self, number: &mut Option<u64>, context: &Context<'_>) {
         let number = *number.get_or_insert_with(fresh_number);
-        let known = self.state.lock().watchers.get(&number).is_some_and(|known| known.will_wake(waker));
-        if !known {
-            let fresh = waker.clone();
-            let stale = self.state.lock().watchers.insert(number, fresh);
-            drop(stale);
-        }
+        attempt(context, "a scope", |visitor| {
+            let mut state = self.state.lock();
+            if !state.watchers.get(&number).is_some_and(|known| visitor.is_woken_by(known)) {
+                let waker = visitor.waker()?;
+                visitor.replace(state.watchers.insert(number, waker));
+            }
+            Some(())
+        });
     }
 
     pub(super) fn forget(&self, number: Option<u64>) {
         if let Some(number) = number {
             let waker = self.state.lock().watchers.remove(&number);
-            drop(contain(move || drop(waker)));
+            discard(waker, "a scope");
         }
     }
 }
@@ -205,15 +207,4 @@ fn is_monotonic(handle: &Handle) -> bool {
     let before = Instant::monotonic();
     let now = handle.now();
     (before..=Instant::monotonic()).contains(&now)
-}
-
-/// A waker that panics must not keep the others from being woken.
-fn wake(waker: Waker) {
-    let Err(panic) = contain(move || waker.wake()) else { return };
-    match Handle::current() {
-        Ok(handle) => {
-            handle.report(&Failure::unobserved(Box::new(panic), "a waker of who ran in a scope".to_owned()));
-        }
-        Err(_) => tracing::error!("a waker of who ran in a scope that was cancelled {panic}"),
-    }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// A task is about to be polled: it gets a full allowance until what is returned is dropped.
+    #[inline]
     pub(super) fn grant(&self) -> Granted<'_> {
         Granted { allowance: self, before: self.left.replace(Some(ALLOWANCE)) }
     }
@@ -43,6 +44,7 @@ pub(super) struct Granted<'a> {
 }
 
 impl Drop for Granted<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.allowance.left.set(self.before);
     }

@@ -9,6 +9,7 @@ use marline_reactor::Panic;
 use pin_project_lite::pin_project;
 
 use super::executor::Executor;
+use super::identity::Polled;
 use super::join::{Ended, Outcome};
 use super::report::Origin;
 use super::spans::Traced;
@@ -44,11 +45,12 @@ struct Entry {
     executor: Rc<Executor>,
     key: TableKey,
     place: &'static Location<'static>,
+    has_name: bool,
 }
 
 impl Entry {
     fn origin(&self) -> Origin {
-        let name = self.executor.name_of(self.key);
+        let name = if self.has_name { self.executor.name_of(self.key) } else { None };
         Origin { remote: self.executor.remote().clone(), place: self.place, name }
     }
 }
@@ -68,7 +70,7 @@ impl<F> Body<F> {
         name: Option<&str>,
     ) -> Self {
         let traced = Traced::new(key.number(), name, place);
-        Self { future: Some(future), traced, entry: Entry { executor, key, place } }
+        Self { future: Some(future), traced, entry: Entry { executor, key, place, has_name: name.is_some() } }
     }
 }
 
@@ -84,6 +86,7 @@ where
         let Entry { executor, key, .. } = &*this.entry;
         let outcome = if let Some(_polling) = executor.begin_poll(*key) {
             let _granted = executor.allowance.grant();
+            let _polled = Polled::with(context.waker());
             let future = this.future.as_mut().as_pin_mut();
             let poll = |future: Pin<&mut F>| this.traced.poll(context, |context| future.poll(context));
             let polled = contain(|| future.map(poll));

@@ -26,8 +26,8 @@ pub(crate) struct Executor {
     injector: Arc<Injector>,
     live: RefCell<Table<Live>>,
     queued: QueuedTasks,
-    /// The task that is being polled.
-    running: Cell<Option<TableKey>>,
+    /// The number of the task that is being polled; zero is none's.
+    running: Cell<u64>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
     ending: Cell<bool>,
     /// Keeps the loop's shutdown from going on before the last task is dropped.
@@ -71,7 +71,7 @@ impl Executor {
             injector: Injector::new(handle),
             live: RefCell::default(),
             queued: QueuedTasks::default(),
-            running: Cell::new(None),
+            running: Cell::new(0),
             ending: Cell::new(false),
             hold: RefCell::default(),
             allowance: Allowance::default(),
@@ -125,15 +125,9 @@ impl Executor {
         TaskStats { spawned: live.made(), live: live.len() }
     }
 
-    /// The task that is being polled.
-    pub(super) fn running(&self) -> Option<TableKey> {
-        self.running.get()
-    }
-
-    /// Whether this is the waker of the task that is being polled.
-    pub(crate) fn runs(&self, waker: &Waker) -> bool {
-        let own = |key| self.with_live(key, |live| live.waker.will_wake(waker));
-        self.running.get().and_then(own).unwrap_or(false)
+    /// Whether it is the task that is being polled.
+    pub(super) fn is_running(&self, key: TableKey) -> bool {
+        self.running.get() == key.number()
     }
 
     /// Whether the task waits for its turn, in the ready queue or on its way there from another thread.
@@ -167,16 +161,19 @@ impl Executor {
     }
 
     /// The task's turn has come. `None` if it is to be dropped instead of polled.
+    #[inline]
     pub(super) fn begin_poll(&self, key: TableKey) -> Option<Polling<'_>> {
         let ending = self.ending.get();
-        self.with_live(key, |live| {
+        let polled = self.with_live(key, |live| {
             let polled = !(ending || live.aborted);
             live.polls += u64::from(polled);
             polled
-        })
-        .filter(|polled| *polled)?;
+        });
+        if polled != Some(true) {
+            return None;
+        }
         self.handle.describe_callback(|| format!("a poll of {}", self.describe(key)));
-        Some(Polling { executor: self, before: self.running.replace(Some(key)) })
+        Some(Polling { executor: self, before: self.running.replace(key.number()) })
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -195,9 +192,11 @@ impl Executor {
 
     /// The task's future is dropped.
     pub(super) fn finished(&self, key: TableKey) {
-        let live = self.live.borrow_mut().remove(key);
+        let mut all = self.live.borrow_mut();
+        let (live, is_last) = (all.remove(key), all.len() == 0);
+        drop(all);
         drop(live);
-        if self.live.borrow().len() == 0 {
+        if is_last {
             let hold = self.hold.borrow_mut().take();
             drop(hold);
         }
@@ -241,10 +240,11 @@ impl Executor {
 /// While it lives, its task is the one that is being polled.
 pub(super) struct Polling<'a> {
     executor: &'a Executor,
-    before: Option<TableKey>,
+    before: u64,
 }
 
 impl Drop for Polling<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.executor.running.set(self.before);
     }

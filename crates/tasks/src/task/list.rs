@@ -118,13 +118,12 @@ pub fn task_list_on(handle: &Handle) -> Vec<TaskInfo> {
 impl Executor {
     pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
         let now = handle.now();
-        let running = self.running();
         let info = |(key, live): (TableKey, &Live)| TaskInfo {
             id: TaskId::new(handle.loop_id(), key),
             name: live.name.as_deref().map(str::to_owned),
             place: live.place,
             state: match () {
-                () if running == Some(key) => TaskState::Running,
+                () if self.is_running(key) => TaskState::Running,
                 () if self.is_queued(key) => TaskState::Queued,
                 () => TaskState::Waiting,
             },

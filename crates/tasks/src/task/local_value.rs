@@ -1,9 +1,9 @@
 //! Values of a task's own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::thread::LocalKey;
 
@@ -51,21 +51,44 @@ macro_rules! task_local {
 /// Give it to them by name: `spawn(REQUEST.scope(request, future))`. A [`scope`](Self::scope) inside of another hides the outer
 /// value until it ends. Destructors of what the future holds see the value.
 ///
-/// Tasks that use none pay nothing. It needs no loop.
+/// The value moves with its future, so a future in a scope is `Send` where both are; the value need not be `Sync`, and may be a
+/// `RefCell`. Tasks that use none pay nothing. It needs no loop.
 pub struct TaskLocal<T: 'static> {
     place: &'static LocalKey<LocalPlace<T>>,
 }
 
 /// Where a thread keeps the value of a [`TaskLocal`] while its future is polled; [`task_local!`](crate::task_local!) makes it.
+///
+/// Scopes nest as calls do, and each level has a slot of its own: while somebody looks at one value, an inner scope puts
+/// another beside it. The slots are made once and used again.
 pub struct LocalPlace<T> {
-    value: RefCell<Option<Arc<T>>>,
+    slots: RefCell<Vec<Slot<T>>>,
+    /// How many of them are in use.
+    depth: Cell<usize>,
 }
+
+type Slot<T> = Rc<RefCell<Option<T>>>;
 
 impl<T> LocalPlace<T> {
     /// An empty one.
     #[must_use]
     pub const fn new() -> Self {
-        Self { value: RefCell::new(None) }
+        Self { slots: RefCell::new(Vec::new()), depth: Cell::new(0) }
+    }
+
+    fn innermost(&self) -> Option<Slot<T>> {
+        let last = self.depth.get().checked_sub(1)?;
+        self.slots.borrow().get(last).cloned()
+    }
+
+    /// A slot for one level more.
+    fn push(&self) -> Slot<T> {
+        let (depth, mut slots) = (self.depth.get(), self.slots.borrow_mut());
+        self.depth.set(depth + 1);
+        if slots.len() == depth {
+            slots.push(Rc::default());
+        }
+        Rc::clone(&slots[depth])
     }
 }
 
@@ -84,17 +107,20 @@ impl<T> TaskLocal<T> {
 
     /// Runs `future` with this value. Dropping what is returned drops the future and the value.
     pub fn scope<F: IntoFuture>(&'static self, value: T, future: F) -> Scoped<T, F::IntoFuture> {
-        Scoped { future: Some(future.into_future()), value: Arc::new(value), local: self }
+        Scoped { future: Some(future.into_future()), value: Some(value), local: self }
     }
 
     /// Calls `call` with this value.
     pub fn sync_scope<R>(&'static self, value: T, call: impl FnOnce() -> R) -> R {
-        self.enter(&Arc::new(value), call)
+        self.enter(&mut Some(value), call)
     }
 
     /// Looks at the value, or at `None` outside of any scope.
     pub fn with<R>(&'static self, look: impl FnOnce(Option<&T>) -> R) -> R {
-        look(self.current().as_deref())
+        match self.current() {
+            Some(slot) => look(slot.borrow().as_ref()),
+            None => look(None),
+        }
     }
 
     /// Looks at the value.
@@ -103,7 +129,9 @@ impl<T> TaskLocal<T> {
     ///
     /// Outside of any scope. `look` is not called then.
     pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, NotInScope> {
-        self.current().map(|value| look(&value)).ok_or(NotInScope(()))
+        let slot = self.current().ok_or(NotInScope(()))?;
+        let value = slot.borrow();
+        value.as_ref().map(look).ok_or(NotInScope(()))
     }
 
     /// A copy of the value.
@@ -118,32 +146,36 @@ impl<T> TaskLocal<T> {
         self.try_with(T::clone)
     }
 
-    fn current(&'static self) -> Option<Arc<T>> {
-        self.place.try_with(|place| place.value.borrow().clone()).ok().flatten()
+    /// A thread that ends has no place any more.
+    fn current(&'static self) -> Option<Slot<T>> {
+        self.place.try_with(LocalPlace::innermost).ok().flatten()
     }
 
-    /// Nothing is borrowed while `call` runs.
-    fn enter<R>(&'static self, value: &Arc<T>, call: impl FnOnce() -> R) -> R {
-        let _entered = Entered { before: self.replace(Some(Arc::clone(value))), local: self };
+    /// Has the value seen while `call` runs.
+    fn enter<R>(&'static self, value: &mut Option<T>, call: impl FnOnce() -> R) -> R {
+        let slot = self.place.try_with(LocalPlace::push).ok();
+        if let Some(slot) = &slot {
+            *slot.borrow_mut() = value.take();
+        }
+        let _entered = Entered { slot, home: value, local: self };
         call()
-    }
-
-    /// A thread that ends has no place any more; nothing is polled there.
-    fn replace(&'static self, value: Option<Arc<T>>) -> Option<Arc<T>> {
-        self.place.try_with(|place| place.value.replace(value)).ok().flatten()
     }
 }
 
-/// While it lives, a value can be seen.
-struct Entered<T: 'static> {
-    before: Option<Arc<T>>,
+/// While it lives, a value can be seen. Then it goes back to where it came from.
+struct Entered<'a, T: 'static> {
+    slot: Option<Slot<T>>,
+    home: &'a mut Option<T>,
     local: &'static TaskLocal<T>,
 }
 
-impl<T> Drop for Entered<T> {
+impl<T> Drop for Entered<'_, T> {
     fn drop(&mut self) {
-        let inner = self.local.replace(self.before.take());
-        drop(inner);
+        // Whoever looked at it was called within this scope, and is done.
+        if let Some(slot) = &self.slot {
+            *self.home = slot.take();
+            _ = self.local.place.try_with(|place| place.depth.set(place.depth.get() - 1));
+        }
     }
 }
 
@@ -170,7 +202,8 @@ pin_project! {
     pub struct Scoped<T: 'static, F> {
         #[pin]
         future: Option<F>,
-        value: Arc<T>,
+        // None while the future is polled.
+        value: Option<T>,
         local: &'static TaskLocal<T>,
     }
 

@@ -1,7 +1,7 @@
 //! Tasks: futures that the loop runs.
 //!
 //! * `executor`: what the loop keeps of its tasks, `live` of each, `queued`: whether it waits for its turn; `injector`: wakes, from the loop's thread and others.
-//! * `body`: the future around the user's, which contains it; `allowance`: how much a task gets in one go.
+//! * `body`: the future around the user's, which contains it; `identity`: whose waker is whose; `allowance`: how much a task gets in one go.
 //! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
@@ -14,6 +14,7 @@ mod body;
 mod builder;
 mod executor;
 mod group;
+mod identity;
 mod injector;
 mod join;
 mod list;
@@ -32,7 +33,7 @@ pub use builder::Builder;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};
-pub use join::{JoinError, JoinHandle};
+pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};
 pub use remote::{spawn_remote, spawn_remote_with};

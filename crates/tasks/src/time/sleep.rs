@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 use crate::local::Local;
 use crate::mail;
 use crate::table::{Table, TableKey};
-use crate::wake::wake;
+use crate::wake::{attempt, discard, wake};
 
 /// The sleeps of a loop that wait.
 pub(crate) type Sleepers = Table<Sleeper>;
 
 pub(crate) struct Sleeper {
-    waker: Waker,
+    waker: Option<Waker>,
     timer: Option<Timer>,
 }
 
@@ -36,15 +36,15 @@ pub(crate) struct Sleeper {
 /// ```
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
-    match Handle::current() {
-        Ok(handle) => Sleep::new(handle.now() + delay, None),
-        Err(_) => Sleep::new(Instant::FAR, Some((delay, Location::caller()))),
+    match current() {
+        Some(handle) => Sleep::new(handle.now() + delay, Some(&handle), None),
+        None => Sleep::new(Instant::FAR, None, Some((delay, Location::caller()))),
     }
 }
 
 /// Waits until `deadline`, on the clock of the loop that runs here; made where none does, of the loop that first polls it.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, None)
+    Sleep::new(deadline, current().as_ref(), None)
 }
 
 /// The future of [`sleep`].
@@ -77,16 +77,19 @@ enum State {
 
 /// What a sleep on another thread shares with its loop.
 struct Distant {
-    waker: Waker,
+    waker: Option<Waker>,
     fired: bool,
     key: Option<TableKey>,
     dropped: bool,
 }
 
 impl Sleep {
-    fn new(deadline: Instant, not_begun: Option<(Duration, &'static Location<'static>)>) -> Self {
-        let remote = current().map(|handle| handle.remote());
-        Self { deadline, not_begun, remote, state: State::Idle }
+    fn new(
+        deadline: Instant,
+        on: Option<&Handle>,
+        not_begun: Option<(Duration, &'static Location<'static>)>,
+    ) -> Self {
+        Self { deadline, not_begun, remote: on.map(Handle::remote), state: State::Idle }
     }
 
     /// Belongs from now on to the loop that runs here, if one does.
@@ -125,15 +128,12 @@ impl Sleep {
     fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
         let Some(local) = Local::of(handle) else { return Poll::Pending };
         if let State::Here(key) = self.state {
-            let mut sleepers = local.sleepers.borrow_mut();
-            let Some(sleeper) = sleepers.get_mut(key) else { return self.done() };
-            if sleeper.waker.will_wake(context.waker()) {
-                return Poll::Pending;
-            }
-            let old = std::mem::replace(&mut sleeper.waker, context.waker().clone());
-            drop(sleepers);
-            drop(old);
-            return Poll::Pending;
+            let waits =
+                attempt(context, "a sleep", |visitor| match local.sleepers.borrow_mut().get_mut(key) {
+                    Some(sleeper) => visitor.keep_in(&mut sleeper.waker).map(|()| true),
+                    None => Some(false),
+                });
+            return if waits { Poll::Pending } else { self.done() };
         }
         if handle.now() >= self.deadline {
             ready!(local.executor.allowance.poll_use(context));
@@ -151,17 +151,13 @@ impl Sleep {
 
     fn poll_elsewhere(&mut self, remote: &Remote, context: &Context<'_>) -> Poll<()> {
         if let State::Elsewhere(distant) = &self.state {
-            let mut shared = distant.lock();
-            if shared.fired {
-                drop(shared);
-                return self.done();
-            }
-            let old = std::mem::replace(&mut shared.waker, context.waker().clone());
-            drop(shared);
-            drop(old);
-            return Poll::Pending;
+            let waits = attempt(context, "a sleep", |visitor| {
+                let mut shared = distant.lock();
+                if shared.fired { Some(false) } else { visitor.keep_in(&mut shared.waker).map(|()| true) }
+            });
+            return if waits { Poll::Pending } else { self.done() };
         }
-        let waker = context.waker().clone();
+        let waker = Some(context.waker().clone());
         let distant = Arc::new(Mutex::new(Distant { waker, fired: false, key: None, dropped: false }));
         let (there, shared, deadline) = (remote.clone(), Arc::clone(&distant), self.deadline);
         _ = mail::send(remote, move || register_distant(&there, &shared, deadline));
@@ -175,10 +171,12 @@ impl Sleep {
             (State::Elsewhere(distant), Some(remote)) => {
                 let mut shared = distant.lock();
                 shared.dropped = true;
-                if let Some(key) = shared.key {
-                    drop(shared);
+                let (key, waker) = (shared.key, shared.waker.take());
+                drop(shared);
+                if let Some(key) = key {
                     forget(remote, key);
                 }
+                discard(waker, "a sleep");
             }
             _ => {}
         }
@@ -191,13 +189,13 @@ fn current() -> Option<Handle> {
 }
 
 fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> TableKey {
-    let key = local.sleepers.borrow_mut().insert(Sleeper { waker, timer: None });
+    let key = local.sleepers.borrow_mut().insert(Sleeper { waker: Some(waker), timer: None });
     let remote = handle.loop_id();
     let timer = handle.call_at(deadline, move || {
         let local = Handle::find(remote).and_then(|handle| Local::of(&handle));
         let sleeper = local.and_then(|local| local.sleepers.borrow_mut().remove(key));
-        if let Some(sleeper) = sleeper {
-            wake(sleeper.waker, "a sleep");
+        if let Some(waker) = sleeper.and_then(|sleeper| sleeper.waker) {
+            wake(waker, "a sleep");
         }
     });
     if let Some(sleeper) = local.sleepers.borrow_mut().get_mut(key) {
@@ -227,10 +225,11 @@ impl std::task::Wake for Relay {
     fn wake(self: Arc<Self>) {
         let mut shared = self.shared.lock();
         shared.fired = true;
-        // Cloning it would be code of others'.
-        let waker = std::mem::replace(&mut shared.waker, Waker::noop().clone());
+        let waker = shared.waker.take();
         drop(shared);
-        wake(waker, "a sleep");
+        if let Some(waker) = waker {
+            wake(waker, "a sleep");
+        }
     }
 }
 
@@ -238,8 +237,9 @@ impl std::task::Wake for Relay {
 fn forget(remote: &Remote, key: TableKey) {
     if let Some(local) = Local::find(remote) {
         let sleeper = local.sleepers.borrow_mut().remove(key);
-        if let Some(timer) = sleeper.and_then(|sleeper| sleeper.timer) {
-            timer.cancel();
+        if let Some(Sleeper { waker, timer }) = sleeper {
+            timer.iter().for_each(|timer| _ = timer.cancel());
+            discard(waker, "a sleep");
         }
         return;
     }

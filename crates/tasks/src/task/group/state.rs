@@ -13,7 +13,7 @@ use super::error::GroupError;
 use crate::task::join::{Ended, JoinHandle, Outcome};
 use crate::task::live::Name;
 use crate::task::report::Origin;
-use crate::wake::wake;
+use crate::wake::{attempt, discard, wake};
 
 /// Values, errors and the owner's waker are foreign code to drop, clone and wake, so all of that happens outside of the lock.
 /// Aborting a child is not: it only puts the child's task into the ready queue.
@@ -35,11 +35,9 @@ pub(super) struct State<T: 'static, E: 'static> {
     failed: bool,
     /// The owner is gone, or has all it waited for.
     closed: bool,
-    owner: Option<Owner>,
-}
-
-struct Owner {
-    waker: Waker,
+    /// Who is to be woken.
+    owner: Option<Waker>,
+    /// What the owner waits for.
     until: Until,
 }
 
@@ -124,6 +122,7 @@ impl<T, E> Shared<T, E> {
             failed: false,
             closed: false,
             owner: None,
+            until: Until::Next,
         };
         Arc::new(Self { state: Mutex::new(state) })
     }
@@ -167,7 +166,7 @@ impl<T, E> Shared<T, E> {
         let end = End { index, birth: member.birth, result };
         let untold = state.take_in(end, cancelled);
         // Of a group that failed the owner hears when the last child is gone, as it does if it joins.
-        let all = state.failed || state.owner.as_ref().is_some_and(|owner| owner.until == Until::All);
+        let all = state.failed || state.until == Until::All;
         let waits = all && !state.live.is_empty();
         let owner = if waits { None } else { state.owner.take() };
         drop(state);
@@ -176,7 +175,7 @@ impl<T, E> Shared<T, E> {
             end.report();
         }
         if let Some(owner) = owner {
-            wake(owner.waker, "a group");
+            wake(owner, "a group");
         }
     }
 
@@ -198,20 +197,15 @@ impl<T, E> Shared<T, E> {
         until: Until,
         look: impl Fn(&mut State<T, E>) -> Option<R>,
     ) -> Poll<R> {
-        let found = look(&mut self.state.lock());
-        if let Some(found) = found {
-            return Poll::Ready(found);
-        }
-        let fresh = Owner { waker: context.waker().clone(), until };
-        let mut state = self.state.lock();
-        if let Some(found) = look(&mut state) {
-            drop(state);
-            return Poll::Ready(found);
-        }
-        let stale = state.owner.replace(fresh);
-        drop(state);
-        drop(stale);
-        Poll::Pending
+        attempt(context, "a group", |visitor| {
+            let mut state = self.state.lock();
+            if let Some(found) = look(&mut state) {
+                return Some(Poll::Ready(found));
+            }
+            visitor.keep_in(&mut state.owner)?;
+            state.until = until;
+            Some(Poll::Pending)
+        })
     }
 
     /// The owner is gone.
@@ -224,7 +218,7 @@ impl<T, E> Shared<T, E> {
         let owner = state.owner.take();
         drop(state);
         ended.into_iter().chain(failure).for_each(End::report);
-        drop(owner);
+        discard(owner, "a group");
     }
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use marline_reactor::Handle;
-
-use crate::local::Local;
+use crate::combinators::is_of_combinator;
 use crate::task::body::contain;
+use crate::task::identity::is_of_running_task;
 use crate::task::report::{self, Origin};
 
 /// A foreign waker that is to be woken when a task ends.
@@ -20,15 +19,15 @@ pub(super) struct Awaiter {
 }
 
 impl Awaiter {
-    /// The waker to give to the task: that of the task which polls, or else one that contains what it wakes. The last one
-    /// is kept in `known`.
+    /// The waker to give to the task: `None` if that of who polls is one of this crate's, which cannot panic, and otherwise
+    /// one that contains what it wakes. The last one is kept in `known`.
     pub(super) fn guard(
         known: &mut Option<Arc<Self>>,
         origin: &Origin,
         context: &Context<'_>,
     ) -> Option<Waker> {
         let waker = context.waker();
-        if is_of_running_task(waker) {
+        if is_of_running_task(waker) || is_of_combinator(waker) {
             return None;
         }
         let same =
@@ -38,12 +37,6 @@ impl Awaiter {
         *known = Some(Arc::clone(&awaiter));
         Some(Waker::from(awaiter))
     }
-}
-
-/// Whether this is the waker of a task of this crate, which cannot panic.
-fn is_of_running_task(waker: &Waker) -> bool {
-    let local = Handle::current().ok().and_then(|handle| Local::of(&handle));
-    local.is_some_and(|local| local.executor.runs(waker))
 }
 
 impl Wake for Awaiter {

@@ -3,19 +3,21 @@
 use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use marline_reactor::Remote;
 use parking_lot::Mutex;
 
+use super::abort::Fate;
 use super::{Ended, JoinError, JoinHandle};
 use crate::task::live::Name;
 use crate::task::spawn_at;
-use crate::wake::wake;
+use crate::wake::{attempt, wake};
 
 /// What the handle of such a task shares with the call that takes it there.
 pub(super) struct Distant<T: 'static> {
     name: Option<Name>,
+    fate: Arc<Fate>,
     state: Mutex<State<T>>,
 }
 
@@ -24,8 +26,6 @@ enum State<T: 'static> {
     Under {
         /// Whoever awaits it.
         waker: Option<Waker>,
-        /// It is not to be started any more.
-        aborted: bool,
     },
     Arrived(JoinHandle<T>),
     /// It was not started, and never will be.
@@ -46,13 +46,8 @@ impl<T> Distant<T> {
         self.name.as_deref()
     }
 
-    pub(super) fn abort(&self) {
-        match &mut *self.state.lock() {
-            State::Under { aborted, .. } => *aborted = true,
-            // It wakes nothing but the task itself, from the loop.
-            State::Arrived(handle) => handle.abort(),
-            State::Gone { .. } => {}
-        }
+    pub(super) fn fate(&self) -> &Arc<Fate> {
+        &self.fate
     }
 
     pub(super) fn look<R>(&self, under_way: R, gone: R, arrived: impl FnOnce(&JoinHandle<T>) -> R) -> R {
@@ -63,43 +58,37 @@ impl<T> Distant<T> {
         }
     }
 
-    /// Takes the task's own handle if it has arrived, and otherwise sees to it that `waker` is woken then.
-    pub(super) fn watch(&self, waker: &Waker) -> Found<T> {
-        // Wakers are foreign code to clone and drop, so both happen outside of the lock.
-        let fresh = waker.clone();
-        let mut state = self.state.lock();
-        let stale = match &mut *state {
-            State::Under { waker, .. } => waker.replace(fresh),
-            _ => None,
-        };
-        let found = match &*state {
-            State::Under { .. } => Found::Nothing,
-            State::Gone { aborted: true } => Found::Gone(JoinError::from(Ended::Aborted)),
-            State::Gone { aborted: false } => Found::Gone(JoinError::never_ran()),
-            State::Arrived(_) => match mem::replace(&mut *state, State::Gone { aborted: false }) {
-                State::Arrived(handle) => Found::Task(handle),
-                _ => Found::Nothing,
-            },
-        };
-        drop(state);
-        drop(stale);
-        found
+    /// Takes the task's own handle if it has arrived, and otherwise sees to it that who polls is woken then.
+    pub(super) fn watch(&self, context: &Context<'_>) -> Found<T> {
+        attempt(context, "a task on its way", |visitor| {
+            let mut state = self.state.lock();
+            match &mut *state {
+                State::Under { waker } => visitor.keep_in(waker).map(|()| Found::Nothing),
+                State::Gone { aborted: true } => Some(Found::Gone(JoinError::from(Ended::Aborted))),
+                State::Gone { aborted: false } => Some(Found::Gone(JoinError::never_ran())),
+                State::Arrived(_) => match mem::replace(&mut *state, State::Gone { aborted: false }) {
+                    State::Arrived(handle) => Some(Found::Task(handle)),
+                    _ => Some(Found::Nothing),
+                },
+            }
+        })
     }
 
-    /// Goes on to the next state, which depends on whether it was aborted, and wakes whoever awaits it.
-    fn settle(&self, next: impl FnOnce(bool) -> State<T>) {
+    /// Goes on to the next state, and wakes whoever awaits it.
+    fn settle(&self, next: State<T>) {
         let mut state = self.state.lock();
-        let State::Under { waker, aborted } = &mut *state else { return };
+        let State::Under { waker } = &mut *state else {
+            // The next one may be code of others to drop.
+            drop(state);
+            drop(next);
+            return;
+        };
         let waker = waker.take();
-        *state = next(*aborted);
+        *state = next;
         drop(state);
         if let Some(waker) = waker {
-            wake(waker, "a task from another thread");
+            wake(waker, "a task on its way");
         }
-    }
-
-    fn is_aborted(&self) -> bool {
-        matches!(*self.state.lock(), State::Under { aborted: true, .. })
     }
 }
 
@@ -116,7 +105,7 @@ struct Arrival<T: 'static> {
 
 impl<T> Drop for Arrival<T> {
     fn drop(&mut self) {
-        self.shared.settle(|aborted| State::Gone { aborted });
+        self.shared.settle(State::Gone { aborted: self.shared.fate.is_aborted() });
     }
 }
 
@@ -130,17 +119,15 @@ where
     fn open(self, remote: &Remote, place: &'static Location<'static>) {
         let Self { make, arrival } = self;
         let shared = &arrival.shared;
-        if shared.is_aborted() {
+        if shared.fate.is_aborted() {
             return;
         }
         let task = async move { make().await };
         let handle = spawn_at(remote.local().as_ref(), task, place, shared.name.clone());
-        shared.settle(|aborted| {
-            if aborted {
-                handle.abort();
-            }
-            State::Arrived(handle)
-        });
+        if handle.known().is_some_and(|(remote, key)| shared.fate.arrive(remote, key)) {
+            handle.abort();
+        }
+        shared.settle(State::Arrived(handle));
     }
 }
 
@@ -156,8 +143,8 @@ where
     F: Future + 'static,
     F::Output: Send + 'static,
 {
-    let state = Mutex::new(State::Under { waker: None, aborted: false });
-    let shared = Arc::new(Distant { name, state });
+    let state = Mutex::new(State::Under { waker: None });
+    let shared = Arc::new(Distant { name, fate: Arc::default(), state });
     let parcel = Parcel { make, arrival: Arrival { shared: Arc::clone(&shared) } };
     let there = remote.clone();
     // A call that is refused is dropped here, on the calling thread, and the handle hears of it.

@@ -1,8 +1,9 @@
 //! The handle of a task.
 //!
-//! * `outcome`: how a task ended; `error`: without an output.
+//! * `outcome`: how a task ended; `error`: without an output; `abort`: ending it from elsewhere.
 //! * `awaiter`: who awaits it; `distant`: a task that is on its way to the loop of another thread.
 
+mod abort;
 mod awaiter;
 mod distant;
 mod error;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_task::{FallibleTask, Task};
+use marline_reactor::Remote;
 
 use super::list::TaskId;
 use super::queued::Queued;
 use super::report::Origin;
-use crate::local::Local;
-use crate::mail;
 use crate::table::TableKey;
+pub use abort::AbortHandle;
+use abort::{Target, abort_task};
 use awaiter::Awaiter;
 pub(super) use distant::send;
 use distant::{Distant, Found};
@@ -74,8 +76,25 @@ impl<T> JoinHandle<T> {
     pub fn abort(&self) {
         match &self.inner {
             Inner::Nowhere => {}
-            Inner::Known(known) => known.abort(),
-            Inner::Distant(distant) => distant.abort(),
+            Inner::Known(known) => abort_task(&known.origin.remote, known.key),
+            Inner::Distant(distant) => distant.fate().abort(),
+        }
+    }
+
+    /// What ends the task from other places and other threads, while somebody else awaits it.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(match &self.inner {
+            Inner::Nowhere => Target::Nowhere,
+            Inner::Known(known) => Target::Known(known.origin.remote.clone(), known.key),
+            Inner::Distant(distant) => Target::Distant(Arc::clone(distant.fate())),
+        })
+    }
+
+    fn known(&self) -> Option<(&Remote, TableKey)> {
+        match &self.inner {
+            Inner::Known(known) => Some((&known.origin.remote, known.key)),
+            Inner::Nowhere | Inner::Distant(_) => None,
         }
     }
 
@@ -111,21 +130,6 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> Known<T> {
-    /// Does it on the loop's thread.
-    fn abort(&self) {
-        let (key, remote) = (self.key, &self.origin.remote);
-        if let Some(local) = Local::find(remote) {
-            return local.executor.abort(key);
-        }
-        let there = remote.clone();
-        // If the loop is gone, so is the task.
-        _ = mail::send(remote, move || {
-            if let Some(local) = Local::find(&there) {
-                local.executor.abort(key);
-            }
-        });
-    }
-
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let Some(task) = &mut self.task else { return Poll::Ready(Err(JoinError::never_ran())) };
         let guard = match task.is_finished() {
@@ -147,7 +151,7 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Inner::Distant(distant) = &self.inner {
-            match distant.watch(context.waker()) {
+            match distant.watch(context) {
                 Found::Nothing => return Poll::Pending,
                 Found::Task(mut handle) => std::mem::swap(&mut self.inner, &mut handle.inner),
                 Found::Gone(error) => {
