@@ -88,7 +88,8 @@ fn message(round: usize, index: usize) -> [u8; MESSAGE] {
 /// The system's, and if more bytes came back than were sent.
 pub fn end(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)?;
-    match stream.read(&mut [0; MESSAGE])? {
+    // Unlike a single read this goes on after the system interrupts one.
+    match stream.read_to_end(&mut Vec::new())? {
         0 => Ok(()),
         more => Err(io::Error::other(format!("{more} bytes more came back than were sent"))),
     }
