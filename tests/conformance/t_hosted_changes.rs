@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use marline_reactor::{
     Addresses, Handle, Interest, JobError, Reactor, Server, Signal, Timer, Transport, Turned, Watch,
-    WriteStatus,
 };
 use marline_tasks::{JoinHandle, spawn_on};
 
@@ -172,14 +171,13 @@ const SOURCES: [Change; 15] = [
 ];
 
 /// Connections.
-const TRANSPORTS: [Change; 13] = [
+const TRANSPORTS: [Change; 12] = [
     ("write", nothing, |standing| _ = standing.transport.write(b"x")),
     ("write_owned", nothing, |standing| _ = standing.transport.write_owned(&b"x"[..])),
     ("write_vectored", nothing, |standing| {
         _ = standing.transport.write_vectored(&[std::io::IoSlice::new(b"x")]);
     }),
     ("notify_drained", nothing, |standing| standing.transport.notify_drained()),
-    ("set_watermarks", fill, |standing| assert!(standing.transport.set_watermarks(0, 1).is_ok())),
     (
         "resume_reading",
         |standing| {
@@ -196,13 +194,6 @@ const TRANSPORTS: [Change; 13] = [
     ("abort", nothing, |standing| standing.transport.abort()),
     ("fail", nothing, |standing| standing.transport.fail("a reason")),
 ];
-
-/// Nobody reads the echoes, so neither reads on in the end, and bytes wait here; their watermarks are far away.
-fn fill(standing: &Standing) {
-    standing.transport.pause_reading();
-    assert!(standing.transport.set_watermarks(usize::MAX, usize::MAX).is_ok());
-    assert_eq!(standing.transport.write(vec![0; 64 << 20]), WriteStatus::Ok);
-}
 
 #[test]
 fn t30_what_is_done_outside_of_a_turn_wakes_the_host_once() {

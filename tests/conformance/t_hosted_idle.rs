@@ -1,13 +1,14 @@
 //! T28, T30: the host of a loop that becomes idle between two turns is told, so that it can end.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use marline_reactor::{Addresses, Handle, Interest, Reactor, Transport, Turned};
+use marline_reactor::{Addresses, Handle, Interest, Reactor, Transport, Turned, Watch};
 use marline_tasks::{sleep, spawn_on};
 
-use crate::support::{Hosted, Near, is_readable};
+use crate::support::{Far, Hosted, Near, is_readable};
 
 const LONG: Duration = Duration::from_secs(3600);
 /// How long nothing has to happen to count as nothing.
@@ -44,30 +45,28 @@ const KEEPERS: [(&str, fn(&Hosted) -> End); 12] = [
         Box::new(move || assert!(timer.cancel()))
     }),
     ("Watch::remove", |hosted| {
-        let watch = hosted.handle().watch(hosted.source().0, Interest::READABLE, |_: &mut Near, _| {});
-        Box::new(move || drop(watch.expect("something to watch").remove()))
+        let (watch, far) = watch(hosted, Interest::READABLE);
+        Box::new(move || drop((watch.remove(), far)))
     }),
     ("Watch::unreference", |hosted| {
-        let (near, far) = hosted.source();
-        let watch = hosted.handle().watch(near, Interest::READABLE, |_: &mut Near, _| {});
-        Box::new(move || {
-            watch.expect("something to watch").unreference();
-            // Its end would be an event.
-            std::mem::forget(far);
-        })
+        let (watch, far) = watch(hosted, Interest::READABLE);
+        // It stays with the loop, because its end would be an event.
+        assert!(hosted.handle().local(|_| RefCell::new(far)).is_some());
+        Box::new(move || watch.unreference())
     }),
     ("remove_all_watches", |hosted| {
-        let handle = hosted.handle();
-        let watch = handle.watch(hosted.source().0, Interest::EMPTY, |_: &mut Near, _| {});
-        assert!(watch.is_ok());
-        Box::new(move || assert_eq!(handle.remove_all_watches().len(), 1))
+        let (handle, watched) = (hosted.handle(), watch(hosted, Interest::EMPTY));
+        Box::new(move || {
+            assert_eq!(handle.remove_all_watches().len(), 1);
+            drop(watched);
+        })
     }),
     ("Server::stop", |hosted| {
         let server = listen(&hosted.handle());
         Box::new(move || server.stop())
     }),
     ("a task that is aborted", |hosted| {
-        let task = spawn_on(&hosted.handle(), sleep(LONG));
+        let task = spawn_on(&hosted.handle(), async { _ = sleep(LONG).await });
         Box::new(move || task.abort())
     }),
     ("the last of several", |hosted| {
@@ -84,6 +83,12 @@ const KEEPERS: [(&str, fn(&Hosted) -> End); 12] = [
 fn listen(handle: &Handle) -> marline_reactor::Server {
     let factory = |_: &Addresses| |_: &Transport, _: &[u8]| {};
     handle.listen("tcp://127.0.0.1:0", factory).expect("a listener")
+}
+
+fn watch(hosted: &Hosted, interest: Interest) -> (Watch<Near>, Far) {
+    let (near, far) = hosted.source();
+    let watch = hosted.handle().watch(near, interest, |_: &mut Near, _| {});
+    (watch.expect("something to watch"), far)
 }
 
 #[test]
@@ -142,6 +147,7 @@ fn t30_a_host_that_knows_is_not_told_again_until_a_turn_says_otherwise() {
         drop(guard);
         hosted.assert_woken("a guard that is dropped");
         hosted.reactor().run().expect("a run");
+        hosted.forget_notices();
         assert!(!hosted.wait(QUIET), "the run has said so");
     }
 }

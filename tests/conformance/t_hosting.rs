@@ -78,11 +78,14 @@ fn steps(
     source: (Near, Far),
     then: impl FnOnce() + 'static,
 ) -> impl FnOnce() + 'static {
-    let (near, mut far) = source;
+    let (near, far) = source;
+    let far = Rc::new(RefCell::new(far));
     let hook = hooked(handle, notes, then);
-    let (watched, mut hook) = (notes.clone(), Some(hook));
+    // The far end lives as long as the watch: its end would be an event.
+    let (watched, kept, mut hook) = (notes.clone(), Rc::clone(&far), Some(hook));
     let call = move |near: &mut Near, _| {
         watched.add(format!("a watch of {}", near.drain()));
+        let _ = &kept;
         hook.take().into_iter().for_each(|add| add());
     };
     handle.watch(near, Interest::READABLE, call).expect("something to watch");
@@ -90,7 +93,7 @@ fn steps(
     let job = hop(handle, move |handle, _| {
         let done = move |result: Result<i32, JobError>| {
             worked.add(format!("a job with {:?}", result.ok()));
-            far.signal();
+            far.borrow_mut().signal();
         };
         handle.run_blocking(|| 42, done).expect("a thread");
     });

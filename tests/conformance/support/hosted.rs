@@ -78,14 +78,19 @@ impl Hosted {
 
     /// Makes a turn that does not wait. The notices before it are forgotten; in it there are none.
     pub fn turn(&self) -> Result<Turned, RunError> {
-        if let Self::Told(_, notices) = self {
-            notices.store(0, Ordering::SeqCst);
-        }
+        self.forget_notices();
         let turned = self.reactor().turn(Some(Duration::ZERO));
         if let Self::Told(_, notices) = self {
             assert_eq!(notices.load(Ordering::SeqCst), 0, "a notice during a turn");
         }
         turned
+    }
+
+    /// What was told so far is done with.
+    pub fn forget_notices(&self) {
+        if let Self::Told(_, notices) = self {
+            notices.store(0, Ordering::SeqCst);
+        }
     }
 
     /// Makes turns until there is no reason for one.

@@ -159,7 +159,8 @@ impl Reactor {
     pub fn pollable_fd(&self) -> Result<Option<BorrowedFd<'_>>, CreateError> {
         if self.descriptor.get().is_none() {
             let name = self.shell.backend_ref().name();
-            let made = self.shell.backend().pollable_fd();
+            // Nothing begins by this, so nobody is told.
+            let made = self.shell.backend.borrow_mut().pollable_fd();
             let made = made.map_err(|error| CreateError::system(name, error))?;
             if made.is_some() {
                 self.shell.begin_hosting();
