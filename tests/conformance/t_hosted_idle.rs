@@ -17,7 +17,9 @@ const QUIET: Duration = Duration::from_millis(5);
 type End = Box<dyn FnOnce()>;
 
 /// Something that keeps a loop going, and what ends it.
-const KEEPERS: [(&str, fn(&Hosted) -> End); 12] = [
+type Keeper = (&'static str, fn(&Hosted) -> End);
+
+const KEEPERS: [Keeper; 12] = [
     ("KeepAlive", |hosted| {
         let guard = hosted.handle().keep_alive();
         Box::new(move || drop(guard))
