@@ -63,6 +63,8 @@ mod s_loop_end;
 #[allow(dead_code)]
 mod support;
 mod t_failures;
+mod t_hosted_changes;
+mod t_hosted_idle;
 mod t_hosting;
 mod t_loop_end;
 mod t_loops;

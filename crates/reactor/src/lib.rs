@@ -51,6 +51,7 @@ mod reactor;
 mod ready;
 mod relay;
 mod remote;
+mod resolve;
 mod server;
 mod signals;
 mod slab;

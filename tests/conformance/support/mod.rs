@@ -2,6 +2,7 @@
 //!
 //! * `world`: a loop on one of the backends, and the outside of it.
 //! * `driver`: who makes the turns; `guest`: foreign loops that do.
+//! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
 //! * `trace`: a protocol that writes down what happens to it.
@@ -20,6 +21,7 @@ mod driver;
 mod ending;
 mod faulty;
 mod guest;
+mod hosted;
 mod names;
 mod nosy;
 mod notes;
@@ -35,11 +37,12 @@ mod world;
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use faulty::{Faults, Faulty};
+pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
-pub use sources::{Far, Near};
+pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::Drops;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};

@@ -28,16 +28,21 @@ pub enum Far {
 impl World {
     /// A source that can be written and has nothing to read.
     pub fn source(&self) -> (Near, Far) {
-        if self.is_memory() {
-            let (source, count) = (VirtualSource::new(), Rc::default());
-            source.raise(Ready::WRITABLE);
-            return (Near::Virtual(source.clone(), Rc::clone(&count)), Far::Virtual(source, count));
-        }
-        let (near, far) = UnixStream::pair().expect("a pair of sockets");
-        near.set_nonblocking(true).expect("a non-blocking socket");
-        far.set_nonblocking(true).expect("a non-blocking socket");
-        (Near::Socket(near), Far::Socket(far))
+        pair(self.is_memory())
     }
+}
+
+/// A source that can be written and has nothing to read: one without a kernel, for the memory backend, or a socket.
+pub fn pair(is_virtual: bool) -> (Near, Far) {
+    if is_virtual {
+        let (source, count) = (VirtualSource::new(), Rc::default());
+        source.raise(Ready::WRITABLE);
+        return (Near::Virtual(source.clone(), Rc::clone(&count)), Far::Virtual(source, count));
+    }
+    let (near, far) = UnixStream::pair().expect("a pair of sockets");
+    near.set_nonblocking(true).expect("a non-blocking socket");
+    far.set_nonblocking(true).expect("a non-blocking socket");
+    (Near::Socket(near), Far::Socket(far))
 }
 
 impl Source for Near {

@@ -23,7 +23,7 @@ pub(super) struct Task {
 
 /// Why a job is not taken.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Full,
     Over,
     Thread(io::Error),

@@ -1,19 +1,15 @@
 //! What a program asks of the pool, and gets.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::Location;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::crew::{Refusal, Shared};
+use super::crew::Shared;
 use super::error::{JobError, PoolError};
 use super::ticket::Work;
-use super::{Limits, Refused, Whose};
+use super::{Refused, Whose};
 use crate::key::Key;
-use crate::reactor::{Handle, Shell};
+use crate::reactor::Handle;
 
 /// A job on the loop's pool, made by [`Handle::run_blocking`]. Dropping it changes nothing: the job goes on, its result is
 /// delivered, and nobody waits.
@@ -94,28 +90,5 @@ impl Handle {
     {
         let started = self.shell().start_job(Whose::Program, work, done, Location::caller());
         started.map_err(|Refused { why, work, done }| PoolError::new(why, work, done))
-    }
-}
-
-/// The pool that looks host names up: the end of the loop does not wait for it, because the system's resolver can take minutes.
-pub(crate) const NAMES: Limits =
-    Limits { threads: 4, queue: 1024, idle: Duration::from_secs(10), grace: Duration::ZERO };
-
-impl Shell {
-    /// Looks up a host with the system's resolver, which blocks. The answer goes to the attempt.
-    pub(crate) fn ask_resolver(self: &Rc<Self>, host: String, port: u16, attempt: Key) -> io::Result<Job> {
-        let work = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>);
-        let shell = self.weak();
-        let done = move |outcome: Result<io::Result<Vec<SocketAddr>>, JobError>| {
-            if let Some(shell) = shell.upgrade() {
-                shell.looked_up(attempt, outcome.unwrap_or_else(|error| Err(io::Error::other(error))));
-            }
-        };
-        let started = self.start_job(Whose::Names, work, done, Location::caller());
-        started.map_err(|refused| match refused.why {
-            Refusal::Full => io::Error::new(io::ErrorKind::WouldBlock, "too many names are being looked up"),
-            Refusal::Over => io::Error::other("the loop has ended"),
-            Refusal::Thread(error) => error,
-        })
     }
 }

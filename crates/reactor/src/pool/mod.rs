@@ -30,14 +30,14 @@ use crossbeam_channel::{Receiver, unbounded};
 
 pub use error::{JobError, PoolError};
 pub use job::Job;
-pub(crate) use job::NAMES;
 
 use crate::choice::ChoiceKind;
 use crate::key::Key;
 use crate::reactor::Shell;
 use crate::ready::{Callback, Entry};
 use crate::slab::Slab;
-use crew::{Crew, Refusal, Shared, Task};
+pub(crate) use crew::Refusal;
+use crew::{Crew, Shared, Task};
 use ticket::{Pending, Ticket, Waiting};
 
 /// What a pool may grow to.
@@ -64,7 +64,7 @@ pub(crate) enum Whose {
     /// The program's.
     Program,
     /// The connection attempts': host names to look up.
-    Names,
+    Resolver,
 }
 
 /// A pool, as the loop sees it.
@@ -106,7 +106,7 @@ impl Pool {
     fn thread_name(&self) -> &'static str {
         match self.whose {
             Whose::Program => "marline-pool",
-            Whose::Names => "marline-resolver",
+            Whose::Resolver => "marline-resolver",
         }
     }
 
@@ -114,12 +114,8 @@ impl Pool {
     fn take_finished(&mut self, choose: impl Fn(usize) -> usize) -> Vec<Waiting> {
         let Some(open) = &self.crew else { return Vec::new() };
         let mut keys: Vec<Key> = open.finished.try_iter().collect();
-        let mut taken = Vec::with_capacity(keys.len());
-        while !keys.is_empty() {
-            let key = keys.remove(choose(keys.len()));
-            taken.extend(self.jobs.remove(key));
-        }
-        taken
+        shuffle(&mut keys, choose);
+        keys.into_iter().filter_map(|key| self.jobs.remove(key)).collect()
     }
 
     /// Takes out what never began.
@@ -134,9 +130,17 @@ impl Pool {
     }
 }
 
+/// Draws the order of these, from the first to the last: `choose` answers with a number below the one it is given, and with
+/// zero leaves the first of those that are left in its place.
+fn shuffle<T>(values: &mut [T], choose: impl Fn(usize) -> usize) {
+    for place in 0..values.len() {
+        values.swap(place, place + choose(values.len() - place));
+    }
+}
+
 /// A job that was refused, and why. Hands back what was given.
-struct Refused<W, D> {
-    why: Refusal,
+pub(crate) struct Refused<W, D> {
+    pub(crate) why: Refusal,
     work: W,
     done: D,
 }
@@ -145,7 +149,7 @@ impl Shell {
     fn pool(&self, whose: Whose) -> std::cell::RefMut<'_, Pool> {
         match whose {
             Whose::Program => self.pool.borrow_mut(),
-            Whose::Names => self.resolver.borrow_mut(),
+            Whose::Resolver => self.resolver.borrow_mut(),
         }
     }
 
@@ -154,7 +158,7 @@ impl Shell {
         self.pool.borrow().is_busy() || self.resolver.borrow().is_busy()
     }
 
-    fn start_job<W, T, D>(
+    pub(crate) fn start_job<W, T, D>(
         self: &Rc<Self>,
         whose: Whose,
         work: W,
@@ -248,7 +252,7 @@ impl Shell {
     /// Ends the threads, waiting a stated time for jobs that run, and settles what becomes of each.
     pub(crate) fn finish_jobs(&self) {
         self.revoke_jobs();
-        self.stop_crew(Whose::Names);
+        self.stop_crew(Whose::Resolver);
         self.stop_crew(Whose::Program);
         self.deliver_jobs(Whose::Program);
         let left: Vec<Waiting> =
@@ -272,7 +276,7 @@ impl Shell {
 
     /// The loop is dropped: no job begins any more. What those hold that never did is dropped.
     pub(crate) fn end_unbegun_jobs(&self) {
-        for whose in [Whose::Program, Whose::Names] {
+        for whose in [Whose::Program, Whose::Resolver] {
             let unbegun = self.pool(whose).take_unbegun();
             self.drop_each(unbegun);
         }
@@ -280,7 +284,7 @@ impl Shell {
 
     /// The loop is dropped: the threads end. Nobody is called back.
     pub(crate) fn end_pools(&self) {
-        for whose in [Whose::Program, Whose::Names] {
+        for whose in [Whose::Program, Whose::Resolver] {
             self.stop_crew(whose);
             let mut pool = self.pool(whose);
             let (crew, jobs) = (pool.crew.take(), std::mem::replace(&mut pool.jobs, Slab::new()));
@@ -288,5 +292,39 @@ impl Shell {
             drop(crew);
             self.drop_each(jobs.into_values());
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::shuffle;
+
+    #[test]
+    fn the_tame_order_is_that_of_the_ends() {
+        let mut order = [1, 2, 3, 4, 5];
+        shuffle(&mut order, |_| 0);
+        assert_eq!(order, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn chance_may_draw_every_order_once() {
+        let mut orders = BTreeSet::new();
+        for number in 0..24 {
+            let (rest, asked) = (RefCell::new(number), RefCell::new(Vec::new()));
+            let mut order = [1, 2, 3, 4];
+            shuffle(&mut order, |among| {
+                asked.borrow_mut().push(among);
+                let mut rest = rest.borrow_mut();
+                let chosen = *rest % among;
+                *rest /= among;
+                chosen
+            });
+            assert_eq!(asked.into_inner(), [4, 3, 2, 1]);
+            orders.insert(order);
+        }
+        assert_eq!(orders.len(), 24);
     }
 }

@@ -362,6 +362,7 @@ pub struct KeepAlive {
 impl Drop for KeepAlive {
     fn drop(&mut self) {
         self.shell.guards.set(self.shell.guards.get() - 1);
+        self.shell.may_be_idle();
     }
 }
 

@@ -5,7 +5,8 @@
 //! 1. A turn has ended. What has to run before a sleep runs, the flag is raised that other threads look at, and the
 //!    backend's descriptor is armed for the nearest deadline, or for now if something is ready.
 //! 2. A change that the host could not know of (something became ready, an operation began, the nearest deadline moved
-//!    closer) is told, once: to the notice that the host gave, or else by way of the descriptor.
+//!    closer, the last thing is gone that kept the loop going) is told, once: to the notice that the host gave, or else by
+//!    way of the descriptor.
 //! 3. A turn begins. From here on nothing has to be told: the end of the turn will look.
 
 use std::cell::{Cell, RefCell};
@@ -36,6 +37,8 @@ pub(super) struct Host {
     is_there: Cell<bool>,
     /// Whether he may sleep on what he knows, so that changes have to be told. Never during a turn.
     listens: Cell<bool>,
+    /// Whether the last turn answered that the loop is idle. If it is and this is not so, he waits for nothing.
+    knows_idle: Cell<bool>,
     /// Until when he sleeps.
     deadline: Cell<Option<Instant>>,
     /// `None` if the backend's descriptor is all he watches.
@@ -120,6 +123,9 @@ impl Shell {
             self.remote.shared().awake();
             if let Some(notice) = &*self.host.notice.borrow() {
                 notice.resting.store(false, Ordering::Release);
+                // A thread that put work down and found this raised has kept silent, and relies on the turn that begins
+                // now. So it is a swap and no store: it reads what that thread wrote last, and with that sees its work.
+                // Whoever raises it from now on calls, although that may not be necessary.
                 notice.told.swap(false, Ordering::AcqRel);
             }
         }
@@ -135,7 +141,7 @@ impl Shell {
         if let Some(notice) = &*self.host.notice.borrow() {
             notice.resting.store(true, Ordering::Release);
         }
-        let is_busy = self.is_busy() || !self.remote.shared().may_sleep();
+        let is_busy = self.is_busy() || self.has_news_of_idleness() || !self.remote.shared().may_sleep();
         let until = if is_busy { Some(Instant::ZERO) } else { self.timers.next_deadline() };
         self.host.deadline.set(until);
         self.host.listens.set(!is_busy);
@@ -152,6 +158,33 @@ impl Shell {
         if self.host.listens.get() {
             self.tell_host(Instant::ZERO);
         }
+    }
+
+    /// Something ended that may have kept the loop going. Likewise, if it was the last: the next turn answers that the loop
+    /// is idle, and its host would wait for that turn for ever.
+    pub(crate) fn may_be_idle(&self) {
+        if self.host.listens.get() && self.has_news_of_idleness() {
+            self.tell_host(Instant::ZERO);
+        }
+    }
+
+    fn has_news_of_idleness(&self) -> bool {
+        !self.host.knows_idle.get() && self.is_idle()
+    }
+
+    /// A turn, or a run, answers its caller.
+    pub(super) fn answer_host(&self, turned: Turned) {
+        self.host.knows_idle.set(turned == Turned::Idle);
+    }
+
+    /// Whether the host has a reason to make a turn, whether or not that finds anything: something was told, and no turn was
+    /// made since.
+    pub(super) fn owes_turn(&self) -> bool {
+        if !self.host.is_there.get() || self.in_turn.get() || self.is_over() {
+            return false;
+        }
+        let told = |notice: &Arc<Notice>| notice.told.load(Ordering::Acquire);
+        !self.host.listens.get() || self.host.notice.borrow().as_ref().is_some_and(told)
     }
 
     /// A timer was set. Likewise, if it is due before everything that the host knows of.

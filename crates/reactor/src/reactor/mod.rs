@@ -127,10 +127,13 @@ impl Reactor {
     }
 
     /// Whether a turn would find something to do without waiting: ready callbacks, connections with more to read than fits
-    /// one turn, due timers, calls from other threads. What the operating system has not reported yet does not count.
+    /// one turn, due timers, calls from other threads. What the operating system has not reported yet does not count. Also
+    /// whether a [host](Self::set_host) was told of something since the last turn, be it that the next one answers
+    /// [`Turned::Idle`].
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.shell.is_busy() || self.next_deadline().is_some_and(|deadline| deadline <= self.shell.now())
+        let is_due = |deadline| deadline <= self.shell.now();
+        self.shell.is_busy() || self.shell.owes_turn() || self.next_deadline().is_some_and(is_due)
     }
 
     /// The deadline of the timer that is due next.
@@ -142,8 +145,9 @@ impl Reactor {
     // For hosts: foreign loops that drive this one.
 
     /// A descriptor that is readable whenever a turn has something to do: an event, a deadline that has passed, a call
-    /// from another thread, something that was scheduled between two turns. A foreign loop that watches it, and makes a
-    /// turn with a limit of zero whenever it is readable, drives this loop completely. `None` if the backend has no
+    /// from another thread, something that was scheduled between two turns; and once when the loop became idle without a
+    /// turn that answered so. A foreign loop that watches it, and makes a turn with a limit of zero whenever it is
+    /// readable, drives this loop completely. `None` if the backend has no
     /// descriptors; then a host uses [`set_host`](Self::set_host).
     ///
     /// It is to be waited for only, with poll(2), epoll(7) or the like, edge-triggered or not; a turn makes it unreadable
@@ -155,7 +159,8 @@ impl Reactor {
     pub fn pollable_fd(&self) -> Result<Option<BorrowedFd<'_>>, CreateError> {
         if self.descriptor.get().is_none() {
             let name = self.shell.backend_ref().name();
-            let made = self.shell.backend().pollable_fd();
+            // Nothing begins by this, so nobody is told.
+            let made = self.shell.backend.borrow_mut().pollable_fd();
             let made = made.map_err(|error| CreateError::system(name, error))?;
             if made.is_some() {
                 self.shell.begin_hosting();
@@ -167,8 +172,9 @@ impl Reactor {
     }
 
     /// Tells a host, by `notice`, that it has to make a turn soon although it could not know: between two turns something
-    /// became ready, an operation began, the loop was stopped, or the [nearest deadline](Self::next_deadline) moved closer;
-    /// also if something is ready when this is called. It is called once until the next turn begins, never during a turn,
+    /// became ready, an operation began, the loop was stopped or became idle (the last guard, timer or watch is gone that
+    /// kept it going), or the [nearest deadline](Self::next_deadline) moved closer; also if something is ready, or the
+    /// loop is idle, when this is called. It is called once until the next turn begins, never during a turn,
     /// and on whichever thread the cause is. It must only wake the host. A notice replaces the one before it.
     ///
     /// A host that watches the [descriptor](Self::pollable_fd) needs no notice, but saves the system call by which these

@@ -35,12 +35,14 @@ impl Shell {
     /// What came of a turn. A stop is obeyed once.
     fn turned(&self) -> Turned {
         let stopped = self.stopping.replace(false);
-        match self.life.get() {
+        let turned = match self.life.get() {
             Life::Alive if stopped => Turned::Stopped,
             Life::Alive if self.is_idle() && !self.has_work() => Turned::Idle,
             Life::Alive => Turned::GoesOn,
             Life::ShutDown | Life::Ended => Turned::Over,
-        }
+        };
+        self.answer_host(turned);
+        turned
     }
 
     fn check_life(&self) -> Result<(), RunError> {

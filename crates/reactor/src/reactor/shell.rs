@@ -27,9 +27,10 @@ use crate::contain::contain;
 use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
-use crate::pool::{NAMES, Pool, Whose};
+use crate::pool::{Pool, Whose};
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
+use crate::resolve::RESOLVER;
 use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
@@ -111,7 +112,7 @@ impl Shell {
             signals: RefCell::default(),
             connects: RefCell::default(),
             pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
-            resolver: RefCell::new(Pool::new(Whose::Names, NAMES)),
+            resolver: RefCell::new(Pool::new(Whose::Resolver, RESOLVER)),
             watches: WatchTable::default(),
             sleep_hooks: SleepHooks::default(),
             config,
@@ -277,11 +278,14 @@ impl Shell {
     pub(crate) fn cancel_timer(&self, timer: TimerId) {
         let work = self.timers.remove(timer);
         self.contained(move || drop(work));
+        self.may_be_idle();
     }
 
     pub(crate) fn reset_timer(&self, timer: TimerId, deadline: Instant) -> bool {
         let is_set = self.timers.reset(timer, deadline);
         self.deadline_changed();
+        // A timer that never comes keeps nobody waiting.
+        self.may_be_idle();
         is_set
     }
 

@@ -89,9 +89,7 @@ impl Timers {
         loop {
             let due = self.queue.borrow_mut().pop_due(now);
             let Some(due) = due else { return };
-            if let Some(deadline) = self.queue.borrow().deadline(due.id) {
-                shell.stats().timer_due(now - deadline);
-            }
+            shell.stats().timer_due(now - due.deadline);
             shell.push(Entry::Timer(due));
         }
     }
@@ -113,7 +111,6 @@ impl Shell {
     /// Runs a timer that came due, unless it was cancelled or reset since.
     pub(crate) fn run_timer(&self, due: Due) {
         let timers = &self.timers;
-        let deadline = timers.queue.borrow().deadline(due.id).unwrap_or(Instant::ZERO);
         let work = timers.queue.borrow_mut().begin(due);
         let Some(work) = work else { return };
         match work.job {
@@ -127,7 +124,7 @@ impl Shell {
             Job::Every { period, place, mut call } => {
                 let ran = || contain(&mut call).map_err(|panic| self.report_panic(panic, place));
                 _ = self.timed(ran, || format!("the repeating timer set at {place}"));
-                let next = next_period(deadline, period, self.now());
+                let next = next_period(due.deadline, period, self.now());
                 let mut again =
                     Work { job: Job::Every { period, place, call }, keeps_alive: work.keeps_alive };
                 if timers.unreferenced.take() == Some(due.id) {
@@ -229,6 +226,8 @@ impl Timer {
             // It runs, and is told when it is set again.
             shell.timers.unreferenced.set(Some(self.id));
         }
+        drop(queue);
+        shell.may_be_idle();
     }
 }
 

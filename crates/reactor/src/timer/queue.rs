@@ -42,6 +42,8 @@ pub(crate) struct TimerId(Key);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) id: TimerId,
+    /// The moment that it became due for.
+    pub(crate) deadline: Instant,
     /// How often the timer became due until then.
     arming: u32,
 }
@@ -177,7 +179,7 @@ impl<T> TimerQueue<T> {
         timer.state = State::Due(deadline);
         timer.arming = timer.arming.wrapping_add(1);
         let arming = timer.arming;
-        Some(Due { id: TimerId(key), arming })
+        Some(Due { id: TimerId(key), deadline, arming })
     }
 
     /// Takes the value out to run it, unless the timer was removed, reset or begun since it became due.

@@ -348,6 +348,7 @@ impl Shell {
         let was_counted = self.watching(key, |watching| std::mem::replace(&mut watching.keeps_alive, false));
         if was_counted == Some(true) {
             self.watches.unreferenced.set(self.watches.unreferenced.get() + 1);
+            self.may_be_idle();
         }
     }
 
