@@ -70,6 +70,13 @@ conformance! {
         assert_eq!(world.handle().stats().ready, 0);
     }
 
+    fn a15_a_deferred_that_gave_its_value_does_not_wait_for_another(world: &World) {
+        let (resolver, mut answer) = deferred();
+        resolver.resolve(7).expect("it is observed");
+        let answers = world.finish(async move { [(&mut answer).await, (&mut answer).await, answer.await] });
+        assert_eq!(answers, [Ok(7), Err(Abandoned), Err(Abandoned)]);
+    }
+
     fn a15_a_callback_that_panics_is_reported_and_harms_nobody(world: &World) {
         let reports = Rc::new(RefCell::new(Vec::new()));
         let told = Rc::clone(&reports);

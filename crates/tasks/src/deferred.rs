@@ -109,8 +109,8 @@ impl<T> fmt::Debug for Resolver<T> {
 /// # Cancellation
 ///
 /// Dropping it gives the value up: the resolver gets it back. Polled through a reference it can be left and
-/// awaited again, and loses nothing. Once the result was taken, by a poll or by [`try_take`](Self::try_take),
-/// it is pending for ever.
+/// awaited again, and loses nothing. Once the result was taken, by a poll or by [`try_take`](Self::try_take), nobody gives
+/// another: it resolves to [`Abandoned`].
 ///
 /// ```
 /// use marline_tasks::{Abandoned, deferred};
@@ -202,7 +202,7 @@ impl<T> fmt::Debug for Deferred<T> {
     }
 }
 
-/// The [`Resolver`] was dropped without giving a value.
+/// The [`Resolver`] was dropped without giving a value, or the [`Deferred`] has given its value before.
 ///
 /// ```
 /// let abandoned: Box<dyn std::error::Error> = marline_tasks::Abandoned.into();
@@ -248,7 +248,7 @@ impl<T> Shared<T> {
     fn watch(&self, context: &Context<'_>) -> Option<Result<T, Abandoned>> {
         attempt(context, "a deferred", |visitor| match &mut *self.state.lock() {
             State::Waiting(known) => visitor.keep_in(known).map(|()| None),
-            settled => Some(settled.take_result()),
+            settled => Some(Some(settled.take_result().unwrap_or(Err(Abandoned)))),
         })
     }
 }
