@@ -121,7 +121,7 @@ conformance! {
             .await;
             polls
         });
-        let wanted = [(false, 0, Poll::Pending), (true, 0, Poll::Pending), (false, 1, Poll::Ready(true))];
+        let wanted = [(false, 0, Poll::Pending), (true, 0, Poll::Pending), (true, 1, Poll::Ready(true))];
         assert_eq!(polls, wanted);
         assert_eq!(probe.polls(), 1);
     }

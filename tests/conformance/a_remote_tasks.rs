@@ -337,7 +337,7 @@ conformance! {
                 assert_eq!(answer.is_ok(), arrives, "{answer:?}");
             }
             let count = |text: &str| reports.borrow().iter().filter(|report| report.contains(text)).count();
-            let wakers = count("the waker of who waited for a task from another thread");
+            let wakers = count("the waker of who waited for a task on its way");
             assert_eq!((wakers, count("when it is dropped")), if arrives { (3, 0) } else { (3, 3) }, "{reports:?}");
         }
     }

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use futures::join;
 use marline_reactor::testing::MemoryReactor;
-use marline_reactor::{Addresses, Builder, DebugMode, Handle, Protocol, Transport, Warning};
+use marline_reactor::{Addresses, Builder, DebugMode, Handle, Phase, Protocol, Transport, Warning};
 
 use crate::conformance;
 use crate::s_loop_end::Reports;
@@ -139,6 +139,21 @@ conformance! {
         heard.0.borrow_mut().clear();
         signal_raised.raise();
         heard.assert_slow(world, &[&signal]);
+    }
+
+    fn slow_hooks_are_reported_with_the_place_that_added_them(world: &World) {
+        let (handle, hands) = (world.handle(), world.clock());
+        let heard = Heard::on(&handle);
+        let (at_the_end, added) = (hands.clone(), here(line!() + 1));
+        let hook = handle.before_sleep(move || hands.pass(SLOW));
+        world.turn();
+        heard.assert_slow(world, &[&added]);
+        hook.remove();
+        heard.0.borrow_mut().clear();
+        let added = here(line!() + 1);
+        handle.on_shutdown(Phase::After, move |_| at_the_end.pass(SLOW));
+        handle.shutdown();
+        heard.assert_slow(world, &[&added]);
     }
 
     fn slow_protocols_are_reported_with_their_type_and_their_connection(world: &World) {

@@ -213,7 +213,7 @@ conformance! {
         world.turn();
         let log = log.take();
         assert_eq!(log.len(), 3, "{log:?}");
-        assert!(log[0].contains("out of sleep"));
+        assert!(log[0].contains("out of sleep") && log[0].contains(file!()), "{log:?}");
         assert_eq!(log[1..], ["the other", "the other"]);
         rest.remove();
     }

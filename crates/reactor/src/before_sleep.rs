@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
+use std::panic::Location;
 use std::rc::Rc;
 
 use crate::reactor::Shell;
@@ -17,31 +18,37 @@ pub(crate) struct SleepHooks {
 #[derive(Default)]
 struct Hooks {
     /// `None` in place of the one that runs.
-    calls: BTreeMap<u64, Option<Box<dyn FnMut()>>>,
+    calls: BTreeMap<u64, Option<Hook>>,
     made: u64,
 }
 
+struct Hook {
+    call: Box<dyn FnMut()>,
+    /// Where it was added.
+    place: &'static Location<'static>,
+}
+
 impl SleepHooks {
-    fn add(&self, call: Box<dyn FnMut()>) -> u64 {
+    fn add(&self, hook: Hook) -> u64 {
         let mut hooks = self.hooks.borrow_mut();
         hooks.made += 1;
         let number = hooks.made;
-        hooks.calls.insert(number, Some(call));
+        hooks.calls.insert(number, Some(hook));
         number
     }
 
     /// Takes out the first hook after `number` that was added before the run began.
-    fn take_after(&self, number: u64, last: u64) -> Option<(u64, Box<dyn FnMut()>)> {
+    fn take_after(&self, number: u64, last: u64) -> Option<(u64, Hook)> {
         let mut hooks = self.hooks.borrow_mut();
         let mut later = hooks.calls.range_mut((Bound::Excluded(number), Bound::Included(last)));
-        later.find_map(|(number, call)| call.take().map(|call| (*number, call)))
+        later.find_map(|(number, hook)| hook.take().map(|hook| (*number, hook)))
     }
 
     /// Puts a hook back, or answers with it if it was removed meanwhile.
-    fn put_back(&self, number: u64, call: Box<dyn FnMut()>) -> Option<Box<dyn FnMut()>> {
+    fn put_back(&self, number: u64, hook: Hook) -> Option<Hook> {
         match self.hooks.borrow_mut().calls.get_mut(&number) {
-            Some(place) => place.replace(call),
-            None => Some(call),
+            Some(away) => away.replace(hook),
+            None => Some(hook),
         }
     }
 
@@ -56,13 +63,15 @@ impl SleepHooks {
 }
 
 impl Shell {
+    #[track_caller]
     pub(crate) fn add_sleep_hook(self: &Rc<Self>, call: Box<dyn FnMut()>) -> BeforeSleep {
+        let place = Location::caller();
         if self.is_ended() {
             // Kept here, it might keep the loop itself alive.
             self.contained(move || drop(call));
             return BeforeSleep { shell: Rc::clone(self), number: 0 };
         }
-        let number = self.sleep_hooks.add(call);
+        let number = self.sleep_hooks.add(Hook { call, place });
         // A host that sleeps already has to make a turn, or it would sleep without the hook having run.
         self.changed();
         BeforeSleep { shell: Rc::clone(self), number }
@@ -80,10 +89,12 @@ impl Shell {
         }
         let (last, was_idle) = (self.sleep_hooks.hooks.borrow().made, self.is_idle());
         let mut number = 0;
-        while let Some((next, mut call)) = self.sleep_hooks.take_after(number, last) {
+        while let Some((next, mut hook)) = self.sleep_hooks.take_after(number, last) {
             number = next;
-            self.contained(&mut call);
-            let removed = self.sleep_hooks.put_back(number, call);
+            let Hook { call, place } = &mut hook;
+            let ran = || self.contained_at(place, call);
+            self.timed(ran, || format!("the hook before sleep added at {place}"));
+            let removed = self.sleep_hooks.put_back(number, hook);
             self.contained(move || drop(removed));
         }
         // A hook may have removed the last thing that could end the sleep.

@@ -74,10 +74,16 @@ impl Hosted {
         }
     }
 
-    /// Makes a turn that does not wait. The notices before it are forgotten; in it there are none.
+    /// Makes a turn that does not wait. The notices before it are forgotten.
     pub fn turn(&self) -> Result<Turned, RunError> {
         self.forget_notices();
-        let turned = self.reactor().turn(Some(Duration::ZERO));
+        self.reactor().turn(Some(Duration::ZERO))
+    }
+
+    /// The same, while no other thread does anything: in a turn there are no notices.
+    #[track_caller]
+    pub fn turn_alone(&self) -> Result<Turned, RunError> {
+        let turned = self.turn();
         if let Self::Told(_, notices) = self {
             assert_eq!(notices.load(Ordering::SeqCst), 0, "a notice during a turn");
         }

@@ -13,6 +13,7 @@ use marline_tests::PATIENCE;
 
 use super::driver::Driver;
 use super::faulty::{Faults, Faulty};
+use super::hands::Hands;
 use super::names::{Names, Naming};
 use super::raw::{Raw, RawListener};
 
@@ -389,21 +390,6 @@ impl World {
         match &self.outside {
             Outside::Readiness(driver) => driver.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
-        }
-    }
-}
-
-/// Makes time pass: the virtual clock moves, or else the thread sleeps.
-#[derive(Clone)]
-pub struct Hands {
-    clock: Option<Clock>,
-}
-
-impl Hands {
-    pub fn pass(&self, time: Duration) {
-        match &self.clock {
-            Some(clock) => clock.advance(time),
-            None => std::thread::sleep(time),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Debugging {
     slow: Cell<Duration>,
     /// What the running callback is called in reports, if it said so.
     description: RefCell<Option<String>>,
+    /// How long the slow calls took that were reported within the call that runs.
+    blamed: Cell<Duration>,
     /// Who is told of warnings; `None` if nobody is, or while it runs.
     handler: RefCell<Option<Handler>>,
     /// What others add to a dump. A writer is absent while it runs.

@@ -1,5 +1,7 @@
 //! Who held the loop for too long.
 
+use std::time::Duration;
+
 use super::Warning;
 use crate::key::Key;
 use crate::protocol::{Internal, Protocol};
@@ -33,14 +35,18 @@ impl Shell {
 
     #[cold]
     fn timed_call<R>(&self, call: impl FnOnce() -> R, what: impl FnOnce() -> String) -> R {
+        let debug = &self.debug;
         // What is said outside of this call, or by one around it, is not about this one.
-        let outer = self.debug.description.take();
+        let (outer, blamed) = (debug.description.take(), debug.blamed.take());
         let begun = self.now();
         let answer = call();
-        let took = self.now() - begun;
-        let description = self.debug.description.replace(outer);
-        let limit = self.debug.slow.get();
-        if took >= limit && self.debug.on.get() {
+        // A call within it that was slow itself is not this one's fault.
+        let took = (self.now() - begun).saturating_sub(debug.blamed.get());
+        let description = debug.description.replace(outer);
+        let limit = debug.slow.get();
+        let is_slow = took >= limit && debug.on.get();
+        debug.blamed.set(blamed + debug.blamed.get() + if is_slow { took } else { Duration::ZERO });
+        if is_slow {
             let what = description.unwrap_or_else(what);
             self.warn(&Warning::Slow { what, took, limit });
         }

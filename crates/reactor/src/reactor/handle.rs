@@ -218,6 +218,7 @@ impl Handle {
     /// without waiting it is called too, because then the loop's host sleeps; what it makes ready is told by
     /// [`has_ready`](crate::Reactor::has_ready). Hooks run in the order in which they were added; a panic is reported, and
     /// the hook is called again next time. They do not keep the loop alive.
+    #[track_caller]
     pub fn before_sleep(&self, hook: impl FnMut() + 'static) -> BeforeSleep {
         self.shell.add_sleep_hook(Box::new(hook))
     }
@@ -252,6 +253,7 @@ impl Handle {
 
     /// Runs `hook` in a phase of [`shutdown`](Self::shutdown). The next phase waits until every [`Hold`] of this one is
     /// dropped: a hook that takes time keeps its own.
+    #[track_caller]
     pub fn on_shutdown(&self, phase: Phase, hook: impl FnOnce(Hold) + 'static) {
         self.shell.add_shutdown_hook(phase, Box::new(hook));
     }

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -269,7 +270,7 @@ impl Shell {
 
     #[track_caller]
     pub(crate) fn timer_after(&self, delay: Duration, call: impl FnOnce() + 'static) -> TimerId {
-        let callback = Callback::new(call, std::panic::Location::caller());
+        let callback = Callback::new(call, Location::caller());
         let timer = self.timers.insert_own(self.now() + delay, callback);
         self.deadline_changed();
         timer
@@ -294,7 +295,15 @@ impl Shell {
     /// Calls code of the user's that belongs to no connection. A panic is reported.
     #[track_caller]
     pub(crate) fn contained<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
-        let place = std::panic::Location::caller();
+        self.contained_at(Location::caller(), call)
+    }
+
+    /// The same, where the report is to name another place: the one in the program where the code was handed in.
+    pub(crate) fn contained_at<R>(
+        &self,
+        place: &'static Location<'static>,
+        call: impl FnOnce() -> R,
+    ) -> Option<R> {
         contain(call).map_err(|panic| self.report_panic(panic, place)).ok()
     }
 

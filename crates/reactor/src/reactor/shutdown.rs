@@ -1,6 +1,7 @@
 //! The orderly end: hooks in three phases, everybody told.
 
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 
 use super::{Life, Shell};
@@ -29,10 +30,15 @@ pub(crate) struct Shutdown {
     holds: usize,
     /// The next phase waits for connections that are being closed.
     closing: bool,
-    hooks: Vec<(Phase, Hook)>,
+    hooks: Vec<Hook>,
 }
 
-type Hook = Box<dyn FnOnce(Hold)>;
+struct Hook {
+    phase: Phase,
+    call: Box<dyn FnOnce(Hold)>,
+    /// Where it was added.
+    place: &'static Location<'static>,
+}
 
 impl Shutdown {
     pub(super) fn is_under_way(&self) -> bool {
@@ -47,9 +53,9 @@ impl Shutdown {
     /// The hooks of a phase, in the order they were added.
     fn take(&mut self, phase: Phase) -> Vec<Hook> {
         let hooks = std::mem::take(&mut self.hooks);
-        let (now, later): (Vec<_>, Vec<_>) = hooks.into_iter().partition(|(when, _)| *when == phase);
+        let (now, later) = hooks.into_iter().partition(|hook| hook.phase == phase);
         self.hooks = later;
-        now.into_iter().map(|(_, hook)| hook).collect()
+        now
     }
 
     /// Ends it, wherever it is. The caller drops what comes back.
@@ -60,13 +66,15 @@ impl Shutdown {
 }
 
 impl Shell {
-    pub(super) fn add_shutdown_hook(&self, phase: Phase, hook: Hook) {
+    #[track_caller]
+    pub(super) fn add_shutdown_hook(&self, phase: Phase, call: Box<dyn FnOnce(Hold)>) {
+        let hook = Hook { phase, call, place: Location::caller() };
         if self.life.get() == Life::Ended {
             // Kept here, it might keep the loop itself alive.
             self.contained(move || drop(hook));
             return;
         }
-        self.shutdown.borrow_mut().hooks.push((phase, hook));
+        self.shutdown.borrow_mut().hooks.push(hook);
     }
 
     pub(super) fn begin_shutdown(self: &Rc<Self>) {
@@ -86,7 +94,7 @@ impl Shell {
 
     #[track_caller]
     fn soon(&self, call: impl FnOnce() + 'static) {
-        self.push(Entry::Call(Callback::new(call, std::panic::Location::caller())));
+        self.push(Entry::Call(Callback::new(call, Location::caller())));
     }
 
     fn run_phase(self: &Rc<Self>, phase: Phase) {
@@ -101,12 +109,10 @@ impl Shell {
             self.revoke_jobs();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);
-        for hook in hooks {
+        for Hook { call, place, .. } in hooks {
             let hold = Hold::new(self);
-            self.timed(
-                || self.contained(move || hook(hold)),
-                || format!("a shutdown hook of the phase {phase:?}"),
-            );
+            let ran = || self.contained_at(place, move || call(hold));
+            self.timed(ran, || format!("the shutdown hook of the phase {phase:?} added at {place}"));
         }
         drop(hold);
     }
