@@ -155,6 +155,27 @@ fn t30_a_host_that_knows_is_not_told_again_until_a_turn_says_otherwise() {
 }
 
 #[test]
+fn t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answered() {
+    // Before there was a host: by a run, and by a turn.
+    let reactor = Reactor::new().expect("a loop");
+    reactor.run().expect("a run");
+    assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+    let watched = reactor.pollable_fd().expect("descriptors to spare").expect("a descriptor");
+    assert!(is_readable(&watched, Duration::ZERO), "whoever watches the descriptor did not make that turn");
+    assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+    assert!(!is_readable(&watched, QUIET), "now he knows");
+    // One host after the other.
+    for host in ["the first", "the second"] {
+        let notices = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&notices);
+        reactor.set_host(move || _ = count.fetch_add(1, Ordering::SeqCst));
+        assert_eq!((notices.load(Ordering::SeqCst), reactor.has_ready()), (1, true), "{host}");
+        assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+        assert_eq!((notices.load(Ordering::SeqCst), reactor.has_ready()), (1, false), "{host}");
+    }
+}
+
+#[test]
 fn t30_a_notice_of_idleness_takes_the_place_of_the_descriptor_s() {
     let (reactor, notices) = (Reactor::new().expect("a loop"), Arc::new(AtomicUsize::new(0)));
     let (handle, count) = (reactor.handle(), Arc::clone(&notices));
