@@ -106,7 +106,8 @@ impl Sleep {
         }
     }
 
-    /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made without a loop and none has polled it yet.
+    /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made by [`sleep`] without a loop, and none has polled it
+    /// yet.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
