@@ -273,6 +273,27 @@ conformance! {
 }
 
 #[test]
+fn a04_a08_wakers_that_panic_when_they_are_dropped_do_not_keep_the_loop_from_its_end() {
+    World::on_memory(end_with_wakers);
+}
+
+fn end_with_wakers(world: &World) {
+    let doomed = world.fresh();
+    let mut waiting: Vec<_> = (0..2).flat_map(|_| Waiting::each(&doomed)).collect();
+    let (hook, counts) = nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"));
+    for Waiting { what, future, .. } in &mut waiting {
+        assert!(poll(&mut future.as_mut(), 1).is_pending(), "{what}");
+    }
+    let before = [Act::Wake, Act::Drop].map(|act| counts.of(act));
+    drop(doomed);
+    let after = [Act::Wake, Act::Drop].map(|act| counts.of(act));
+    // Two of each: a read and an accept find an error, a task and a group an end, and a sleep is given up.
+    assert_eq!((before, after), ([0, 0], [10, 2]));
+    drop(waiting);
+    drop(hook);
+}
+
+#[test]
 fn a04_the_loop_does_not_wait_for_a_waker_that_is_cloned_elsewhere() {
     World::on_memory(clone_elsewhere);
 }

@@ -184,6 +184,11 @@ impl Sleep {
     }
 }
 
+/// Their loop has ended: they wait for ever.
+pub(crate) fn end(sleepers: Sleepers) {
+    sleepers.into_values().for_each(|sleeper| discard(sleeper.waker, "a sleep"));
+}
+
 /// The loop that runs here, with what this crate keeps in it, so that it can be reached from another thread.
 fn current() -> Option<Handle> {
     Handle::current().ok().filter(|handle| Local::of(handle).is_some())
