@@ -361,9 +361,12 @@ conformance! {
             yield_now().await;
             value
         })).collect();
+        // The last clone is never dropped, which would panic here.
+        static KEPT: std::sync::Mutex<Vec<Waker>> = std::sync::Mutex::new(Vec::new());
         for task in &mut tasks {
-            let waker = std::mem::ManuallyDrop::new(Waker::from(Arc::new(Bomb)));
+            let waker = Waker::from(Arc::new(Bomb));
             assert!(task.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+            KEPT.lock().unwrap().push(waker);
         }
         world.settle();
         assert!(tasks.iter().all(JoinHandle::is_finished));

@@ -10,9 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use futures::io::AsyncRead;
 use marline_reactor::Interest;
 use marline_tasks::{CancelScope, Stream, TaskGroup, Watched, deferred, gather, race, sleep, spawn_remote};
+use marline_tests::PATIENCE;
 
 use crate::conformance;
 use crate::support::{Act, Nosy, World, nosy};
@@ -43,7 +45,7 @@ fn nosy_about(also: impl Fn(Act) + 'static) -> (Nosy, Counts) {
     (hook, counts)
 }
 
-fn poll<F: Future>(future: &mut Pin<&mut F>, number: usize) -> Poll<F::Output> {
+fn poll<F: Future + ?Sized>(future: &mut Pin<&mut F>, number: usize) -> Poll<F::Output> {
     let waker = nosy(number);
     let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
     // What is dropped here is not what the test is about.
@@ -56,6 +58,49 @@ fn poll_by_hand(stream: &Stream, number: usize) -> bool {
     let polled = Pin::new(&mut &*stream).poll_read(&mut Context::from_waker(&waker), &mut [0; 8]);
     std::mem::forget(waker);
     polled.is_ready()
+}
+
+/// Something that waits.
+struct Waiting {
+    what: &'static str,
+    future: LocalBoxFuture<'static, ()>,
+    /// Whether the waker goes with it when it is dropped. That of a task stays with the task.
+    lets_go: bool,
+}
+
+impl Waiting {
+    fn new<F: Future + 'static>(what: &'static str, future: F) -> Self {
+        Self { what, future: async { _ = future.await }.boxed_local(), lets_go: true }
+    }
+
+    /// One of everything.
+    fn each(world: &World) -> Vec<Self> {
+        let (handle, listener) = (world.handle(), world.listener());
+        // The far end lives as long as the stream waits.
+        let (stream, raw) = world.stream();
+        let read = async move { (stream.read(&mut [0; 8]).await, raw) };
+        let accept = async move { listener.accept().await.map(drop) };
+        let (resolver, answer) = deferred::<u8>();
+        let answer = async move { (answer.await, resolver) };
+        let mut group = TaskGroup::<(), String>::new();
+        handle.enter(|| group.spawn(pending::<Result<(), String>>()));
+        let next = async move { _ = group.next().await };
+        let remote = handle.remote();
+        let distant = thread::spawn(move || spawn_remote(&remote, pending::<()>())).join().expect("a thread");
+        let joined = world.spawn(pending::<()>());
+        vec![
+            Self::new("a read", read),
+            Self::new("an accept", accept),
+            Self::new("a sleep", handle.enter(|| sleep(Duration::from_secs(3600)))),
+            Self::new("a deferred", answer),
+            Self::new("a scope", CancelScope::new().run(pending::<()>())),
+            Self::new("a group", next),
+            Self::new("several", gather([pending::<Result<(), ()>>()])),
+            Self::new("a race", race([pending::<()>()])),
+            Self { lets_go: false, ..Self::new("a task on its way", distant) },
+            Self { lets_go: false, ..Self::new("a task", joined) },
+        ]
+    }
 }
 
 /// Polls twice with one waker, then with another: how many clones and drops that took.
@@ -210,27 +255,42 @@ conformance! {
     }
 
     fn a04_no_waker_is_cloned_for_nothing(world: &World) {
-        let handle = world.handle();
-        let (stream, _raw) = world.stream();
-        let listener = world.listener();
-        let mut buffer = [0; 8];
-        assert_frugal(stream.read(&mut buffer), "a read");
-        assert_frugal(listener.accept(), "an accept");
-        assert_frugal(handle.enter(|| sleep(Duration::from_secs(3600))), "a sleep");
-        let (_resolver, answer) = deferred::<u8>();
-        assert_frugal(answer, "a deferred");
-        assert_frugal(CancelScope::new().run(pending::<()>()), "a scope");
-        let mut group = TaskGroup::<(), String>::new();
-        handle.enter(|| group.spawn(pending::<Result<(), String>>()));
-        assert_frugal(group.next(), "a group");
-        assert_frugal(gather([pending::<Result<(), ()>>()]), "several");
-        assert_frugal(race([pending::<()>()]), "a race");
-        let remote = handle.remote();
-        let distant = thread::spawn(move || spawn_remote(&remote, pending::<()>())).join().expect("a thread");
-        assert_frugal(distant, "a task on its way");
-        let joined = world.spawn(pending::<()>());
-        assert_frugal(joined, "a task");
+        for Waiting { what, future, .. } in Waiting::each(world) {
+            assert_frugal(future, what);
+        }
     }
+
+    fn a04_a_waker_that_panics_when_it_is_dropped_harms_nobody(world: &World) {
+        for Waiting { what, mut future, lets_go } in Waiting::each(world) {
+            let (hook, counts) = nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"));
+            assert!(poll(&mut future.as_mut(), 1).is_pending() && poll(&mut future.as_mut(), 2).is_pending(), "{what}");
+            assert_eq!(counts.of(Act::Drop), 1, "{what}");
+            drop(future);
+            assert_eq!(counts.of(Act::Drop), 1 + usize::from(lets_go), "{what}");
+            drop(hook);
+        }
+    }
+}
+
+#[test]
+fn a04_a08_wakers_that_panic_when_they_are_dropped_do_not_keep_the_loop_from_its_end() {
+    World::on_memory(end_with_wakers);
+}
+
+fn end_with_wakers(world: &World) {
+    let doomed = world.fresh();
+    let mut waiting: Vec<_> = (0..2).flat_map(|_| Waiting::each(&doomed)).collect();
+    let (hook, counts) = nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"));
+    for Waiting { what, future, .. } in &mut waiting {
+        assert!(poll(&mut future.as_mut(), 1).is_pending(), "{what}");
+    }
+    let before = [Act::Wake, Act::Drop].map(|act| counts.of(act));
+    drop(doomed);
+    let after = [Act::Wake, Act::Drop].map(|act| counts.of(act));
+    // Two of each: a read and an accept find an error, a task and a group an end, and a sleep is given up.
+    assert_eq!((before, after), ([0, 0], [10, 2]));
+    drop(waiting);
+    drop(hook);
 }
 
 #[test]
@@ -250,7 +310,7 @@ fn clone_elsewhere(world: &World) {
         let hook = Nosy::new(move |act| {
             if act == Act::Clone {
                 cloning.send(()).expect("a test that goes on");
-                told.set(Some(has_fired.recv_timeout(Duration::from_secs(10)).is_ok()));
+                told.set(Some(has_fired.recv_timeout(PATIENCE).is_ok()));
             }
         });
         outcome.set(Some(poll(&mut pin!(&mut nap), 1).is_ready()));

@@ -1,6 +1,7 @@
 //! Debug mode: who held the loop, what was left open, what was used where it must not be.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -424,11 +425,14 @@ fn within_a_process_whose_variable_asks_for_debug_mode() {
         drop(marline_tasks::spawn(async { unreachable!("there is no loop") }));
         slept = line!() + 1;
         let sleep = marline_tasks::sleep(SLOW);
-        assert!(sleep.now_or_never().is_none());
+        let limited = marline_tasks::timeout(SLOW, pending::<()>());
+        let mut interval = marline_tasks::interval(SLOW);
+        assert!(sleep.now_or_never().is_none() && limited.now_or_never().is_none());
+        assert!(interval.tick().now_or_never().is_none());
     });
     let reports = reports.all();
-    assert_eq!(reports.len(), 3, "{reports:#?}");
-    for (report, line) in reports.iter().zip([slow, spawned, slept]) {
+    assert_eq!(reports.len(), 5, "{reports:#?}");
+    for (report, line) in reports.iter().zip([slow, spawned, slept, slept + 1, slept + 2]) {
         assert!(report.contains(&here(line)), "{report}");
     }
     assert!(Builder::new().debug(None).build().expect("a loop").handle().debug().is_none());

@@ -206,7 +206,7 @@ fn t30_what_is_done_outside_of_a_turn_wakes_the_host_once() {
             change(&standing);
             change(&standing);
             standing.hosted.assert_woken(by);
-            assert!(standing.hosted.turn_alone().is_ok(), "{by}");
+            assert!(standing.hosted.turn().is_ok(), "{by}");
         }
     }
 }

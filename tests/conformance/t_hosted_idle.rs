@@ -99,7 +99,7 @@ fn t28_t30_the_host_is_told_when_the_loop_becomes_idle_between_turns() {
         for hosted in Hosted::each() {
             let end = keep(&hosted);
             hosted.rest();
-            assert_eq!(hosted.turn_alone().expect("a turn"), Turned::GoesOn, "{by}");
+            assert_eq!(hosted.turn().expect("a turn"), Turned::GoesOn, "{by}");
             assert!(!hosted.wait(QUIET), "{by}: it has something to wait for");
             end();
             hosted.assert_woken(by);
@@ -131,30 +131,47 @@ fn t30_a_host_that_knows_is_not_told_again_until_a_turn_says_otherwise() {
     for hosted in Hosted::each() {
         let handle = hosted.handle();
         assert!(hosted.wait(Duration::ZERO), "there is nothing to wait for, and the host cannot know");
-        assert_eq!(hosted.turn_alone().expect("a turn"), Turned::Idle);
+        assert_eq!(hosted.turn().expect("a turn"), Turned::Idle);
         drop(handle.keep_alive());
         assert!(!hosted.wait(QUIET), "he was told, and goes on nevertheless");
         let guard = handle.keep_alive();
         handle.call_soon(move || drop(guard));
-        assert_eq!(
-            hosted.turn_alone().expect("a turn"),
-            Turned::Idle,
-            "it became idle in the turn, which says so"
-        );
+        assert_eq!(hosted.turn().expect("a turn"), Turned::Idle, "it became idle in the turn, which says so");
         assert!(!hosted.wait(QUIET), "there is no other turn");
         handle.stop();
-        assert_eq!(hosted.turn_alone().expect("a turn"), Turned::Stopped);
+        assert_eq!(hosted.turn().expect("a turn"), Turned::Stopped);
         assert!(hosted.wait(Duration::ZERO), "a stop hides that it is idle");
-        assert_eq!(hosted.turn_alone().expect("a turn"), Turned::Idle);
+        assert_eq!(hosted.turn().expect("a turn"), Turned::Idle);
         assert!(!hosted.wait(QUIET));
         // A run answers as a turn does.
         let guard = handle.keep_alive();
-        assert_eq!(hosted.turn_alone().expect("a turn"), Turned::GoesOn);
+        assert_eq!(hosted.turn().expect("a turn"), Turned::GoesOn);
         drop(guard);
         hosted.assert_woken("a guard that is dropped");
         hosted.reactor().run().expect("a run");
         hosted.forget_notices();
         assert!(!hosted.wait(QUIET), "the run has said so");
+    }
+}
+
+#[test]
+fn t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answered() {
+    // Before there was a host: by a run, and by a turn.
+    let reactor = Reactor::new().expect("a loop");
+    reactor.run().expect("a run");
+    assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+    let watched = reactor.pollable_fd().expect("descriptors to spare").expect("a descriptor");
+    assert!(is_readable(&watched, Duration::ZERO), "whoever watches the descriptor did not make that turn");
+    assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+    assert!(!is_readable(&watched, QUIET), "now he knows");
+    // One host after the other.
+    for host in ["the first", "the second"] {
+        let notices = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&notices);
+        reactor.set_host(move || _ = count.fetch_add(1, Ordering::SeqCst));
+        assert_eq!((notices.load(Ordering::SeqCst), reactor.has_ready()), (1, true), "{host}");
+        assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
+        assert_eq!((notices.load(Ordering::SeqCst), reactor.has_ready()), (1, false), "{host}");
     }
 }
 

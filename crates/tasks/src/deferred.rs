@@ -11,7 +11,7 @@ use marline_reactor::Handle;
 use parking_lot::Mutex;
 
 use crate::task::detach_at;
-use crate::wake::{attempt, wake};
+use crate::wake::{attempt, discard, wake};
 
 /// Makes a value that is yet to come: the [`Resolver`] gives it, the [`Deferred`] is the future of it.
 ///
@@ -191,8 +191,10 @@ impl<T> Future for Deferred<T> {
 
 impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
-        let unclaimed = mem::replace(&mut *self.shared.state.lock(), State::Over);
-        drop(unclaimed);
+        // The lock is free again when what comes back is dropped: a value, or the waker of who waited.
+        if let State::Waiting(waker) = self.shared.end() {
+            discard(waker, "a deferred");
+        }
     }
 }
 
@@ -206,10 +208,10 @@ impl<T> fmt::Debug for Deferred<T> {
 ///
 /// ```
 /// let abandoned: Box<dyn std::error::Error> = marline_tasks::Abandoned.into();
-/// assert_eq!(abandoned.to_string(), "the resolver was dropped without giving a value");
+/// assert_eq!(abandoned.to_string(), "no value comes: the resolver was dropped, or the value was taken before");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the resolver was dropped without giving a value")]
+#[error("no value comes: the resolver was dropped, or the value was taken before")]
 pub struct Abandoned;
 
 /// What both sides hold. Values and wakers are foreign code to clone, wake and drop, so all of that happens
@@ -242,6 +244,11 @@ impl<T> Shared<T> {
             wake(waker, "a deferred");
         }
         None
+    }
+
+    /// Nobody is there to take a result any more. The caller drops what comes back.
+    fn end(&self) -> State<T> {
+        mem::replace(&mut *self.state.lock(), State::Over)
     }
 
     /// Takes the result if it has come, and otherwise arranges for who polls to be woken when it does.

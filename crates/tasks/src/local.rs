@@ -8,7 +8,7 @@ use marline_reactor::{Handle, Remote};
 use crate::mail::Reachable;
 use crate::net::{Listeners, Streams};
 use crate::task::Executor;
-use crate::time::Sleepers;
+use crate::time::{Sleepers, end_sleeps};
 
 pub(crate) struct Local {
     pub(crate) executor: Rc<Executor>,
@@ -40,5 +40,9 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         self.executor.end();
+        // Wakers are code of others, of which none may keep the others from being dropped.
+        self.streams.end();
+        self.listeners.end();
+        end_sleeps(self.sleepers.take());
     }
 }

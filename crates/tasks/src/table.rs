@@ -95,6 +95,15 @@ impl<T> Table<T> {
         })
     }
 
+    /// One entry after the other, in no order.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        let slots = self.pages.into_iter().flat_map(<[_]>::into_vec);
+        slots.filter_map(|slot| match slot {
+            Slot::Taken { value, .. } => Some(value),
+            Slot::Vacant { .. } => None,
+        })
+    }
+
     /// The slot of the entry, if it is still there.
     fn slot(&mut self, key: TableKey) -> Option<&mut Slot<T>> {
         let slot = self.pages.get_mut(key.index / PAGE)?.get_mut(key.index % PAGE)?;

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use marline_reactor::testing::MemoryReactor;
@@ -17,7 +18,15 @@ pub enum Hosted {
     /// It watches the descriptor, and nothing else.
     Polled(Reactor),
     /// It is told by notices, and asks what is ready and when the next deadline is.
-    Told(MemoryReactor, Arc<AtomicUsize>),
+    Told(MemoryReactor, Arc<Notices>),
+}
+
+/// How often the host was told since it last forgot.
+#[derive(Default)]
+pub struct Notices {
+    all: AtomicUsize,
+    /// Those of the loop's own thread. Another one may add a notice at any moment: when a turn begins, and after its end.
+    own: AtomicUsize,
 }
 
 impl Hosted {
@@ -28,10 +37,13 @@ impl Hosted {
     }
 
     pub fn told() -> Self {
-        let (memory, notices) = (MemoryReactor::new(), Arc::new(AtomicUsize::new(0)));
+        let (memory, notices) = (MemoryReactor::new(), Arc::<Notices>::default());
         assert!(memory.reactor().pollable_fd().expect("no error").is_none());
-        let count = Arc::clone(&notices);
-        memory.reactor().set_host(move || _ = count.fetch_add(1, Ordering::SeqCst));
+        let (count, home) = (Arc::clone(&notices), thread::current().id());
+        memory.reactor().set_host(move || {
+            count.all.fetch_add(1, Ordering::SeqCst);
+            count.own.fetch_add(usize::from(thread::current().id() == home), Ordering::SeqCst);
+        });
         Self::Told(memory, notices)
     }
 
@@ -65,27 +77,21 @@ impl Hosted {
             Self::Polled(reactor) => is_readable(&reactor.pollable_fd().unwrap().unwrap(), limit),
             Self::Told(memory, notices) => {
                 let begun = std::time::Instant::now();
-                let told = || memory.reactor().has_ready() || notices.load(Ordering::SeqCst) > 0;
+                let told = || memory.reactor().has_ready() || notices.all.load(Ordering::SeqCst) > 0;
                 while !told() && begun.elapsed() < limit {
-                    std::thread::sleep(Duration::from_millis(1));
+                    thread::sleep(Duration::from_millis(1));
                 }
                 told()
             }
         }
     }
 
-    /// Makes a turn that does not wait. The notices before it are forgotten.
+    /// Makes a turn that does not wait. The notices before it are forgotten; in it there are none of its own thread.
     pub fn turn(&self) -> Result<Turned, RunError> {
         self.forget_notices();
-        self.reactor().turn(Some(Duration::ZERO))
-    }
-
-    /// The same, while no other thread does anything: in a turn there are no notices.
-    #[track_caller]
-    pub fn turn_alone(&self) -> Result<Turned, RunError> {
-        let turned = self.turn();
+        let turned = self.reactor().turn(Some(Duration::ZERO));
         if let Self::Told(_, notices) = self {
-            assert_eq!(notices.load(Ordering::SeqCst), 0, "a notice during a turn");
+            assert_eq!(notices.own.load(Ordering::SeqCst), 0, "a notice during a turn");
         }
         turned
     }
@@ -93,7 +99,8 @@ impl Hosted {
     /// What was told so far is done with.
     pub fn forget_notices(&self) {
         if let Self::Told(_, notices) = self {
-            notices.store(0, Ordering::SeqCst);
+            notices.all.store(0, Ordering::SeqCst);
+            notices.own.store(0, Ordering::SeqCst);
         }
     }
 
@@ -130,7 +137,7 @@ impl Hosted {
     pub fn assert_woken(&self, by: &str) {
         assert!(self.wait(Duration::ZERO), "{by} wakes nobody");
         if let Self::Told(_, notices) = self {
-            assert_eq!(notices.load(Ordering::SeqCst), 1, "{by}");
+            assert_eq!(notices.all.load(Ordering::SeqCst), 1, "{by}");
         }
     }
 }

@@ -13,7 +13,7 @@ impl From<CreateError> for io::Error {
 }
 
 impl From<RunError> for io::Error {
-    /// Of the kind of the backend's error, and otherwise `Other`: what is `Interrupted` gets tried again.
+    /// Of the kind of the backend's error, and otherwise `Other`, also for a stop: callers try again what is `Interrupted`.
     fn from(error: RunError) -> Self {
         let kind = error.cause.as_ref().map_or(ErrorKind::Other, io::Error::kind);
         Self::new(kind, error)
@@ -28,7 +28,7 @@ impl From<NotInLoop> for io::Error {
 }
 
 impl From<ListenError> for io::Error {
-    /// Of the kind of the system's error; `InvalidInput` if the endpoint is none.
+    /// Of the kind of the system's error; `InvalidInput` if what was given is no endpoint.
     fn from(error: ListenError) -> Self {
         let kind = match &error {
             ListenError::Endpoint(_) | ListenError::NotAnAddress { .. } => ErrorKind::InvalidInput,
@@ -42,8 +42,8 @@ impl From<ListenError> for io::Error {
 }
 
 impl From<ConnectError> for io::Error {
-    /// Of the kind of the system's error, the last where several attempts failed; `InvalidInput` if the endpoint is none;
-    /// `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once.
+    /// Of the kind of the system's error, the last where several attempts failed; `InvalidInput` if what was given is no
+    /// endpoint; `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once.
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
             ConnectError::Endpoint(_) => ErrorKind::InvalidInput,

@@ -94,6 +94,8 @@ impl Shell {
         self.remote.shared().set_waker(Arc::<Notice>::clone(&notice));
         let old = self.host.notice.replace(Some(notice));
         self.contained(move || drop(old));
+        // What was answered until now, he may not have heard.
+        self.host.knows_idle.set(false);
         self.begin_hosting();
         if !self.in_turn.get() && !self.host.listens.get() {
             self.tell_host(Instant::ZERO);
@@ -172,9 +174,9 @@ impl Shell {
         !self.host.knows_idle.get() && self.is_idle()
     }
 
-    /// A turn, or a run, answers its caller.
+    /// A turn, or a run, answers its caller: the host, once there is one.
     pub(super) fn answer_host(&self, turned: Turned) {
-        self.host.knows_idle.set(turned == Turned::Idle);
+        self.host.knows_idle.set(self.host.is_there.get() && turned == Turned::Idle);
     }
 
     /// Whether the host has a reason to make a turn, whether or not that finds anything: something was told, and no turn was

@@ -145,10 +145,10 @@ impl Reactor {
     // For hosts: foreign loops that drive this one.
 
     /// A descriptor that is readable whenever a turn has something to do: an event, a deadline that has passed, a call
-    /// from another thread, something that was scheduled between two turns; and once when the loop became idle without a
-    /// turn that answered so. A foreign loop that watches it, and makes a turn with a limit of zero whenever it is
-    /// readable, drives this loop completely. `None` if the backend has no
-    /// descriptors; then a host uses [`set_host`](Self::set_host).
+    /// from another thread, something that was scheduled between two turns; and once when the loop is idle and no turn of
+    /// its host has answered so. A foreign loop that watches it, and makes a turn with a limit of zero whenever it is
+    /// readable, drives this loop completely. `None` if the backend has no descriptors; then a host uses
+    /// [`set_host`](Self::set_host).
     ///
     /// It is to be waited for only, with poll(2), epoll(7) or the like, edge-triggered or not; a turn makes it unreadable
     /// again. Asking anew costs nothing.
@@ -174,7 +174,7 @@ impl Reactor {
     /// Tells a host, by `notice`, that it has to make a turn soon although it could not know: between two turns something
     /// became ready, an operation began, the loop was stopped or became idle (the last guard, timer or watch is gone that
     /// kept it going), or the [nearest deadline](Self::next_deadline) moved closer; also if something is ready, or the
-    /// loop is idle, when this is called. It is called once until the next turn begins, never during a turn,
+    /// loop is idle, when this is called. It is called once until the next turn begins, never for what happens in a turn,
     /// and on whichever thread the cause is. It must only wake the host. A notice replaces the one before it.
     ///
     /// A host that watches the [descriptor](Self::pollable_fd) needs no notice, but saves the system call by which these

@@ -67,6 +67,14 @@ impl Listeners {
         }
     }
 
+    /// The loop has ended: everybody is woken, and finds an error.
+    pub(crate) fn end(&self) {
+        for state in self.table.take().into_values() {
+            let wakers = state.waiting.into_iter().filter_map(|waiter| waiter.waker);
+            wakers.for_each(|waker| wake(waker, "a listener"));
+        }
+    }
+
     fn remove(&self, key: TableKey) {
         let state = self.table.borrow_mut().remove(key);
         if let Some(state) = state {

@@ -176,6 +176,14 @@ impl Streams {
         }
     }
 
+    /// The loop has ended.
+    pub(crate) fn end(&self) {
+        for state in self.table.take().into_values() {
+            state.reader.end();
+            state.writer.end();
+        }
+    }
+
     /// Puts received bytes where the reader finds them.
     pub(super) fn receive(&self, key: TableKey, data: &[u8]) {
         let mut pool = self.pool.borrow_mut();

@@ -75,6 +75,11 @@ impl Turn {
         Left { old, next: self.wakers() }
     }
 
+    /// The loop has ended: everybody is woken, and finds an error.
+    pub(super) fn end(self) {
+        Wakers { holder: self.holder_waker, first: self.first, more: self.more }.wake();
+    }
+
     /// Those to wake: they are to come back. The one with a ticket goes first, and keeps its turn until it is done; without
     /// one, all the others.
     pub(super) fn wakers(&mut self) -> Wakers {

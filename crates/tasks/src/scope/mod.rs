@@ -7,7 +7,7 @@
 //!
 //! A future is cancelled by dropping it, at the `await` where it waits. It is never interrupted between two awaits, nothing of it
 //! runs afterwards but the destructors of what it holds, and these run before whoever waited sees the result. So what has to
-//! happen at the end belongs into a destructor; what has to be awaited to the end is put behind a [`shield`], or into a task.
+//! happen at the end belongs in a destructor; what has to be awaited to the end is put behind a [`shield`], or into a task.
 //! Which operations lose nothing when they are dropped (reads, accepts, ticks) is said with each of them.
 //!
 //! | to cancel                       | use                                                             |

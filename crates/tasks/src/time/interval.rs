@@ -33,6 +33,7 @@ pub enum MissedTicks {
 /// # }).unwrap();
 /// ```
 #[must_use]
+#[track_caller]
 pub fn interval(period: Duration) -> Interval {
     Interval { sleep: sleep(period), period, missed: MissedTicks::default() }
 }

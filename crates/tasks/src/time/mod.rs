@@ -7,6 +7,6 @@ mod sleep;
 mod timeout;
 
 pub use interval::{Interval, MissedTicks, interval};
-pub(crate) use sleep::Sleepers;
 pub use sleep::{Sleep, sleep, sleep_until};
+pub(crate) use sleep::{Sleepers, end as end_sleeps};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};

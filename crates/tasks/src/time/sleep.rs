@@ -106,7 +106,8 @@ impl Sleep {
         }
     }
 
-    /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made without a loop and none has polled it yet.
+    /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made by [`sleep`] without a loop, and none has polled it
+    /// yet.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -181,6 +182,11 @@ impl Sleep {
             _ => {}
         }
     }
+}
+
+/// Their loop has ended: they wait for ever.
+pub(crate) fn end(sleepers: Sleepers) {
+    sleepers.into_values().for_each(|sleeper| discard(sleeper.waker, "a sleep"));
 }
 
 /// The loop that runs here, with what this crate keeps in it, so that it can be reached from another thread.

@@ -26,6 +26,7 @@ use super::sleep::{Sleep, sleep, sleep_until};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout { future: Some(future.into_future()), sleep: sleep(limit) }
 }
