@@ -343,7 +343,10 @@ conformance! {
     }
 
     fn a06_a_foreign_waker_that_panics_harms_nobody(world: &World) {
-        struct Bomb;
+        // It has a size, so that what points to it is seen to keep its memory.
+        struct Bomb {
+            _size: u64,
+        }
         impl Wake for Bomb {
             fn wake(self: Arc<Self>) {
                 panic!("a waker that panics");
@@ -364,7 +367,7 @@ conformance! {
         // The last clone is never dropped, which would panic here.
         static KEPT: std::sync::Mutex<Vec<Waker>> = std::sync::Mutex::new(Vec::new());
         for task in &mut tasks {
-            let waker = Waker::from(Arc::new(Bomb));
+            let waker = Waker::from(Arc::new(Bomb { _size: 0 }));
             assert!(task.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
             KEPT.lock().unwrap().push(waker);
         }
