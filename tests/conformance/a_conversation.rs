@@ -4,19 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use marline_reactor::Failure;
 use marline_tasks::{Stream, conversation, copy, task_stats};
 
 use crate::conformance;
-use crate::support::{Event, Log, Trace, World, address_of};
-
-/// What the loop is told of failures.
-fn failures(world: &World) -> Rc<RefCell<Vec<String>>> {
-    let told = Rc::new(RefCell::new(Vec::new()));
-    let reports = Rc::clone(&told);
-    world.handle().on_failure(move |failure: &Failure| reports.borrow_mut().push(failure.to_string()));
-    told
-}
+use crate::support::{Event, Log, Trace, World, address_of, failures};
 
 async fn echo(stream: Stream) -> io::Result<u64> {
     copy(&stream, &stream).await
@@ -97,7 +88,7 @@ conformance! {
     }
 
     fn a18_an_error_of_a_conversation_is_reported_with_its_place(world: &World) {
-        let told = failures(world);
+        let told = failures(&world.handle());
         let line = line!() + 1;
         let talk = conversation(|stream: Stream| async move {
             stream.write_all(b"hello").await?;
@@ -113,7 +104,7 @@ conformance! {
     }
 
     fn a18_a_conversation_that_panics_ends_its_own_connection(world: &World) {
-        let told = failures(world);
+        let told = failures(&world.handle());
         let count = Rc::new(Cell::new(0));
         let talk = conversation(move |stream: Stream| {
             count.set(count.get() + 1);

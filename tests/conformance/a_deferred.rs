@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use marline_reactor::{Failure, Transport};
+use marline_reactor::Transport;
 use marline_tasks::{Abandoned, deferred, select, sleep};
 
 use crate::conformance;
-use crate::support::{Drops, Within, World};
+use crate::support::{Drops, Within, World, failures};
 
 conformance! {
     fn a15_the_callback_starts_from_the_loop_once(world: &World) {
@@ -78,9 +78,7 @@ conformance! {
     }
 
     fn a15_a_callback_that_panics_is_reported_and_harms_nobody(world: &World) {
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let ((first, one), (second, two)) = (deferred(), deferred());
         let called = Rc::new(Cell::new(false));
         let set = Rc::clone(&called);

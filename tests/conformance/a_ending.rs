@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt;
-use marline_reactor::{ConnectError, Failure, ListenError, WriteStatus};
+use marline_reactor::{ConnectError, ListenError, WriteStatus};
 use marline_tasks::{Connect, JoinHandle, Listener, Stream, deferred, sleep, spawn, spawn_on, yield_now};
 use marline_tests::PATIENCE;
 
 use crate::conformance;
-use crate::support::{Drops, Probe, World};
+use crate::support::{Drops, Probe, World, failures};
 
 conformance! {
     fn a08_shutdown_drops_live_tasks_on_their_thread(world: &World) {
@@ -71,9 +71,7 @@ conformance! {
     fn a08_destructors_that_panic_harm_nobody(world: &World) {
         for drops_reactor in [false, true] {
             let doomed = world.fresh();
-            let reports = Rc::new(RefCell::new(Vec::new()));
-            let told = Rc::clone(&reports);
-            doomed.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
+            let reports = failures(&doomed.handle());
             let drops = Drops::new();
             let probe = Probe::new();
             let bomb = |waits: bool| {
@@ -247,9 +245,7 @@ type Last = (Vec<Rc<RefCell<Answers>>>, Vec<crate::support::Raw>, Rc<RefCell<Vec
 
 /// Tasks with last words: one waits, one stands in the ready queue.
 fn last_words(world: &World) -> Last {
-    let reports = Rc::new(RefCell::new(Vec::new()));
-    let told = Rc::clone(&reports);
-    world.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
+    let reports = failures(&world.handle());
     let others = Probe::new();
     drop(world.spawn(others.future()));
     let (mut all, mut raws) = (Vec::new(), Vec::new());

@@ -1,8 +1,7 @@
 //! A: groups, their loops and their threads.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::thread;
@@ -12,7 +11,7 @@ use futures::executor::block_on;
 use marline_tasks::{TaskGroup, deferred, shield, spawn, spawn_remote, yield_now};
 
 use crate::conformance;
-use crate::support::{Notes, Probe, World};
+use crate::support::{Notes, Probe, World, failures};
 
 conformance! {
     fn a16_a_group_ends_with_its_loop(world: &World) {
@@ -119,9 +118,7 @@ conformance! {
                 panic!("a waker that panics");
             }
         }
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let group = TaskGroup::<u8, ()>::new();
         world.handle().enter(|| group.spawn(async { Ok(1) }));
         let waker = Waker::from(Arc::new(Bomb));

@@ -1,6 +1,6 @@
 //! A: groups of tasks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::panic::panic_any;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use marline_tasks::{
 };
 
 use crate::conformance;
-use crate::support::{Notes, Probe, World};
+use crate::support::{Notes, Probe, World, failures};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -149,7 +149,7 @@ conformance! {
     }
 
     fn a16_of_two_failures_the_first_is_seen(world: &World) {
-        let reports = reports(world);
+        let reports = failures(&world.handle());
         let error = world.finish(async {
             let group = TaskGroup::<(), &str>::new();
             group.spawn(async {
@@ -216,7 +216,7 @@ conformance! {
     }
 
     fn a16_a_panic_of_a_child_reaches_the_owner(world: &World) {
-        let reports = reports(world);
+        let reports = failures(&world.handle());
         let sibling = Probe::new();
         let cancelled = sibling.clone();
         let error = world.finish(async move {
@@ -396,7 +396,7 @@ conformance! {
     }
 
     fn a16_failures_of_a_group_that_nobody_waits_for_are_reported(world: &World) {
-        let reports = reports(world);
+        let reports = failures(&world.handle());
         world.finish(async {
             let group = TaskGroup::<(), String>::new();
             group.spawn(async { Err("unheard".to_owned()) });
@@ -443,12 +443,4 @@ fn describe<T: ToString, E: ToString>(outcome: &Result<T, GroupError<E>>) -> Str
         None => "cancelled".to_owned(),
     };
     format!("{}: {cause}", error.index())
-}
-
-/// What the loop's handler of failures is told.
-fn reports(world: &World) -> Rc<RefCell<Vec<String>>> {
-    let reports = Rc::new(RefCell::new(Vec::new()));
-    let told = Rc::clone(&reports);
-    world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
-    reports
 }

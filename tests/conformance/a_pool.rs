@@ -1,6 +1,6 @@
 //! A: blocking work, awaited.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::panic_any;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use marline_tests::PATIENCE;
 
 use super::n_pool::{Gate, Token, configured, wait_until};
 use crate::conformance;
-use crate::support::World;
+use crate::support::{World, failures};
 
 #[test]
 fn a20_the_future_of_blocking_work_is_send_and_sync() {
@@ -90,9 +90,7 @@ conformance! {
     }
 
     fn a20_a_panic_that_nobody_awaits_is_reported(world: &World) {
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let line = line!() + 1;
         let dropped = world.handle().enter(|| spawn_blocking(|| panic!("dropped before")));
         drop(dropped);

@@ -17,7 +17,7 @@ use marline_tasks::task::Builder as TaskBuilder;
 use marline_tasks::{JoinHandle, gather, sleep, spawn_remote, spawn_remote_with, task_list_on, yield_now};
 
 use crate::conformance;
-use crate::support::{Drops, Notes, World};
+use crate::support::{Drops, Notes, World, failures};
 
 /// What is sent to another thread, and counts where it is dropped.
 struct Cargo {
@@ -312,9 +312,7 @@ conformance! {
         }
         for arrives in [true, false] {
             let doomed = world.fresh();
-            let reports = Rc::new(RefCell::new(Vec::new()));
-            let told = Rc::clone(&reports);
-            doomed.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+            let reports = failures(&doomed.handle());
             let remote = doomed.handle().remote();
             let send = move || (0..3).map(|_| {
                 let mine = Mine;
@@ -357,9 +355,7 @@ conformance! {
                 panic!("a waker that panics when it is dropped");
             }
         }
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let mut tasks: Vec<JoinHandle<u8>> = (0..3).map(|value| world.spawn(async move {
             yield_now().await;
             value

@@ -1,6 +1,6 @@
 //! A: scopes that are cancelled, and shields.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -16,7 +16,7 @@ use marline_tasks::{
 };
 
 use crate::conformance;
-use crate::support::{Notes, Probe, World};
+use crate::support::{Notes, Probe, World, failures};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -303,9 +303,7 @@ conformance! {
     }
 
     fn shields_report_what_nobody_is_left_to_hear(world: &World) {
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let task = world.spawn(shield(async {
             yield_now().await;
             sleep(MS).await;

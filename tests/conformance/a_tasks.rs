@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use marline_reactor::{Failure, Reactor, RunError};
+use marline_reactor::{Reactor, RunError};
 use marline_tasks::{JoinHandle, deferred, run_on, spawn, yield_now};
 
 use crate::conformance;
-use crate::support::{Event, Log, Probe, Trace, Within, World};
+use crate::support::{Event, Log, Probe, Trace, Within, World, failures};
 
 conformance! {
     fn a01_spawn_wake_and_abort_run_nothing(world: &World) {
@@ -135,7 +135,7 @@ conformance! {
     }
 
     fn a06_a_panic_is_an_error_that_carries_the_payload(world: &World) {
-        let reports = count_failures(world);
+        let reports = failures(&world.handle());
         let outcomes = world.finish(async {
             let place = 7;
             let mut text = spawn(async move { panic!("at {place}") });
@@ -167,7 +167,7 @@ conformance! {
     }
 
     fn a06_a_panic_while_the_future_is_dropped_is_one_too(world: &World) {
-        let reports = count_failures(world);
+        let reports = failures(&world.handle());
         let aborted = world.spawn(async {
             let _bomb = Bomb;
             pending::<()>().await;
@@ -186,7 +186,7 @@ conformance! {
     }
 
     fn a06_what_nobody_waits_for_is_reported_once(world: &World) {
-        let reports = count_failures(world);
+        let reports = failures(&world.handle());
         drop(world.spawn(async { panic!("unheard") }));
         drop(world.spawn(async { Err::<(), Box<dyn Error>>("refused".into()) }));
         let ended = world.spawn(async { Err::<u64, String>("too late".into()) });
@@ -209,9 +209,7 @@ conformance! {
                 panic!("an output that panics when it is dropped");
             }
         }
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let told = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| told.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         // The handle is dropped before the end of the one, and after that of the other.
         drop(world.spawn(async { Mine }));
         let late = world.spawn(async { Mine });
@@ -337,12 +335,4 @@ impl Drop for Bomb {
     fn drop(&mut self) {
         panic!("a destructor that panics");
     }
-}
-
-/// What the loop's handler of failures is told.
-fn count_failures(world: &World) -> Rc<RefCell<Vec<String>>> {
-    let reports = Rc::new(RefCell::new(Vec::new()));
-    let told = Rc::clone(&reports);
-    world.handle().on_failure(move |failure: &Failure| told.borrow_mut().push(failure.to_string()));
-    reports
 }

@@ -45,6 +45,11 @@ fn nosy_about(also: impl Fn(Act) + 'static) -> (Nosy, Counts) {
     (hook, counts)
 }
 
+/// Counts, and panics in the drop of each.
+fn failing_when_dropped() -> (Nosy, Counts) {
+    nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"))
+}
+
 fn poll<F: Future + ?Sized>(future: &mut Pin<&mut F>, number: usize) -> Poll<F::Output> {
     let waker = nosy(number);
     let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
@@ -262,7 +267,7 @@ conformance! {
 
     fn a04_a_waker_that_panics_when_it_is_dropped_harms_nobody(world: &World) {
         for Waiting { what, mut future, lets_go } in Waiting::each(world) {
-            let (hook, counts) = nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"));
+            let (hook, counts) = failing_when_dropped();
             assert!(poll(&mut future.as_mut(), 1).is_pending() && poll(&mut future.as_mut(), 2).is_pending(), "{what}");
             assert_eq!(counts.of(Act::Drop), 1, "{what}");
             drop(future);
@@ -280,7 +285,7 @@ fn a04_a08_wakers_that_panic_when_they_are_dropped_do_not_keep_the_loop_from_its
 fn end_with_wakers(world: &World) {
     let doomed = world.fresh();
     let mut waiting: Vec<_> = (0..2).flat_map(|_| Waiting::each(&doomed)).collect();
-    let (hook, counts) = nosy_about(|act| assert!(act != Act::Drop, "a waker that fails when it is dropped"));
+    let (hook, counts) = failing_when_dropped();
     for Waiting { what, future, .. } in &mut waiting {
         assert!(poll(&mut future.as_mut(), 1).is_pending(), "{what}");
     }

@@ -10,7 +10,7 @@ use marline_reactor::{Addresses, Lost, Protocol, Transport};
 use marline_tasks::{Stream, StreamProtocol, conversation};
 
 use crate::conformance;
-use crate::support::{Drops, World};
+use crate::support::{Drops, World, failures};
 
 /// A waker that panics.
 struct Bomb;
@@ -45,9 +45,7 @@ impl Protocol for Keep {
 conformance! {
     fn a24_a_readers_waker_that_panics_leaves_no_writer_waiting(world: &World) {
         let (stream, raw) = world.stream();
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let tells = Rc::clone(&told);
-        world.handle().on_failure(move |failure| tells.borrow_mut().push(failure.to_string()));
+        let told = failures(&world.handle());
         let (reading, writing) = stream.into_split();
         let payload = vec![0; 64 << 20];
         let writer = world.spawn(async move { writing.write_all(&payload).await.is_err() });

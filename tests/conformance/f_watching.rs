@@ -13,7 +13,7 @@ use marline_reactor::{
 use mio::{Registry, Token};
 
 use crate::conformance;
-use crate::support::{Drops, Near, World};
+use crate::support::{Drops, Near, World, failures};
 
 fn registrations(world: &World) -> u64 {
     world.handle().stats().system_calls.registrations
@@ -74,9 +74,7 @@ conformance! {
     fn a_panic_ends_that_watch_only_and_is_reported(world: &World) {
         let (near, mut far) = world.source();
         let (other, mut other_far) = world.source();
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let log = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| log.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let drops = Drops::new();
         let witness = drops.witness();
         let broken = world.handle().watch(near, Interest::READABLE, move |_: &mut Near, _| {
@@ -345,9 +343,7 @@ impl Source for Shy {
 fn a_descriptor_that_breaks_off_is_reported_and_watched_no_more() {
     World::on_readiness(|world| {
         let (near, mut far) = UnixStream::pair().expect("a pair of sockets");
-        let reports = Rc::new(RefCell::new(Vec::new()));
-        let log = Rc::clone(&reports);
-        world.handle().on_failure(move |failure| log.borrow_mut().push(failure.to_string()));
+        let reports = failures(&world.handle());
         let number = near.as_raw_fd();
         let (mut near, spare) = (Some(std::os::fd::OwnedFd::from(near)), far_end());
         let calls = Rc::new(Cell::new(0));

@@ -19,6 +19,7 @@
 mod dead_end;
 mod driver;
 mod ending;
+mod failures;
 mod faulty;
 mod guest;
 mod hands;
@@ -37,6 +38,7 @@ mod world;
 
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
+pub use failures::failures;
 pub use faulty::{Faults, Faulty};
 pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
