@@ -65,11 +65,14 @@
 //! In return nothing of a connection that is being made is announced before [`Completion::Connected`].
 
 mod bell;
+mod bits;
 mod chunk;
 pub(crate) mod ended;
 pub mod memory;
 mod outgoing;
 pub mod readiness;
+mod socket;
+mod table;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::bits::Bits;
 use super::poller::{Event, due, says};
-use super::socket::{self, Socket};
+use super::socket::Socket;
 use crate::address::Addresses;
-use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls};
+use crate::backend::bits::Bits;
+use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls, socket};
 use crate::key::Key;
 
 /// A receive might give something.
@@ -58,7 +58,7 @@ impl Connection {
     }
 
     pub(super) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
-        self.socket.addresses(calls)
+        socket::addresses(&self.socket, calls)
     }
 
     /// Does what is due about `event`, until there is something to tell.
@@ -105,7 +105,7 @@ impl Connection {
     fn connected(&mut self, event: &mut Event, calls: &mut SystemCalls) -> Option<Completion> {
         let result = match self.broken(calls) {
             Some(error) => Err(error),
-            None if self.socket.is_connected(calls) => Ok(()),
+            None if socket::is_connected(&self.socket, calls) => Ok(()),
             None => {
                 event.due = Bits::NONE;
                 return None;
@@ -237,7 +237,7 @@ impl Connection {
     /// The error that broke the connection, if one did.
     fn broken(&mut self, calls: &mut SystemCalls) -> Option<io::Error> {
         if self.error == 0 {
-            let error = self.socket.take_error(calls)?;
+            let error = socket::take_error(&self.socket, calls)?;
             self.remember(&error);
             return Some(error);
         }
@@ -272,7 +272,7 @@ impl Connection {
         calls: &mut SystemCalls,
     ) {
         if how == Close::Reset {
-            self.socket.reset_on_close(calls);
+            socket::reset_on_close(&self.socket, calls);
         }
         self.socket.close(calls);
         if self.state.has(CONNECTING) {

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::bits::Bits;
 use super::poller::{Event, Poller};
-use super::socket::{NODELAY_IS_INHERITED, Socket};
+use super::socket::Socket;
 use crate::address::Addresses;
+use crate::backend::bits::Bits;
+use crate::backend::socket::{self, NODELAY_IS_INHERITED};
 use crate::backend::{Accepted, Completion, SystemCalls};
 use crate::key::Key;
 
@@ -97,10 +98,10 @@ impl Listener {
     /// Sets what is not inherited, and finds out the local address: the listener's own, unless it listens on all.
     fn finish(&self, socket: &Socket, calls: &mut SystemCalls) -> io::Result<SocketAddr> {
         if self.set_nodelay {
-            socket.set_nodelay(calls)?;
+            socket::set_nodelay(socket, calls)?;
         }
         if self.local.ip().is_unspecified() {
-            return socket.local(calls);
+            return socket::local(socket, calls);
         }
         Ok(self.local)
     }

@@ -7,11 +7,10 @@
 //! - `socket.rs`: the calls to the operating system, to be written anew for another system.
 //! - `connection.rs`: one connection, and what is known about its socket without asking.
 //! - `listener.rs`: one listener.
-//! - `table.rs`: what each key stands for.
+//! - `object.rs`: what a key may stand for.
 //! - `watched.rs`: one source that somebody else owns.
 //! - `waker.rs`: waking the loop from another thread.
 //! - `alarm.rs`: time as an event, for hosts (`no_alarm.rs`: where there is none).
-//! - `bits.rs`: a small set of named bits.
 //!
 //! # What the kernel does, and what follows
 //!
@@ -26,14 +25,13 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod alarm;
-mod bits;
 mod connection;
 mod listener;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
+mod object;
 mod poller;
 mod socket;
-mod table;
 #[cfg(test)]
 mod tests;
 mod waker;
@@ -46,9 +44,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bits::Bits;
+use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup, Watchable,
+    Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -57,14 +57,13 @@ use crate::key::Key;
 use crate::watch::Interest;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
-use bits::Bits;
 use connection::Connection;
 use listener::Listener;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
+use object::Object;
 use poller::{Event, Poller, due};
 use socket::Socket;
-use table::{Object, Table};
 use waker::Waker;
 use watched::Watched;
 
@@ -80,7 +79,7 @@ const SCRATCH: usize = 64 * 1024;
 /// has told of it: the kernel would send a reset in place of the end otherwise.
 #[derive(Debug)]
 pub struct Readiness {
-    table: Table,
+    table: Table<Object>,
     poller: Poller,
     /// Answers to operations that a close ended.
     answers: VecDeque<Completion>,
@@ -180,7 +179,7 @@ impl Backend for Readiness {
                 Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
-                Some(Object::Vacant) | None => continue,
+                None => continue,
             };
             if !event.due.is_empty() {
                 self.poller.push_front(event);
@@ -217,7 +216,7 @@ impl Backend for Readiness {
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
-        let (listener, local) = socket::listen(address, options, &mut self.calls)?;
+        let (listener, local) = sockets::listen(address, options, &mut self.calls)?;
         let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
         let listener = Box::new(listener.nodelay(options.nodelay));
         self.table.insert(key, Object::Listener(listener));
@@ -226,7 +225,7 @@ impl Backend for Readiness {
 
     /// The socket's options are left as they are, TCP_NODELAY included: it may have other holders.
     fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
-        let adopted = socket::adopt(&listener, &mut self.calls);
+        let adopted = sockets::adopt(&listener, &mut self.calls);
         self.calls.closes += u64::from(adopted.is_err());
         let local = adopted?;
         let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
@@ -318,7 +317,7 @@ impl Backend for Readiness {
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
             Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
-            Some(Object::Vacant) | None => {}
+            None => {}
         }
         Started::Done(())
     }

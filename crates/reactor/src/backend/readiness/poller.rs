@@ -9,7 +9,7 @@ use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
-use super::bits::Bits;
+use crate::backend::bits::Bits;
 use crate::backend::{SystemCalls, token};
 use crate::key::Key;
 

@@ -9,8 +9,8 @@ use std::os::fd::RawFd;
 
 use mio::unix::SourceFd;
 
-use super::bits::Bits;
 use super::poller::{Event, Poller, says};
+use crate::backend::bits::Bits;
 use crate::backend::{Completion, SystemCalls};
 use crate::key::Key;
 use crate::watch::{Interest, Ready, change_mio, probe_mio};

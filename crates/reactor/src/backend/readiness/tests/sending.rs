@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use rustix::io::Errno;
 
-use super::super::socket::is_shortage;
 use super::*;
+use crate::backend::socket::is_shortage;
 
 /// W01, W02, W09
 #[test]
