@@ -29,7 +29,8 @@ impl CreateError {
     }
 
     pub(crate) fn unknown(backend: String, kind: io::ErrorKind) -> Self {
-        let cause = io::Error::new(kind, "there is no such backend here (known: readiness)");
+        let cause =
+            io::Error::new(kind, "there is no such backend here (known: readiness, completion, auto)");
         Self { backend, cause }
     }
 }

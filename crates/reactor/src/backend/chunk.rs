@@ -1,22 +1,31 @@
 //! Received bytes in memory of the backend's.
 
+use super::completion::Lent;
+
 /// Bytes that a backend received into memory of its own, lent to the core until it
 /// [releases](super::Backend::release) them.
 ///
-/// The memory is a plain vector that is moved out and back, so no rule about its life is left to anybody's care.
+/// The memory is a plain vector that is moved out and back, so no rule about its life is left to anybody's care; or a piece of
+/// memory that is shared with the kernel, and goes back when the chunk is dropped.
 #[derive(Debug)]
 pub struct Chunk {
-    memory: Vec<u8>,
+    memory: Memory,
     start: usize,
     end: usize,
     tag: u64,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Owned(Vec<u8>),
+    Lent(Lent),
 }
 
 /// All of it.
 impl From<Vec<u8>> for Chunk {
     fn from(memory: Vec<u8>) -> Self {
         let end = memory.len();
-        Self { memory, start: 0, end, tag: 0 }
+        Self { memory: Memory::Owned(memory), start: 0, end, tag: 0 }
     }
 }
 
@@ -25,13 +34,22 @@ impl Chunk {
     #[must_use]
     pub fn new(memory: Vec<u8>, start: usize, end: usize, tag: u64) -> Self {
         let end = end.min(memory.len());
-        Self { start: start.min(end), end, memory, tag }
+        Self { start: start.min(end), end, memory: Memory::Owned(memory), tag }
+    }
+
+    /// All of a piece.
+    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+    pub(super) fn lent(piece: Lent) -> Self {
+        Self { start: 0, end: piece.bytes().len(), memory: Memory::Lent(piece), tag: 0 }
     }
 
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.end]
+        match &self.memory {
+            Memory::Owned(memory) => &memory[self.start..self.end],
+            Memory::Lent(piece) => &piece.bytes()[self.start..self.end],
+        }
     }
 
     /// The backend's tag.
@@ -40,9 +58,12 @@ impl Chunk {
         self.tag
     }
 
-    /// The memory, for its backend, if it is a vector of its own (today it always is).
+    /// The memory, for its backend, if it is a vector of its own.
     #[must_use]
     pub fn into_memory(self) -> Option<Vec<u8>> {
-        Some(self.memory)
+        match self.memory {
+            Memory::Owned(memory) => Some(memory),
+            Memory::Lent(_) => None,
+        }
     }
 }

@@ -64,23 +64,40 @@
 //!
 //! In return nothing of a connection that is being made is announced before [`Completion::Connected`].
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod alarm;
 mod bell;
 mod bits;
+mod choose;
 mod chunk;
+#[cfg(all(target_os = "linux", feature = "io-uring"))]
+pub mod completion;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+#[path = "no_completion.rs"]
+mod completion;
 pub(crate) mod ended;
 pub mod memory;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_alarm;
 mod outgoing;
+mod poller;
 pub mod readiness;
 mod socket;
 mod table;
+mod watched;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use alarm::Alarm;
 pub use bell::Bell;
+pub use choose::{auto, named};
 pub use chunk::Chunk;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use no_alarm::Alarm;
 pub use outgoing::Outgoing;
 
 use crate::address::{Address, Addresses};

@@ -107,9 +107,7 @@ fn begin_listening(
     inet(&socket.local_addr()?)
 }
 
-/// Makes sure that `listener` is a listening TCP socket, tells where it listens, and makes it non-blocking.
-///
-/// The non-blocking mode belongs to the open file description, so whoever else holds the listener gets it too.
+/// Makes sure that `listener` is a listening TCP socket, and tells where it listens.
 pub(super) fn adopt(listener: &TcpListener, calls: &mut SystemCalls) -> io::Result<SocketAddr> {
     let no_listener = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listening TCP socket");
     calls.others += 1;
@@ -120,10 +118,7 @@ pub(super) fn adopt(listener: &TcpListener, calls: &mut SystemCalls) -> io::Resu
         return Err(no_listener(Errno::INVAL));
     }
     calls.others += 1;
-    let local = inet(&SockRef::from(listener).local_addr()?)?;
-    calls.others += 1;
-    listener.set_nonblocking(true)?;
-    Ok(local)
+    inet(&SockRef::from(listener).local_addr()?)
 }
 
 /// Makes a socket to connect to `address` from. On an error it is closed.

@@ -49,6 +49,19 @@ impl<T> Table<T> {
         self.entry(key)?.object.as_mut()
     }
 
+    /// What the key of this index stands for, and that key.
+    pub(super) fn at(&mut self, index: usize) -> Option<(Key, &mut T)> {
+        let entry = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;
+        let generation = entry.generation;
+        let index = u32::try_from(index).ok()?;
+        entry.object.as_mut().map(|object| (Key::new(index, generation), object))
+    }
+
+    /// Everything that is there.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flat_map(|page| page.iter()).filter_map(|entry| entry.object.as_ref())
+    }
+
     /// Takes out what `key` stands for.
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
         self.entry(key)?.object.take()

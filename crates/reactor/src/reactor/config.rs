@@ -1,11 +1,9 @@
 //! How a loop is made.
 
-use std::io;
 use std::time::Duration;
 
 use super::{Reactor, Shell};
-use crate::backend::Backend;
-use crate::backend::readiness::Readiness;
+use crate::backend::{self, Backend};
 use crate::debug::DebugMode;
 use crate::error::CreateError;
 use crate::pool::Limits;
@@ -69,6 +67,13 @@ impl Builder {
         self
     }
 
+    /// Runs on this backend, of a type that is not known before.
+    #[must_use]
+    pub fn boxed_backend(mut self, backend: Box<dyn Backend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
     /// How many calls from other threads may wait. Unlimited by default.
     #[must_use]
     pub fn post_limit(mut self, limit: usize) -> Self {
@@ -127,24 +132,12 @@ impl Builder {
     pub fn build(mut self) -> Result<Reactor, CreateError> {
         let backend = match self.backend.take() {
             Some(backend) => backend,
-            None => auto()?,
+            None => backend::auto()?,
         };
         Ok(self.build_on(backend))
     }
 
     pub(crate) fn build_on(self, backend: Box<dyn Backend>) -> Reactor {
         Reactor::new_on(Shell::new(backend, self.config))
-    }
-}
-
-/// The backend that `MARLINE_BACKEND` names, or the best one here.
-fn auto() -> Result<Box<dyn Backend>, CreateError> {
-    let wanted = std::env::var("MARLINE_BACKEND").unwrap_or_default();
-    match wanted.as_str() {
-        "" | "auto" | "readiness" => {
-            let backend = Readiness::new().map_err(|error| CreateError::system("readiness", error))?;
-            Ok(Box::new(backend))
-        }
-        _ => Err(CreateError::unknown(wanted, io::ErrorKind::Unsupported)),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::poller::{Event, due, says};
 use super::socket::Socket;
 use crate::address::Addresses;
 use crate::backend::bits::Bits;
+use crate::backend::poller::{Event, due, says};
 use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls, socket};
 use crate::key::Key;
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::poller::{Event, Poller};
 use super::socket::Socket;
 use crate::address::Addresses;
 use crate::backend::bits::Bits;
+use crate::backend::poller::{Event, Poller};
 use crate::backend::socket::{self, NODELAY_IS_INHERITED};
 use crate::backend::{Accepted, Completion, SystemCalls};
 use crate::key::Key;

@@ -3,14 +3,11 @@
 //! The kernel tells when a socket *may* be read or written, and the calls are made when the core asks for bytes or
 //! lends some. What the kernel said is remembered for each socket, so a call that would find nothing is not made.
 //!
-//! - `poller.rs`: the multiplexer, and its events as plain data.
 //! - `socket.rs`: the calls to the operating system, to be written anew for another system.
 //! - `connection.rs`: one connection, and what is known about its socket without asking.
 //! - `listener.rs`: one listener.
 //! - `object.rs`: what a key may stand for.
-//! - `watched.rs`: one source that somebody else owns.
 //! - `waker.rs`: waking the loop from another thread.
-//! - `alarm.rs`: time as an event, for hosts (`no_alarm.rs`: where there is none).
 //!
 //! # What the kernel does, and what follows
 //!
@@ -23,19 +20,13 @@
 //! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
 //!   an orderly end to the call after that.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod alarm;
 mod connection;
 mod listener;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod no_alarm;
 mod object;
-mod poller;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod waker;
-mod watched;
 
 use std::collections::VecDeque;
 use std::io;
@@ -45,27 +36,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bits::Bits;
+use super::poller::{Event, Poller, due};
 use super::table::Table;
+use super::watched::Watched;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received,
+    Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::Interest;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use alarm::Alarm;
 use connection::Connection;
 use listener::Listener;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use no_alarm::Alarm;
 use object::Object;
-use poller::{Event, Poller, due};
 use socket::Socket;
 use waker::Waker;
-use watched::Watched;
 
 /// How much a receive asks for when the core has no memory of its own for it.
 const SCRATCH: usize = 64 * 1024;
@@ -196,8 +183,11 @@ impl Backend for Readiness {
 
     fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
         if self.alarm.is_none() {
-            match Alarm::new(&self.poller, &mut self.calls) {
-                Ok(alarm) => self.alarm = Some(alarm),
+            match Alarm::new(&mut self.calls) {
+                Ok(alarm) => {
+                    self.poller.alarm(alarm.descriptor(), &mut self.calls)?;
+                    self.alarm = Some(alarm);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -225,7 +215,12 @@ impl Backend for Readiness {
 
     /// The socket's options are left as they are, TCP_NODELAY included: it may have other holders.
     fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
-        let adopted = sockets::adopt(&listener, &mut self.calls);
+        let adopted = sockets::adopt(&listener, &mut self.calls).and_then(|local| {
+            // The mode belongs to the open file description, so whoever else holds the listener gets it too.
+            self.calls.others += 1;
+            listener.set_nonblocking(true)?;
+            Ok(local)
+        });
         self.calls.closes += u64::from(adopted.is_err());
         let local = adopted?;
         let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;

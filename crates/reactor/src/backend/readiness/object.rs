@@ -2,8 +2,8 @@
 
 use super::connection::Connection;
 use super::listener::Listener;
-use super::watched::Watched;
 use crate::backend::table::Table;
+use crate::backend::watched::Watched;
 use crate::key::Key;
 
 /// What a key may stand for. Listeners are few, so they are boxed and do not make the entries of connections larger.

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use super::poller::Poller;
 use crate::address::Address;
+use crate::backend::poller::Poller;
 use crate::backend::{ConnectOptions, Outgoing, SystemCalls, socket};
 use crate::key::Key;
 

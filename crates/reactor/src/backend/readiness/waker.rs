@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::poller::Poller;
 use crate::backend::Wakeup;
+use crate::backend::poller::Poller;
 
 /// Writes to an eventfd (a pipe or a user event elsewhere) that the poller is registered for.
 ///

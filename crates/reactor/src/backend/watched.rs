@@ -1,4 +1,4 @@
-//! One source that somebody else owns.
+//! One source that somebody else owns, watched by a readiness multiplexer.
 //!
 //! EPOLL_CTL_MOD reports the present state as a new event (`ep_modify` polls the file), which is what a change of interest
 //! does here, and what a level-triggered watch is made of. mio has no empty interest, and epoll would tell of a hang-up
@@ -9,9 +9,9 @@ use std::os::fd::RawFd;
 
 use mio::unix::SourceFd;
 
+use super::bits::Bits;
 use super::poller::{Event, Poller, says};
-use crate::backend::bits::Bits;
-use crate::backend::{Completion, SystemCalls};
+use super::{Completion, SystemCalls};
 use crate::key::Key;
 use crate::watch::{Interest, Ready, change_mio, probe_mio};
 

@@ -1,18 +1,17 @@
-//! Time as an event, for hosts: a timerfd(2) in the multiplexer's own set.
+//! Time as an event, for hosts: a timerfd(2) that a multiplexer watches.
 //!
 //! It has the resolution of the system's timers, where a host's own wait may round to milliseconds. Nobody reads it:
 //! registered edge-triggered, each expiry is an event, and setting it anew takes an expiry back that was not seen yet.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::poller::Poller;
-use crate::backend::SystemCalls;
+use super::SystemCalls;
 use crate::instant::Instant;
 
 #[derive(Debug)]
@@ -23,12 +22,16 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    pub(super) fn new(poller: &Poller, calls: &mut SystemCalls) -> io::Result<Self> {
+    /// One that is not set. The multiplexer has to be told of its [descriptor](Self::descriptor).
+    pub(super) fn new(calls: &mut SystemCalls) -> io::Result<Self> {
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         calls.others += 1;
-        poller.alarm(timer.as_raw_fd(), calls)?;
         Ok(Self { timer, set: None })
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.timer.as_raw_fd()
     }
 
     /// Makes it go off at `until`, which is later than `now`, or never. It is never early: `now` was read before.

@@ -1,0 +1,213 @@
+//! What came of operations.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::connection::{CLOSING, CONNECTING, EOF, PEER_TOLD, POLLING, RECEIVING, STOPPING, TOLD, WATCHED};
+use super::object::Object;
+use super::ring::Answer;
+use super::tag::What;
+use super::{Uring, aborted};
+use crate::backend::Completion;
+use crate::key::Key;
+
+/// What the core is told, in order.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    queue: VecDeque<Completion>,
+    /// What comes after everything else of a wait: a send that failed may have been answered before the bytes that
+    /// arrived first.
+    late: VecDeque<Completion>,
+}
+
+impl Answers {
+    pub(super) fn push(&mut self, completion: Completion) {
+        self.queue.push_back(completion);
+    }
+
+    pub(super) fn push_late(&mut self, completion: Completion) {
+        self.late.push_back(completion);
+    }
+
+    /// A wait is over.
+    fn settle(&mut self) {
+        self.queue.append(&mut self.late);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Completion> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+impl Uring {
+    /// Reads all answers of the kernel's, and what follows from there being no others.
+    pub(super) fn collect(&mut self) -> io::Result<()> {
+        self.busy = 0;
+        loop {
+            let mut fresh = std::mem::take(&mut self.fresh);
+            self.ring.read_into(&mut fresh);
+            for answer in fresh.drain(..) {
+                self.look_at(answer);
+            }
+            self.fresh = fresh;
+            if !self.ring.overflowed() {
+                break;
+            }
+            // The kernel keeps what found no room, and gives it out when asked again.
+            self.ring.submit(&mut self.calls)?;
+        }
+        self.conclude_quiet_sends();
+        self.look_at_foreign()?;
+        self.answers.settle();
+        Ok(())
+    }
+
+    fn look_at(&mut self, answer: Answer) {
+        match answer.tag.what() {
+            What::Ignored | What::Alarm if answer.more() => {}
+            What::Ignored => {}
+            What::Alarm => self.poll_alarm(),
+            What::Wake if answer.more() => {}
+            What::Wake => self.poll_waker(),
+            What::Foreign => self.foreign_answered(&answer),
+            _ => self.look_at_key(answer),
+        }
+    }
+
+    fn look_at_key(&mut self, answer: Answer) {
+        let Some((key, object)) = self.table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key))
+        else {
+            tracing::error!(?answer, "an operation was answered that nobody began");
+            return;
+        };
+        if !answer.more() {
+            self.under_way -= 1;
+            match object {
+                Object::Connection(connection) => connection.under_way -= 1,
+                Object::Listener(listener) => listener.under_way -= 1,
+                Object::Watched(_) => {}
+            }
+        }
+        match answer.tag.what() {
+            What::Receive => self.received(key, &answer),
+            What::Send => self.sent(key, &answer),
+            What::Connect => self.connected(key, &answer),
+            What::Shutdown => self.answers.push(Completion::Shut(key, answer.outcome().map(drop))),
+            What::Peer => self.peer_polled(key, &answer),
+            What::Accept => self.accepted_one(key, answer),
+            _ => {}
+        }
+        self.finish_close(key);
+    }
+
+    fn received(&mut self, key: Key, answer: &Answer) {
+        let count = usize::try_from(answer.result).unwrap_or(0);
+        // The piece is there whoever the bytes are for: dropping it gives its buffer back.
+        let piece = answer.buffer().and_then(|(number, goes_on)| self.buffers.take(number, count, goes_on));
+        let Some(connection) = self.table.connection(key) else { return };
+        if !answer.more() {
+            connection.state.remove(RECEIVING.or(STOPPING));
+        }
+        if connection.is(CLOSING) {
+            return;
+        }
+        match (piece, -answer.result) {
+            (Some(piece), _) => {
+                connection.input.push(piece);
+                self.busy += 1;
+                self.hold(key);
+            }
+            (None, 0) => connection.state.insert(EOF),
+            (None, libc::ENOBUFS) => self.buffers.grow(),
+            (None, libc::EINVAL) if self.credit => self.credit = false,
+            (None, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {}
+            (None, number) => connection.fail(number),
+        }
+        self.announce(key);
+        if !answer.more() {
+            self.want_receive(key);
+        }
+    }
+
+    /// Tells the core that there is something to pull, once until it has pulled dry.
+    fn announce(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        if connection.has_input() && !connection.is(TOLD.or(CONNECTING)) {
+            connection.state.insert(TOLD);
+            self.answers.push(Completion::Input(key));
+        }
+    }
+
+    fn connected(&mut self, key: Key, answer: &Answer) {
+        let Some(connection) = self.table.connection(key) else { return };
+        connection.state.remove(CONNECTING);
+        let outcome = match answer.outcome() {
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Err(aborted()),
+            outcome => outcome.map(drop),
+        };
+        match &outcome {
+            Ok(()) => self.want_receive(key),
+            // There is nothing but a close to come.
+            Err(error) => connection.fail(error.raw_os_error().unwrap_or(libc::ECONNABORTED)),
+        }
+        self.answers.push(Completion::Connected(key, outcome));
+    }
+
+    fn peer_polled(&mut self, key: Key, answer: &Answer) {
+        let Some(connection) = self.table.connection(key) else { return };
+        if !answer.more() {
+            connection.state.remove(POLLING);
+        }
+        let Ok(mask) = answer.outcome() else { return };
+        if connection.is(CLOSING) {
+            return;
+        }
+        if !answer.more() {
+            self.lists.ended.push(key);
+        }
+        let says = |bits: libc::c_short| mask & i32::from(bits) != 0;
+        let reset = says(libc::POLLERR);
+        if reset {
+            connection.take_error(&mut self.calls);
+            if connection.broken().is_none() {
+                // Another operation was told.
+                connection.fail(libc::ECONNRESET);
+            }
+        }
+        let ended = says(libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR);
+        if ended && connection.is(WATCHED) && !connection.is(PEER_TOLD) {
+            connection.state.insert(PEER_TOLD);
+            self.answers.push(Completion::PeerClosed { key, reset });
+        }
+        self.announce(key);
+    }
+
+    fn accepted_one(&mut self, key: Key, answer: Answer) {
+        let more = answer.more();
+        // Whoever it is for: dropped, it is closed.
+        let accepted = answer.accepted();
+        let Some(listener) = self.table.listener(key) else { return };
+        if !more {
+            listener.accepting = false;
+            listener.stopping = false;
+        }
+        if listener.fd().is_none() || matches!(accepted, Err(libc::ECANCELED)) {
+            self.calls.closes += u64::from(accepted.is_ok());
+            return;
+        }
+        listener.ready.push_back(accepted);
+        self.busy += 1;
+        if listener.is_full() {
+            listener.stopping = true;
+            self.ring.cancel(super::Tag::new(key, What::Accept), &mut self.calls);
+        }
+        if !listener.told {
+            listener.told = true;
+            self.answers.push(Completion::Input(key));
+        }
+    }
+}

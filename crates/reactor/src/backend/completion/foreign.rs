@@ -1,0 +1,86 @@
+//! Sources that somebody else owns: a multiplexer of the system's watches them, whose own descriptor the ring polls.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use super::object::Object;
+use super::ring::Answer;
+use super::tag::{Tag, What};
+use super::{Uring, unknown};
+use crate::backend::poller::Poller;
+use crate::backend::watched::Watched;
+use crate::backend::{Close, Watchable};
+use crate::key::Key;
+use crate::watch::Interest;
+
+impl Uring {
+    /// The multiplexer, which is made when it is first needed.
+    pub(super) fn foreign(&mut self) -> io::Result<&Poller> {
+        if self.foreign.is_none() {
+            self.calls.others += 1;
+            self.foreign = Some(Box::new(Poller::new()?));
+            self.poll_foreign();
+        }
+        self.foreign.as_deref().ok_or_else(unknown)
+    }
+
+    fn poll_foreign(&mut self) {
+        let Some(poller) = &self.foreign else { return };
+        let fd = poller.registry().as_fd().as_raw_fd();
+        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Foreign), &mut self.calls);
+    }
+
+    pub(super) fn foreign_answered(&mut self, answer: &Answer) {
+        self.foreign_ready = true;
+        if !answer.more() {
+            self.poll_foreign();
+        }
+    }
+
+    /// Fetches the events of foreign sources.
+    pub(super) fn look_at_foreign(&mut self) -> io::Result<()> {
+        let Some(poller) = self.foreign.as_mut().filter(|_| self.foreign_ready) else { return Ok(()) };
+        poller.wait(Some(Duration::ZERO), &mut self.calls)?;
+        // There may be more than fits.
+        self.foreign_ready = poller.is_full();
+        while let Some(mut event) = poller.pop() {
+            let told = self.table.watched(event.key).and_then(|watched| watched.advance(&mut event));
+            told.into_iter().for_each(|completion| self.answers.push(completion));
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_watch(&mut self, key: Key, what: &Watchable, interest: Interest) -> io::Result<()> {
+        let watched = match *what {
+            Watchable::Descriptor(descriptor) => {
+                if self.owns(descriptor) {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                self.foreign()?;
+                let poller = self.foreign.as_deref().ok_or_else(unknown)?;
+                Watched::register(descriptor, key, interest, poller, &mut self.calls)?
+            }
+            Watchable::Registered => Watched::registered(),
+            Watchable::Virtual(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        self.table.insert(key, Object::Watched(watched));
+        Ok(())
+    }
+
+    /// Whether a connection or a listener has this descriptor.
+    fn owns(&self, descriptor: std::os::fd::RawFd) -> bool {
+        self.table.iter().any(|object| match object {
+            Object::Connection(connection) => connection.fd() == Some(descriptor),
+            Object::Listener(listener) => listener.fd() == Some(descriptor),
+            Object::Watched(_) => false,
+        })
+    }
+
+    pub(super) fn end_watch(&mut self, key: Key, how: Close) {
+        let Some(Object::Watched(watched)) = self.table.remove(key) else { return };
+        if let Some(poller) = self.foreign.as_deref().filter(|_| how != Close::Forget) {
+            watched.close(poller, &mut self.calls);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A descriptor for a foreign loop that drives this one.
+//!
+//! The descriptor of a ring with `DEFER_TASKRUN` never wakes an epoll set that contains it; an eventfd that is registered with
+//! the ring does. The kernel writes to it whenever a completion is made or can be fetched, and each wait reads it.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::Uring;
+use super::tag::{Tag, What};
+use crate::backend::{Alarm, Backend};
+use crate::instant::Instant;
+
+/// What a host watches.
+#[derive(Debug)]
+pub(super) struct Host {
+    event: OwnedFd,
+    alarm: Alarm,
+}
+
+impl Host {
+    fn raise(&self) {
+        // A counter of ours that is read at each wait has room.
+        if let Err(error) = rustix::io::write(&self.event, &1_u64.to_ne_bytes()) {
+            tracing::error!(%error, "a loop's host could not be told");
+        }
+    }
+
+    fn lower(&self) {
+        // It is not raised, or it was read.
+        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+    }
+}
+
+impl Uring {
+    /// From now on a host waits for what this returns.
+    pub(super) fn be_hosted(&mut self) -> io::Result<OwnedFd> {
+        if self.host.is_none() {
+            let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let alarm = Alarm::new(&mut self.calls)?;
+            self.ring.inner().submitter().register_eventfd(event.as_raw_fd())?;
+            self.calls.others += 2;
+            self.host = Some(Host { event, alarm });
+            self.poll_alarm();
+        }
+        self.calls.others += 1;
+        match &self.host {
+            Some(host) => host.event.try_clone(),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub(super) fn poll_alarm(&mut self) {
+        let Some(host) = &self.host else { return };
+        let fd = host.alarm.descriptor();
+        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Alarm), &mut self.calls);
+    }
+
+    /// The host waits until then. What was asked for has to begin without a wait of ours.
+    pub(super) fn rest(&mut self, until: Option<Instant>) {
+        if self.host.is_none() {
+            return;
+        }
+        let now = self.now();
+        let mut busy = until.is_some_and(|until| until <= now);
+        if !busy && self.ring.has_unsubmitted() {
+            // The next wait meets an error again.
+            busy = self.ring.submit(&mut self.calls).is_err();
+        }
+        busy |= self.has_events() || self.is_late();
+        let Some(host) = &mut self.host else { return };
+        if busy {
+            self.calls.others += 1;
+            host.raise();
+        } else {
+            host.alarm.set(until, now, &mut self.calls);
+        }
+    }
+
+    /// Whether the kernel has something for us.
+    fn is_late(&mut self) -> bool {
+        self.ring.has_answers() || self.ring.wants_enter()
+    }
+
+    /// After a wait: what the host was woken for is done.
+    pub(super) fn end_wait(&mut self) {
+        let Some(host) = &self.host else { return };
+        self.calls.others += 1;
+        host.lower();
+        // What came between is not lost with it.
+        if self.is_late() {
+            self.calls.others += 1;
+            self.host.iter().for_each(Host::raise);
+        }
+    }
+}

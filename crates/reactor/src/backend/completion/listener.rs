@@ -1,0 +1,55 @@
+//! One listener, and the connections that were accepted ahead.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+/// How many connections are accepted ahead before the accept is cancelled. What has come by then is still kept.
+const AHEAD: usize = 64;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// `None` once it is being closed.
+    socket: Option<OwnedFd>,
+    pub(super) local: SocketAddr,
+    /// What was accepted and not asked for, and errors, in order.
+    pub(super) ready: VecDeque<Result<OwnedFd, i32>>,
+    /// An accept is under way.
+    pub(super) accepting: bool,
+    /// It is being cancelled, as nobody asks for what it brings.
+    pub(super) stopping: bool,
+    pub(super) under_way: u8,
+    /// The core was told of connections, and has not accepted all of them since.
+    pub(super) told: bool,
+}
+
+impl Listener {
+    pub(super) fn new(socket: OwnedFd, local: SocketAddr) -> Self {
+        Self {
+            socket: Some(socket),
+            local,
+            ready: VecDeque::new(),
+            accepting: false,
+            stopping: false,
+            under_way: 0,
+            told: false,
+        }
+    }
+
+    /// The descriptor, unless it is being closed.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        self.socket.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Whether so many wait that the accept should be cancelled.
+    pub(super) fn is_full(&self) -> bool {
+        self.accepting && !self.stopping && self.ready.len() >= AHEAD
+    }
+
+    /// The descriptor, which from now on is somebody else's to close. What was accepted ahead is closed, too.
+    pub(super) fn give_up_socket(&mut self) -> Option<RawFd> {
+        self.ready.clear();
+        self.socket.take().map(IntoRawFd::into_raw_fd)
+    }
+}

@@ -1,0 +1,394 @@
+//! The completion backend: io_uring on Linux.
+//!
+//! The kernel is asked to receive, accept, send and close, and says when it has. What is asked for in a turn is submitted by
+//! the call that waits for the next one, so a busy turn takes one system call however many connections had a part in it.
+//!
+//! - `options.rs`: how a ring is made, and which features it may do without.
+//! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when.
+//! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
+//! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
+//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
+//! - `object.rs`: what a key stands for.
+//! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
+//!   which are quiet. `closing.rs`: the end of a key, and of the ring.
+//! - `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
+//!   `waker.rs`: waking the loop from another thread.
+//!
+//! # What the kernel does, and what follows
+//!
+//! - A multishot receive goes on by itself. It is limited by its *credit*, and begun anew when what it brought was pulled. So a
+//!   paused connection holds a bounded number of bytes, and pausing costs nothing. Kernels without such a limit have the
+//!   receive cancelled; what it brings all the same is kept.
+//! - A receive that finds no buffer ends (`ENOBUFS`). Bytes that are not pulled are copied out of the pool when it runs low, so that
+//!   paused connections keep nobody else from receiving.
+//! - A send that succeeds at once makes no completion (`IOSQE_CQE_SKIP_SUCCESS`): there would be one for each, and each
+//!   would end a wait for nothing.
+//! - Operations outlive the close of their descriptor, so a close cancels them first, and is answered when all are over.
+//! - Completions of one socket do not come in the order of their causes. Errors of sends are told after what was received.
+
+mod answers;
+mod buffers;
+mod closing;
+mod connection;
+mod foreign;
+#[cfg(marline_guard)]
+mod guard;
+#[cfg(not(marline_guard))]
+#[path = "no_guard.rs"]
+mod guard;
+mod host;
+mod input;
+mod listener;
+mod message;
+mod object;
+mod options;
+mod ring;
+mod sending;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod waiting;
+mod waker;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+pub use options::{Feature, Options};
+
+use super::poller::Poller;
+use super::table::Table;
+use super::{
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
+    Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+};
+use crate::address::{Address, Addresses};
+use crate::choice::Choices;
+use crate::key::Key;
+use crate::watch::Interest;
+use answers::Answers;
+use buffers::Buffers;
+pub(super) use buffers::Lent;
+use connection::Connection;
+use host::Host;
+use listener::Listener;
+use object::Object;
+use ring::{Answer, Ring};
+use tag::{Tag, What};
+use waker::Waker;
+
+/// The backend for Linux's io_uring.
+///
+/// Its waits have the resolution of the system's timers. Other threads' wake-ups are counted among the other system calls, and
+/// each call that submits or waits is a [wait](SystemCalls::waits). Operations in the ring are no calls.
+///
+/// An [orderly](Close::Orderly) close throws away what was received and not read, up to one megabyte: the kernel would send a
+/// reset in place of the end otherwise.
+///
+/// A ring belongs to the thread that made it: others are refused by the kernel.
+#[derive(Debug)]
+pub struct Uring {
+    table: Table<Object>,
+    ring: Ring,
+    buffers: Buffers,
+    answers: Answers,
+    /// What the kernel answered, before it was looked at. Kept for its memory.
+    fresh: Vec<Answer>,
+    lists: Lists,
+    /// Whether a receive can be limited, as far as is known.
+    credit: bool,
+    /// For how long a wait may gather events, in microseconds, and whether the last wait brought many.
+    gather: Option<std::time::Duration>,
+    busy: usize,
+    /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
+    urgent: bool,
+    /// Operations that are not over, of all keys.
+    under_way: usize,
+    /// The multiplexer for foreign sources, once there is one, and whether it has events.
+    foreign: Option<Box<Poller>>,
+    foreign_ready: bool,
+    /// Once a host has asked for the descriptor.
+    host: Option<Host>,
+    waker: Arc<Waker>,
+    choices: Choices,
+    calls: SystemCalls,
+}
+
+/// Who has something to be done before the next wait. Some of them may be gone by then.
+#[derive(Debug, Default)]
+struct Lists {
+    /// Receives to begin.
+    receive: VecDeque<Key>,
+    /// Connections that keep pieces of the pool.
+    holding: Vec<Key>,
+    /// Connections of which only a reset is still to be heard.
+    ended: Vec<Key>,
+    /// Quiet sends.
+    quiet: Vec<Key>,
+}
+
+impl Uring {
+    /// A backend with nothing under way, and everything that the kernel has.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's: `PermissionDenied` where io_uring is forbidden (a seccomp filter, `kernel.io_uring_disabled`),
+    /// `Unsupported` or `InvalidInput` where it is not there or too old (before Linux 6.1), `OutOfMemory` where too little
+    /// memory may be locked, and those of a process that has no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        Self::with(&Options::default())
+    }
+
+    fn with(options: &Options) -> io::Result<Self> {
+        let ring = Ring::new(options)?;
+        let gathers = ring.can_gather() && options.allows(Feature::Gathering) && !options.gather.is_zero();
+        let mut this = Self {
+            buffers: Buffers::new(&ring, options)?,
+            ring,
+            table: Table::default(),
+            answers: Answers::default(),
+            fresh: Vec::new(),
+            lists: Lists::default(),
+            credit: options.allows(Feature::Credit),
+            gather: gathers.then_some(options.gather),
+            busy: 0,
+            urgent: false,
+            under_way: 0,
+            foreign: None,
+            foreign_ready: false,
+            host: None,
+            waker: Arc::new(Waker::new()?),
+            choices: Choices::random(),
+            // The ring, its three mappings and its buffers with theirs, and the waker.
+            calls: SystemCalls { others: 8, ..SystemCalls::default() },
+        };
+        this.poll_waker();
+        // What a kernel refuses, it refuses now.
+        this.ring.submit(&mut this.calls)?;
+        Ok(this)
+    }
+
+    fn poll_waker(&mut self) {
+        let fd = self.waker.descriptor();
+        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Wake), &mut self.calls);
+    }
+
+    fn begin_accepting(&mut self, key: Key) {
+        let Some(listener) = self.table.listener(key).filter(|listener| !listener.accepting) else { return };
+        let Some(fd) = listener.fd() else { return };
+        listener.accepting = true;
+        listener.under_way += 1;
+        self.under_way += 1;
+        self.ring.accept(fd, Tag::new(key, What::Accept), &mut self.calls);
+    }
+
+    fn insert_listener(&mut self, key: Key, listener: Listener) {
+        self.table.insert(key, Object::Listener(Box::new(listener)));
+        self.begin_accepting(key);
+    }
+
+    fn accepted(&mut self, local: std::net::SocketAddr, key: Key, socket: OwnedFd) -> io::Result<Addresses> {
+        let peer = sockets::peer(&socket, &mut self.calls);
+        // Whoever has no peer any more has reset the connection already.
+        let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        let local =
+            if local.ip().is_unspecified() { sockets::local(&socket, &mut self.calls)? } else { local };
+        let state = super::bits::Bits::NONE;
+        self.table.insert(key, Object::Connection(Connection::new(socket, state)));
+        self.want_receive(key);
+        Ok(Addresses { local: local.into(), peer: peer.into() })
+    }
+}
+
+impl Backend for Uring {
+    fn name(&self) -> &'static str {
+        "completion"
+    }
+
+    fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    fn waker(&self) -> Arc<dyn Wakeup> {
+        self.waker.clone()
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.sleep(wait.until)
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        self.answers.pop()
+    }
+
+    fn has_events(&self) -> bool {
+        !self.answers.is_empty() || self.urgent || self.foreign_ready
+    }
+
+    fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.be_hosted().map(Some)
+    }
+
+    fn arm(&mut self, until: Option<crate::instant::Instant>) {
+        self.rest(until);
+    }
+
+    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
+        let (listener, local) = sockets::listen(address, options, &mut self.calls)?;
+        self.insert_listener(key, Listener::new(listener.into(), local));
+        Ok(local.into())
+    }
+
+    /// The socket's options are left as they are, its blocking mode included: it may have other holders.
+    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+        let adopted = sockets::adopt(&listener, &mut self.calls);
+        self.calls.closes += u64::from(adopted.is_err());
+        let local = adopted?;
+        self.insert_listener(key, Listener::new(listener.into(), local));
+        Ok(local.into())
+    }
+
+    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
+        let Some(found) = self.table.listener(listener) else {
+            return Accepted::Failed(unknown());
+        };
+        match found.ready.pop_front() {
+            Some(Ok(socket)) => {
+                let local = found.local;
+                match self.accepted(local, key, socket) {
+                    Ok(addresses) => Accepted::Connection(addresses),
+                    Err(error) => {
+                        self.calls.closes += 1;
+                        Accepted::Failed(error)
+                    }
+                }
+            }
+            Some(Err(number)) => Accepted::Failed(io::Error::from_raw_os_error(number)),
+            None => {
+                found.told = false;
+                self.begin_accepting(listener);
+                Accepted::Dry
+            }
+        }
+    }
+
+    fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        let (socket, address) = sockets::prepare(address, options, &mut self.calls)?;
+        let mut connection = Connection::new(socket.into(), connection::CONNECTING);
+        connection.under_way += 1;
+        self.under_way += 1;
+        if let Some(fd) = connection.fd() {
+            self.ring.connect(fd, address, Tag::new(key, What::Connect), &mut self.calls);
+        }
+        self.table.insert(key, Object::Connection(connection));
+        Ok(())
+    }
+
+    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        let socket = self.table.connection(key).and_then(|connection| connection.socket());
+        sockets::addresses(socket.ok_or_else(unknown)?, &mut self.calls)
+    }
+
+    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        let Some(connection) = self.table.connection(key) else {
+            return Received::Failed(unknown());
+        };
+        let received = match into {
+            Some(memory) => {
+                Some(connection.input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled)
+            }
+            None => connection.input.take().map(Received::Chunk),
+        };
+        if let Some(received) = received {
+            return received;
+        }
+        let received = connection.end(&mut self.calls);
+        match received {
+            Received::Eof => self.lists.ended.push(key),
+            Received::Dry => self.pulled_dry(key),
+            _ => {}
+        }
+        received
+    }
+
+    fn may_receive(&mut self, key: Key) -> bool {
+        let may = self.table.connection(key).is_some_and(|connection| connection.has_input());
+        if !may {
+            self.pulled_dry(key);
+        }
+        may
+    }
+
+    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        self.begin_send(key, outgoing)
+    }
+
+    fn expedite(&mut self, key: Key) {
+        self.urgent |= self.table.connection(key).is_some_and(|connection| connection.is(connection::QUIET));
+    }
+
+    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        let Some(connection) = self.table.connection(key) else {
+            return Started::Done(Err(unknown()));
+        };
+        let Some(fd) = connection.fd() else { return Started::Done(Err(unknown())) };
+        connection.state.insert(connection::SHUT);
+        connection.under_way += 1;
+        self.under_way += 1;
+        self.ring.shutdown(fd, Tag::new(key, What::Shutdown), &mut self.calls);
+        Started::Pending
+    }
+
+    fn close(&mut self, key: Key, how: Close) -> Started<()> {
+        self.begin_close(key, how)
+    }
+
+    fn watch_peer(&mut self, key: Key) {
+        if let Some(connection) = self.table.connection(key) {
+            connection.state.insert(connection::WATCHED);
+            self.poll_peer(key);
+        }
+    }
+
+    fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
+        self.begin_watch(key, &what, interest)
+    }
+
+    fn rewatch(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        let watched = self.table.watched(key).ok_or_else(unknown)?;
+        let poller = self.foreign.as_ref().ok_or_else(unknown)?;
+        watched.change(key, interest, poller, &mut self.calls)
+    }
+
+    fn registry(&mut self) -> io::Result<mio::Registry> {
+        self.calls.others += 1;
+        self.foreign()?.registry().try_clone()
+    }
+
+    fn release(&mut self, chunk: Chunk) {
+        drop(chunk);
+    }
+
+    fn system_calls(&self) -> SystemCalls {
+        let mut calls = self.calls;
+        calls.others += self.waker.calls();
+        calls
+    }
+}
+
+/// For the automatic choice.
+pub(super) fn boxed() -> io::Result<Box<dyn Backend>> {
+    Ok(Box::new(Uring::new()?))
+}
+
+/// The answer to an operation of a key that stands for nothing, which the core does not start.
+fn unknown() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+/// The answer to what a close ended.
+fn aborted() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}

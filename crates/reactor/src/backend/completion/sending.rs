@@ -1,0 +1,112 @@
+//! Sends.
+//!
+//! Most are *quiet*: they do not wait for room, and if everything was sent there is no completion. When the call that submitted
+//! it returns such a send is over (R1), either way: what has no completion by then was sent completely. That conclusion holds
+//! only if the kernel took the whole submission queue and keeps no completion back.
+//!
+//! A send that finds its socket full is made again as a *patient* one: the kernel waits for room, and always answers.
+
+#![allow(unsafe_code)]
+
+use std::io;
+
+use super::connection::{CLOSING, FULL, QUIET};
+use super::message::PARTS;
+use super::ring::{Answer, LONGEST, Manner};
+use super::tag::{Tag, What};
+use super::{Uring, aborted, unknown};
+use crate::backend::{Completion, Outgoing, Sent, Started};
+use crate::key::Key;
+
+impl Uring {
+    pub(super) fn begin_send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        let Some(connection) = self.table.connection(key).filter(|connection| connection.fd().is_some())
+        else {
+            return Started::Done(Sent { outgoing, result: Err(unknown()) });
+        };
+        let manner = if connection.is(FULL) { Manner::Patient } else { Manner::Quiet };
+        // What does not fit into one send waits behind it.
+        self.urgent |= manner == Manner::Quiet && offered(&outgoing) < outgoing.len();
+        connection.outgoing = Some(outgoing);
+        self.submit_send(key, manner);
+        Started::Pending
+    }
+
+    /// Sends what is lent.
+    fn submit_send(&mut self, key: Key, manner: Manner) {
+        let Some(connection) = self.table.connection(key) else { return };
+        let (Some(fd), Some(outgoing)) = (connection.fd(), &connection.outgoing) else { return };
+        // SAFETY: the bytes stay with the connection, untouched, until the send is over (R2): they are taken out only where
+        // its answer is looked at, or concluded, and the connection is removed only when nothing is under way.
+        unsafe { self.ring.send(fd, outgoing, Tag::new(key, What::Send), manner, &mut self.calls) };
+        connection.under_way += 1;
+        self.under_way += 1;
+        if manner == Manner::Quiet {
+            connection.state.insert(QUIET);
+            self.lists.quiet.push(key);
+        }
+    }
+
+    /// A send that was patient, or did not succeed completely.
+    pub(super) fn sent(&mut self, key: Key, answer: &Answer) {
+        let Some(connection) = self.table.connection(key) else { return };
+        let was_quiet = connection.is(QUIET);
+        connection.state.remove(QUIET);
+        let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
+        if again && !connection.is(CLOSING) {
+            connection.state.insert(FULL);
+            return self.submit_send(key, Manner::Patient);
+        }
+        let Some(outgoing) = connection.outgoing.take() else { return };
+        match usize::try_from(answer.result) {
+            Ok(count) if count > 0 => {
+                let full = was_quiet || count < offered(&outgoing);
+                connection.state.remove(FULL);
+                connection.state.insert(FULL.when(full));
+                self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
+            }
+            _ => {
+                let error: io::Error =
+                    if again { aborted() } else { connection.refused(-answer.result, &mut self.calls) };
+                self.answers.push_late(Completion::Sent(key, Sent { outgoing, result: Err(error) }));
+            }
+        }
+    }
+
+    /// Answers the quiet sends of which nothing was heard.
+    pub(super) fn conclude_quiet_sends(&mut self) {
+        if !self.ring.took_all() {
+            return;
+        }
+        self.urgent = false;
+        let mut quiet = std::mem::take(&mut self.lists.quiet);
+        for key in quiet.drain(..) {
+            let Some(connection) = self.table.connection(key).filter(|connection| connection.is(QUIET))
+            else {
+                continue;
+            };
+            connection.state.remove(QUIET);
+            connection.under_way -= 1;
+            self.under_way -= 1;
+            if let Some(outgoing) = connection.outgoing.take() {
+                let count = offered(&outgoing);
+                self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
+            }
+            self.finish_close(key);
+        }
+        self.lists.quiet = quiet;
+    }
+}
+
+/// How many bytes one send offers.
+fn offered(outgoing: &Outgoing) -> usize {
+    if outgoing.segments() <= 1 {
+        return outgoing.front().len().min(LONGEST);
+    }
+    if outgoing.segments() <= PARTS {
+        return outgoing.len();
+    }
+    let mut parts = [io::IoSlice::new(&[]); PARTS];
+    let filled = outgoing.fill(&mut parts);
+    parts[..filled].iter().map(|part| part.len()).sum()
+}

@@ -1,0 +1,147 @@
+//! What comes before a wait, and the wait.
+
+use std::io;
+use std::time::Duration;
+
+use super::Uring;
+use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, STOPPING, TO_RECEIVE, TOLD, WATCHED};
+use super::tag::{Tag, What};
+use crate::backend::Backend;
+use crate::instant::Instant;
+use crate::key::Key;
+
+/// How many bytes one receive brings before it has to be begun anew.
+const CREDIT: u32 = 256 * 1024;
+/// How many bytes may wait to be pulled before no more are asked for.
+const ENOUGH: usize = 256 * 1024;
+/// How many connections have to be busy before a wait gathers events.
+const BUSY: usize = 8;
+
+impl Uring {
+    /// Submits what was asked for, and sleeps until there is an answer.
+    pub(super) fn sleep(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.prepare();
+        match self.limit(until) {
+            Some(Duration::ZERO) => self.look()?,
+            limit => self.wait_for_answers(limit)?,
+        }
+        self.collect()?;
+        self.end_wait();
+        Ok(())
+    }
+
+    /// For how long there is nothing to do.
+    fn limit(&mut self, until: Option<Instant>) -> Option<Duration> {
+        if until == Some(Instant::ZERO) || self.has_events() || self.ring.has_answers() {
+            return Some(Duration::ZERO);
+        }
+        until.map(|until| until.since(self.now()))
+    }
+
+    /// Fetches what is there. That takes no call if there is nothing to submit or to fetch.
+    fn look(&mut self) -> io::Result<()> {
+        if self.ring.has_unsubmitted() || self.ring.wants_enter() {
+            self.ring.submit(&mut self.calls)?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_answers(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        let gather = self.gather.filter(|_| self.busy >= BUSY);
+        let gather = gather.filter(|gather| limit.is_none_or(|limit| limit > *gather));
+        let want = if gather.is_some() { self.busy } else { 1 };
+        self.ring.wait(want, limit, gather, &mut self.calls)
+    }
+
+    /// Does what is due before the kernel is entered.
+    fn prepare(&mut self) {
+        if self.buffers.is_low() {
+            self.save_held();
+        }
+        self.buffers.refill();
+        self.begin_receives();
+        while let Some(key) = self.lists.ended.pop() {
+            self.poll_peer(key);
+        }
+    }
+
+    // Receives.
+
+    /// Lists a connection whose receive is to be begun.
+    pub(super) fn want_receive(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        if connection.lacks_receive() && !connection.is(TO_RECEIVE) {
+            connection.state.insert(TO_RECEIVE);
+            self.lists.receive.push_back(key);
+        }
+    }
+
+    /// The core has pulled everything there was.
+    pub(super) fn pulled_dry(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        connection.state.remove(TOLD);
+        if connection.lacks_receive() {
+            self.want_receive(key);
+        }
+    }
+
+    fn begin_receives(&mut self) {
+        for _ in 0..self.lists.receive.len() {
+            // Without a buffer it would end at once. It is begun when one came back.
+            if self.buffers.provided() == 0 {
+                return;
+            }
+            let Some(key) = self.lists.receive.pop_front() else { return };
+            let Some(connection) = self.table.connection(key) else { continue };
+            connection.state.remove(TO_RECEIVE);
+            let wanted = connection.lacks_receive() && connection.input.len() < ENOUGH;
+            let Some(fd) = connection.fd().filter(|_| wanted) else { continue };
+            connection.state.insert(RECEIVING);
+            connection.under_way += 1;
+            self.under_way += 1;
+            let credit = self.credit.then_some(CREDIT);
+            self.ring.receive(fd, Tag::new(key, What::Receive), credit, &mut self.calls);
+        }
+    }
+
+    /// Notes that a connection keeps a piece of the pool, and cancels a receive that brings more than anybody pulls.
+    pub(super) fn hold(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        if !connection.is(HOLDS) {
+            connection.state.insert(HOLDS);
+            self.lists.holding.push(key);
+        }
+        let unlimited = !self.credit && connection.is(RECEIVING) && !connection.is(STOPPING);
+        if unlimited && connection.input.len() >= ENOUGH {
+            connection.state.insert(STOPPING);
+            self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
+        }
+    }
+
+    /// Copies what nobody pulled out of the pool.
+    fn save_held(&mut self) {
+        while let Some(key) = self.lists.holding.pop() {
+            if let Some(connection) = self.table.connection(key) {
+                connection.state.remove(HOLDS);
+                connection.input.save();
+            }
+        }
+    }
+
+    // The peer's end.
+
+    /// Polls for the peer's end. After the end was received, that is a reset.
+    pub(super) fn poll_peer(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        if connection.is(POLLING.or(CLOSING)) {
+            return;
+        }
+        let Some(fd) = connection.fd() else { return };
+        // An end is told whatever is asked for.
+        let mask = if connection.is(WATCHED) { u32::from(libc::POLLRDHUP.cast_unsigned()) } else { 0 };
+        connection.state.insert(POLLING);
+        connection.under_way += 1;
+        self.under_way += 1;
+        self.ring.poll(fd, mask, Tag::new(key, What::Peer), &mut self.calls);
+    }
+}
