@@ -1,10 +1,11 @@
 //! What the sections share.
 //!
-//! * `world`: a loop on one of the backends, and the outside of it.
+//! * `world`: a loop on one of the backends, and the outside of it; `kind`: which, and how its backend is made.
 //! * `driver`: who makes the turns; `guest`: foreign loops that do.
 //! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
+//! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
 //! * `traffic`: steps that many tests take.
@@ -16,6 +17,7 @@
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
+mod announce;
 mod dead_end;
 mod driver;
 mod ending;
@@ -24,6 +26,7 @@ mod faulty;
 mod guest;
 mod hands;
 mod hosted;
+mod kind;
 mod names;
 mod nosy;
 mod notes;

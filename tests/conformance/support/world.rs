@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use marline_reactor::backend::Backend;
-use marline_reactor::backend::readiness::Readiness;
-use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
-use marline_reactor::{Addresses, Choices, Handle, Protocol, Reactor, Server, Transport};
+use marline_reactor::testing::{Chunking, MemoryReactor};
+use marline_reactor::{Addresses, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
 
-use super::driver::Driver;
-use super::faulty::{Faults, Faulty};
+use super::announce::Announce;
+use super::faulty::Faults;
 use super::hands::Hands;
-use super::names::{Names, Naming};
+use super::kind::{Bare, Kind, Outside};
+use super::names::Names;
 use super::raw::{Raw, RawListener};
 
 /// How often the loop of a test on real sockets has to wait for so long in vain to count as settled. Waits are counted,
@@ -28,20 +27,6 @@ pub struct World {
     payload: usize,
     outside: Outside,
     faults: Faults,
-}
-
-/// What a world is made of.
-#[derive(Clone, Copy)]
-enum Kind {
-    Readiness,
-    Memory,
-    SingleBytes,
-    Seeded(u64),
-}
-
-enum Outside {
-    Readiness(Driver),
-    Memory(Box<MemoryReactor>),
 }
 
 /// Says on standard output that a test does not apply, and why.
@@ -89,31 +74,18 @@ impl World {
     }
 
     /// One of each, tame, for tests that end their loop.
-    pub fn each() -> [World; 2] {
-        [Self::new(Kind::Readiness, 4 * 1024), Self::new(Kind::Memory, 4 * 1024)]
+    pub fn each() -> Vec<World> {
+        Kind::TAME.iter().map(|kind| Self::new(*kind, 4 * 1024)).collect()
     }
 
     fn new(kind: Kind, payload: usize) -> Self {
-        let outside = match kind {
-            Kind::Readiness => Outside::on_real_sockets(|backend| backend),
-            _ => {
-                let network = kind.network();
-                Outside::Memory(Box::new(MemoryReactor::on(&network, &Clock::new())))
-            }
-        };
-        Self { kind, payload, outside, faults: Faults::new() }
+        Self { kind, payload, outside: Outside::new(kind, Bare), faults: Faults::new() }
     }
 
     /// Another world of the same kind, whose operations fail as the test says.
     pub fn with_faults(&self, test: impl FnOnce(&World, &Faults)) {
         let faults = Faults::new();
-        let outside = match self.kind {
-            Kind::Readiness => Outside::on_real_sockets(|backend| Faulty::new(backend, &faults)),
-            kind => {
-                let wrap = |memory| Faulty::new(memory, &faults);
-                Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
-            }
-        };
+        let outside = Outside::new(self.kind, &faults);
         let world = Self { kind: self.kind, payload: self.payload, outside, faults };
         test(&world, &world.faults);
     }
@@ -121,13 +93,7 @@ impl World {
     /// Another world of the same kind, whose names the test chooses.
     pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
         let names = Names::default();
-        let outside = match self.kind {
-            Kind::Readiness => Outside::on_real_sockets(|backend| Naming::new(backend, &names)),
-            kind => {
-                let wrap = |memory| Naming::new(memory, &names);
-                Outside::Memory(Box::new(MemoryReactor::wrapped(&kind.network(), &Clock::new(), wrap)))
-            }
-        };
+        let outside = Outside::new(self.kind, &names);
         let world = Self { kind: self.kind, payload: self.payload, outside, faults: Faults::new() };
         test(&world, &names);
     }
@@ -142,7 +108,7 @@ impl World {
     /// The memory loop, on memory.
     pub fn as_memory(&self) -> Option<&MemoryReactor> {
         match &self.outside {
-            Outside::Readiness(_) => None,
+            Outside::Sockets(_) => None,
             Outside::Memory(memory) => Some(memory),
         }
     }
@@ -156,9 +122,14 @@ impl World {
         matches!(self.kind, Kind::Seeded(_))
     }
 
+    /// Whether the operations are the kernel's: submitted in a wait, and answered after it.
+    pub fn is_completion(&self) -> bool {
+        self.kind.is_completion()
+    }
+
     /// Whether a foreign loop makes the turns.
     pub fn is_guest(&self) -> bool {
-        matches!(&self.outside, Outside::Readiness(driver) if driver.is_guest())
+        matches!(&self.outside, Outside::Sockets(driver) if driver.is_guest())
     }
 
     /// From now on sends take everything there is room for and answer at once, also under a seed.
@@ -170,7 +141,7 @@ impl World {
 
     pub fn reactor(&self) -> &Reactor {
         match &self.outside {
-            Outside::Readiness(driver) => driver.reactor(),
+            Outside::Sockets(driver) => driver.reactor(),
             Outside::Memory(memory) => memory.reactor(),
         }
     }
@@ -188,7 +159,7 @@ impl World {
     pub fn open_sockets(&self) -> usize {
         match &self.outside {
             // Every slot of the loop's is one descriptor here; the process's own count is looked at in `tests/descriptors`.
-            Outside::Readiness(driver) => driver.reactor().handle().stats().connections,
+            Outside::Sockets(driver) => driver.reactor().handle().stats().connections,
             Outside::Memory(memory) => memory.network().sockets(),
         }
     }
@@ -209,7 +180,7 @@ impl World {
 
     pub fn connect_raw_to(&self, address: SocketAddr) -> Raw {
         match &self.outside {
-            Outside::Readiness(_) => Raw::connect_socket(address),
+            Outside::Sockets(_) => Raw::connect_socket(address),
             Outside::Memory(memory) => Raw::from_peer(memory.network().connect(address).expect("a peer")),
         }
     }
@@ -217,7 +188,7 @@ impl World {
     /// A far end that listens.
     pub fn listen_raw(&self) -> RawListener {
         match &self.outside {
-            Outside::Readiness(_) => RawListener::socket(),
+            Outside::Sockets(_) => RawListener::socket(),
             Outside::Memory(memory) => {
                 let any = SocketAddr::from(([127, 0, 0, 1], 0));
                 RawListener::from_peer(memory.network().listen(any).expect("a scripted listener"))
@@ -271,7 +242,7 @@ impl World {
             match &self.outside {
                 // A loop that always finds something to do must not hold a test for ever.
                 _ if begun.elapsed() > PATIENCE => return false,
-                Outside::Readiness(driver) => driver.wait(Duration::from_millis(20)),
+                Outside::Sockets(driver) => driver.wait(Duration::from_millis(20)),
                 Outside::Memory(memory) if memory.is_busy() || self.faults.pending() => memory.turn(),
                 // Nothing can happen any more without time passing.
                 Outside::Memory(memory) => match memory.reactor().next_deadline() {
@@ -286,7 +257,7 @@ impl World {
     /// Turns the loop until nothing more happens by itself, without the clock moving (on real sockets: for a while).
     pub fn settle(&self) {
         match &self.outside {
-            Outside::Readiness(driver) => {
+            Outside::Sockets(driver) => {
                 let handle = driver.reactor().handle();
                 let mut in_vain = 0;
                 while in_vain < QUIET.0 {
@@ -330,7 +301,7 @@ impl World {
     /// Makes one turn, which waits for an event of a real socket's.
     pub fn turn_with_event(&self) {
         match &self.outside {
-            Outside::Readiness(driver) => driver.turn_with_event(),
+            Outside::Sockets(driver) => driver.turn_with_event(),
             Outside::Memory(_) => self.turn(),
         }
     }
@@ -343,7 +314,7 @@ impl World {
     /// Makes one turn, without waiting: whether it had all the time that a turn may take.
     pub fn single_turn(&self) -> bool {
         match &self.outside {
-            Outside::Readiness(driver) => driver.turn(),
+            Outside::Sockets(driver) => driver.turn(),
             Outside::Memory(memory) => {
                 memory.reactor().turn(Some(Duration::ZERO)).map(|_| true).expect("a turn")
             }
@@ -353,7 +324,7 @@ impl World {
     /// Lets the loop wait for at most `limit` (on memory: no time), and do what there is to do.
     pub fn wait(&self, limit: Duration) {
         match &self.outside {
-            Outside::Readiness(driver) => driver.wait(limit),
+            Outside::Sockets(driver) => driver.wait(limit),
             Outside::Memory(memory) => drop(memory.reactor().turn(Some(limit))),
         }
     }
@@ -362,7 +333,7 @@ impl World {
     pub fn turn_a_little(&self) {
         for _ in 0..4 {
             match &self.outside {
-                Outside::Readiness(driver) => driver.wait(Duration::from_millis(1)),
+                Outside::Sockets(driver) => driver.wait(Duration::from_millis(1)),
                 Outside::Memory(memory) => memory.turn(),
             }
         }
@@ -371,7 +342,7 @@ impl World {
     /// Turns the loop while its clock moves on by `time` (really, on real sockets).
     pub fn advance(&self, time: Duration) {
         match &self.outside {
-            Outside::Readiness(driver) => {
+            Outside::Sockets(driver) => {
                 let end = Instant::now() + time;
                 loop {
                     let left = end.saturating_duration_since(Instant::now());
@@ -388,87 +359,9 @@ impl World {
     /// Runs the loop as a program does, until it stops by itself. On memory time jumps when nothing else happens.
     pub fn run(&self) {
         match &self.outside {
-            Outside::Readiness(driver) => driver.run().expect("a run"),
+            Outside::Sockets(driver) => driver.run().expect("a run"),
             Outside::Memory(memory) => memory.run().expect("a run"),
         }
-    }
-}
-
-impl Outside {
-    /// A loop on real sockets, with `wrap` around its backend.
-    fn on_real_sockets<B: Backend + 'static>(wrap: impl FnOnce(Readiness) -> B) -> Self {
-        Self::Readiness(Driver::new(wrap(Readiness::new().expect("a readiness backend"))))
-    }
-}
-
-impl Kind {
-    fn network(self) -> Network {
-        match self {
-            Self::SingleBytes => {
-                let network = Network::new(Choices::tame());
-                network.set_chunking(Chunking::Fixed(1));
-                network
-            }
-            Self::Seeded(seed) => {
-                let network = Network::new(Choices::seeded(seed));
-                network.set_chunking(Chunking::Chosen);
-                network
-            }
-            Self::Readiness | Self::Memory => Network::new(Choices::tame()),
-        }
-    }
-}
-
-/// Tells the transport of the one connection to the test, then is what it wraps.
-struct Announce<P> {
-    inner: P,
-    seen: Rc<Cell<Option<Transport>>>,
-}
-
-impl<P: Protocol> Protocol for Announce<P> {
-    fn connection_made(&mut self, transport: &Transport) {
-        self.seen.set(Some(transport.clone()));
-        self.inner.connection_made(transport);
-    }
-
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        self.inner.data_received(transport, data);
-    }
-
-    fn receive_buffer(&mut self) -> Option<&mut [u8]> {
-        self.inner.receive_buffer()
-    }
-
-    fn buffer_filled(&mut self, transport: &Transport, count: usize) {
-        self.inner.buffer_filled(transport, count);
-    }
-
-    fn eof_received(&mut self, transport: &Transport) -> marline_reactor::OnEof {
-        self.inner.eof_received(transport)
-    }
-
-    fn pause_writing(&mut self, transport: &Transport) {
-        self.inner.pause_writing(transport);
-    }
-
-    fn resume_writing(&mut self, transport: &Transport) {
-        self.inner.resume_writing(transport);
-    }
-
-    fn drained(&mut self, transport: &Transport) {
-        self.inner.drained(transport);
-    }
-
-    fn peer_closed(&mut self, transport: &Transport) {
-        self.inner.peer_closed(transport);
-    }
-
-    fn connection_lost(&mut self, transport: &Transport, lost: &marline_reactor::Lost) {
-        self.inner.connection_lost(transport, lost);
-    }
-
-    fn replaced(&mut self) -> Vec<u8> {
-        self.inner.replaced()
     }
 }
 
