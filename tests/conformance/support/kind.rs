@@ -2,18 +2,22 @@
 
 use marline_reactor::Choices;
 use marline_reactor::backend::Backend;
+use marline_reactor::backend::completion::Uring;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 
 use super::driver::Driver;
 use super::faulty::{Faults, Faulty};
 use super::names::{Names, Naming};
+use super::world::skip;
 
 /// What a world is made of.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// Real sockets, and a multiplexer that tells of readiness.
     Readiness,
+    /// Real sockets, and a ring of the kernel's.
+    Completion,
     /// No kernel, and nothing left to chance.
     Memory,
     /// As `Memory`, with everything cut into single bytes.
@@ -63,11 +67,22 @@ impl Wrap for &Names {
     }
 }
 
+/// Whether this system lets a ring be made. If not, what needs one is skipped; in CI that is a failure, unless
+/// `MARLINE_NO_RING` says that it is known.
+pub fn has_completion() -> bool {
+    let Err(error) = Uring::new() else { return true };
+    skip(&format!("no io_uring here: {error}"));
+    let is_known = std::env::var_os("MARLINE_NO_RING").is_some();
+    assert!(is_known || std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
+    false
+}
+
 impl Outside {
     /// Every kind's backend is made here, with `wrap` around it.
     pub fn new(kind: Kind, wrap: impl Wrap) -> Self {
         match kind {
             Kind::Readiness => Self::on_sockets(Readiness::new().expect("a readiness backend"), wrap),
+            Kind::Completion => Self::on_sockets(Uring::new().expect("a completion backend"), wrap),
             Kind::Memory | Kind::SingleBytes | Kind::Seeded(_) => Self::on_memory(&kind.network(), wrap),
         }
     }
@@ -82,14 +97,15 @@ impl Outside {
 }
 
 impl Kind {
-    /// One of each backend, without chance.
-    pub const TAME: [Kind; 2] = [Self::Readiness, Self::Memory];
+    /// One of each backend that can be had here, without chance.
+    pub fn tame() -> Vec<Kind> {
+        let all = [Self::Readiness, Self::Completion, Self::Memory];
+        all.into_iter().filter(|kind| !kind.is_completion() || has_completion()).collect()
+    }
 
     /// Whether the operations are the kernel's: submitted in a wait, and answered after it.
     pub fn is_completion(self) -> bool {
-        match self {
-            Self::Readiness | Self::Memory | Self::SingleBytes | Self::Seeded(_) => false,
-        }
+        matches!(self, Self::Completion)
     }
 
     /// The wires of a world without a kernel.

@@ -2,8 +2,8 @@
 
 /// Stamps tests over the backends: `fn w01_...(world: &World)`.
 ///
-/// `conformance!` runs each on readiness and on memory, tame and under 16 seeds. `streams!` does so too, and again
-/// on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on readiness and
+/// `conformance!` runs each on readiness, on completion, and on memory, tame and under 16 seeds. `streams!` does so too, and again
+/// on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on real sockets and
 /// tame memory a stream test runs with a small payload and with megabytes.
 #[macro_export]
 macro_rules! conformance {
@@ -17,6 +17,11 @@ macro_rules! conformance {
             #[test]
             fn readiness() {
                 $crate::support::World::on_readiness(body);
+            }
+
+            #[test]
+            fn completion() {
+                $crate::support::World::on_completion(body);
             }
 
             #[test]
@@ -48,8 +53,18 @@ macro_rules! streams {
             }
 
             #[test]
+            fn completion() {
+                $crate::support::World::on_completion(body);
+            }
+
+            #[test]
             fn readiness_megabytes() {
                 $crate::support::World::on_readiness_with_megabytes(body);
+            }
+
+            #[test]
+            fn completion_megabytes() {
+                $crate::support::World::on_completion_with_megabytes(body);
             }
 
             #[test]

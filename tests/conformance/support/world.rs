@@ -12,7 +12,7 @@ use marline_tests::PATIENCE;
 use super::announce::Announce;
 use super::faulty::Faults;
 use super::hands::Hands;
-use super::kind::{Bare, Kind, Outside};
+use super::kind::{Bare, Kind, Outside, has_completion};
 use super::names::Names;
 use super::raw::{Raw, RawListener};
 
@@ -45,6 +45,18 @@ impl World {
         test(&Self::new(Kind::Readiness, 3 * 1024 * 1024));
     }
 
+    pub fn on_completion(test: impl Fn(&World)) {
+        if has_completion() {
+            test(&Self::new(Kind::Completion, 4 * 1024));
+        }
+    }
+
+    pub fn on_completion_with_megabytes(test: impl Fn(&World)) {
+        if has_completion() {
+            test(&Self::new(Kind::Completion, 3 * 1024 * 1024));
+        }
+    }
+
     pub fn on_memory(test: impl Fn(&World)) {
         test(&Self::new(Kind::Memory, 4 * 1024));
     }
@@ -69,13 +81,19 @@ impl World {
         test(Self::new(Kind::Readiness, 4 * 1024));
     }
 
+    pub fn owned_on_completion(test: impl Fn(World)) {
+        if has_completion() {
+            test(Self::new(Kind::Completion, 4 * 1024));
+        }
+    }
+
     pub fn owned_on_memory(test: impl Fn(World)) {
         test(Self::new(Kind::Memory, 4 * 1024));
     }
 
     /// One of each, tame, for tests that end their loop.
     pub fn each() -> Vec<World> {
-        Kind::TAME.iter().map(|kind| Self::new(*kind, 4 * 1024)).collect()
+        Kind::tame().iter().map(|kind| Self::new(*kind, 4 * 1024)).collect()
     }
 
     fn new(kind: Kind, payload: usize) -> Self {
