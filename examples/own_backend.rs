@@ -3,12 +3,9 @@
 //! `cargo run --example own_backend`: it says what came back over a connection that no kernel knows of. What is asked of
 //! each operation is told in `marline::backend`; those that are not here have defaults.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use marline::backend::*;
 use marline::prelude::*;
@@ -27,6 +24,7 @@ struct Within {
     waiting: VecDeque<End>,
     ends: BTreeMap<Key, End>,
     completions: VecDeque<Completion>,
+    due: usize, // What this turn gives out of them. What it causes waits, so that it ends.
 }
 
 impl Within {
@@ -53,9 +51,11 @@ impl Backend for Within {
         if self.completions.is_empty() {
             self.bell.sleep(wait.until.map(|until| until.since(self.now())));
         }
+        self.due = self.completions.len();
         Ok(())
     }
     fn next(&mut self) -> Option<Completion> {
+        self.due = self.due.checked_sub(1)?;
         self.completions.pop_front()
     }
     fn listen(&mut self, key: Key, address: &Address, _: &ListenOptions) -> io::Result<Address> {
@@ -114,7 +114,7 @@ fn main() -> Result<()> {
     handle.listen("tcp://127.0.0.1:1", move |_: &Addresses| echo)?;
     let done = |made: Result<Transport, _>| drop(made.map(|transport| transport.write("hello")));
     handle.connect("tcp://127.0.0.1:1", move |_: &Addresses| heard, done);
-    let ends = handle.clone();
-    handle.call_later(Duration::from_millis(20), move || ends.shutdown());
+    let (ends, soon) = (handle.clone(), Duration::from_millis(20));
+    handle.call_later(soon, move || ends.shutdown());
     Ok(reactor.run()?)
 }

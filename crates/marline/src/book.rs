@@ -12,6 +12,9 @@ mod testing {}
 #[doc = include_str!("../../../docs/backends.md")]
 mod backends {}
 
+#[doc = include_str!("../../../docs/io_uring.md")]
+mod io_uring {}
+
 #[doc = include_str!("../../../docs/hosting.md")]
 mod hosting {}
 

@@ -16,6 +16,9 @@
 //! 3. Any number of operations, from callbacks, tasks and the flush at the end of the turn. A backend that
 //!    batches its submissions makes them in the next `wait`.
 //!
+//! `next` has to come to `None`. So what operations of this turn bring about, other than the answer to a close, waits for the
+//! next turn: two connections that answer each other would never let this one end.
+//!
 //! # Bytes in are pulled, bytes out are lent
 //!
 //! [`Completion::Input`] says that [`receive`](Backend::receive) (of a connection) or [`accept`](Backend::accept)
@@ -25,7 +28,8 @@
 //! Memory of the user's is only ever borrowed for the one call of `receive`.
 //!
 //! A send moves an [`Outgoing`] into the backend and back again with the answer. At most one send of a
-//! connection is under way; what is written meanwhile queues in the core.
+//! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
+//! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
 //!
 //! # The end of a connection
 //!
@@ -56,8 +60,8 @@
 //!   used again before the close of its key was answered; a key that `accept` gave no connection for is free at once.
 //! * It never borrows the backend while user code runs.
 //! * It sends no empty `Outgoing`, starts no second send, connect or shutdown while one is under way, and starts
-//!   nothing after `close`.
-//! * Each [`Chunk`] is [`release`](Backend::release)d, in any order.
+//!   nothing after `close`. It may still ask [`may_receive`](Backend::may_receive) then.
+//! * Each [`Chunk`] is [`release`](Backend::release)d, in any order, also after the close of its connection.
 //! * It calls [`expedite`](Backend::expedite) whenever something waits for a send.
 //! * It closes every key before it drops the backend, and does not wait for the answers: the drop ends what is in
 //!   flight, or leaks its memory.
@@ -133,7 +137,8 @@ pub trait Backend {
 
     // The turn.
 
-    /// Sleeps until there is a completion, a wake-up, or the moment in `wait`. Coming back early is allowed.
+    /// Sleeps until there is a completion, a wake-up, or the moment in `wait`. Coming back early is allowed. It does not sleep
+    /// if [`next`](Self::next) would have something, and looks for events of the system's also when it does not sleep.
     ///
     /// # Errors
     ///
@@ -228,7 +233,8 @@ pub trait Backend {
         drop(chunk);
     }
 
-    /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte.
+    /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte. Without room it is
+    /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an
@@ -243,7 +249,8 @@ pub trait Backend {
     fn close(&mut self, key: Key, how: Close) -> Started<()>;
 
     /// Asks for one [`Completion::PeerClosed`] when the peer ended or reset the connection, whether or not
-    /// bytes wait to be received before that. By default there is none: then who does not read learns of it late.
+    /// bytes wait to be received before that. Asking again changes nothing. By default there is none: then who does not
+    /// read learns of it late.
     fn watch_peer(&mut self, key: Key) {
         let _ = key;
     }
@@ -360,7 +367,8 @@ pub(crate) fn token(key: Key) -> mio::Token {
 pub struct Sent {
     /// What was lent, as it was: the core takes the sent bytes off.
     pub outgoing: Box<Outgoing>,
-    /// How many bytes were sent, at least one. `WouldBlock` says that the system is short of memory: nothing was sent,
+    /// How many bytes were sent, at least one: after zero the core would ask again, for ever. `WouldBlock` says that the
+    /// system is short of memory, and not that there is no room: nothing was sent,
     /// and the core tries again after a pause.
     pub result: io::Result<usize>,
 }
@@ -387,7 +395,8 @@ pub enum Accepted {
     Connection(Addresses),
     /// Nothing now; an [`Input`](Completion::Input) will come.
     Dry,
-    /// One attempt failed; more may be waiting.
+    /// One attempt failed; more may be waiting. The core goes on at once after `ConnectionAborted` and `PermissionDenied`, and
+    /// after a tenth of a second otherwise. Either way it asks again without a further [`Input`](Completion::Input).
     Failed(io::Error),
 }
 
@@ -440,7 +449,7 @@ impl Default for ConnectOptions {
 
 /// Ends a [`Backend::wait`], from any thread. Several calls before the loop looks count as one.
 pub trait Wakeup: Send + Sync {
-    /// Ends the wait that is under way, or else the next one.
+    /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
     fn wake(&self);
 }
 
