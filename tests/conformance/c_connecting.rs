@@ -11,7 +11,7 @@ use marline_reactor::{
 };
 
 use crate::conformance;
-use crate::support::{DeadEnd, DeadPorts, Event, Log, Trace, World, is_over, runs_out};
+use crate::support::{DeadEnd, DeadPorts, Event, Log, Trace, World, is_over, runs_out, skip};
 
 /// A connect, and everything it told.
 struct Attempt {
@@ -79,7 +79,7 @@ conformance! {
         assert!(world.handle().now() - begun >= LIMIT, "not early");
         let stats = world.handle().stats();
         assert_eq!(world.open_sockets(), sockets);
-        assert_eq!(stats.system_calls.closes, before.system_calls.closes + 1);
+        assert_eq!(stats.system_calls.closes, before.system_calls.closes + world.calls(1));
         assert_eq!(stats.timers, 0);
         assert!(log.all().is_empty());
         assert!(runs_out(world));
@@ -111,7 +111,7 @@ conformance! {
         let Err(ConnectError::Cancelled { target }) = outcome else { panic!("{outcome:?}") };
         assert_eq!(target, endpoint.to_string());
         let stats = world.handle().stats();
-        assert_eq!(stats.system_calls.closes, before.system_calls.closes + 1);
+        assert_eq!(stats.system_calls.closes, before.system_calls.closes + world.calls(1));
         assert_eq!((stats.timers, world.open_sockets()), (0, sockets));
         if world.is_memory() {
             world.advance(Duration::from_secs(7200));
@@ -122,6 +122,9 @@ conformance! {
     }
 
     fn c03_a_connect_that_succeeded_unheard_can_still_be_cancelled(world: &World) {
+        if world.is_completion() {
+            return skip("a ring begins a connect in a wait, and tells in the same one that it succeeded");
+        }
         let (listener, (log, protocol)) = (world.listen_raw(), never());
         let attempt = Attempt::start(&world.handle(), listener.endpoint(), protocol);
         let far = std::iter::repeat_with(|| listener.accept()).flatten().next().expect("a far end");
@@ -246,7 +249,7 @@ conformance! {
             let peer = transport.peer_address().and_then(|address| address.as_inet());
             assert_eq!(peer, Some(listener.address()));
             // The first was tried at once; the last never is.
-            assert_eq!(world.handle().stats().system_calls.connects, connects + 2);
+            assert_eq!(world.handle().stats().system_calls.connects, connects + world.calls(2));
             assert_eq!((log.all(), world.handle().stats().timers), (vec![Event::Made], 0));
         });
     }

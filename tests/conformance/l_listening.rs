@@ -59,7 +59,11 @@ conformance! {
         // The first listener is not disturbed, and when it has gone the port is free.
         let _raw = world.connect_raw(&server);
         world.until(|| log.count(&Event::Made) == 1);
+        let stopped = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&stopped);
+        server.on_stopped(move || seen.set(true));
         server.stop();
+        world.until(|| stopped.get());
         let again = world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new()));
         assert_eq!(address_of(&again.expect("a free port")), address);
     }

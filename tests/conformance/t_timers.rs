@@ -31,9 +31,10 @@ conformance! {
 
     fn t04_the_earlier_deadline_runs_first_when_both_are_overdue(world: &World) {
         let (handle, notes) = (world.handle(), Notes::new());
-        handle.call_later(ms(3), notes.noting("third"));
-        handle.call_later(ms(1), notes.noting("first"));
-        handle.call_later(ms(2), notes.noting("second"));
+        let now = handle.now();
+        handle.call_at(now + ms(3), notes.noting("third"));
+        handle.call_at(now + ms(1), notes.noting("first"));
+        handle.call_at(now + ms(2), notes.noting("second"));
         world.pass(ms(5));
         world.turn();
         assert_eq!(notes.all(), ["first", "second", "third"]);

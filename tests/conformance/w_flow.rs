@@ -203,10 +203,14 @@ conformance! {
 
     fn w19_nor_does_one_inside_a_callback(world: &World) {
         let log = Log::new();
-        let protocol = Trace::new(&log).on(Event::Data(0), |transport| {
+        // A ring sends in the next wait, whoever flushes. All others have sent after a flush.
+        let flushes = !world.is_completion();
+        let protocol = Trace::new(&log).on(Event::Data(0), move |transport| {
             assert_eq!(transport.write([1; 9000]), WriteStatus::OverHigh);
-            transport.flush();
-            assert_eq!(transport.buffered(), 0);
+            if flushes {
+                transport.flush();
+                assert_eq!(transport.buffered(), 0);
+            }
             assert_eq!(transport.write([1; 9000]), WriteStatus::OverHigh);
         });
         let (transport, raw) = world.accept_one(protocol);

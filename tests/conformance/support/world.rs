@@ -123,6 +123,11 @@ impl World {
 
     // What the world is.
 
+    /// How many calls of their own so many operations take: none in a ring.
+    pub fn calls(&self, operations: u64) -> u64 {
+        if self.is_completion() { 0 } else { operations }
+    }
+
     /// The memory loop, on memory.
     pub fn as_memory(&self) -> Option<&MemoryReactor> {
         match &self.outside {

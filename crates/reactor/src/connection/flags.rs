@@ -64,6 +64,9 @@ impl Flags {
     /// It stands on the list of connections to flush at the end of the turn, maybe for nothing by then.
     pub(crate) const FLUSH_LISTED: Self = Self(1 << 20);
 
+    /// The check of the flow was put off once, for a send that the backend may not have tried yet.
+    pub(crate) const FLOW_PUT_OFF: Self = Self(1 << 22);
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }

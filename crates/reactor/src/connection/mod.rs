@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     outgoing: Option<Box<Outgoing>>,
     /// How many bytes are lent to the backend.
     lent: usize,
+    /// In which turn they were lent, as its number wraps.
+    lent_in: u32,
     close_timeout: Duration,
     /// What only few connections have at a time.
     rare: Option<Box<Rare>>,
@@ -91,6 +93,7 @@ impl Connection {
             server,
             outgoing: None,
             lent: 0,
+            lent_in: 0,
             close_timeout: CLOSE_TIMEOUT,
             rare: None,
         }

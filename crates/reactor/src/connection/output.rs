@@ -73,6 +73,7 @@ impl Shell {
 
     /// Takes what waits, to lend it to the backend.
     fn lend(&self, key: Key) -> Option<Box<Outgoing>> {
+        let turn = self.turn_number();
         self.alter(key, |connection| {
             connection.flags.clear(Flags::DIRTY);
             if connection.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
@@ -85,6 +86,7 @@ impl Shell {
             }
             connection.flags.set(Flags::SENDING);
             connection.lent = outgoing.len();
+            connection.lent_in = turn;
             Some(outgoing)
         })?
     }
@@ -214,12 +216,25 @@ impl Shell {
 
     /// After the wait that follows a flush, a pause or resume is decided: by then every backend had one chance to send.
     pub(crate) fn check_flow(&self, key: Key) {
+        let (mut again, turn) = (false, self.turn_number());
         let queue = self.ask(key, |connection| {
             connection.flags.clear(Flags::FLOW_CHECK);
+            if connection.flags.any(Flags::SENDING) && connection.lent_in == turn {
+                // Some backends have not tried yet, as they do that in the next wait. That is waited for once: there may
+                // be another send by then.
+                again = connection.flags.raise(Flags::FLOW_PUT_OFF) && connection.wants_flow_check();
+            }
+            if again {
+                return false;
+            }
+            connection.flags.clear(Flags::FLOW_PUT_OFF);
             connection.flow_due().is_some() && connection.flags.raise(Flags::FLOW_QUEUED)
         });
         if queue {
             self.notify(key, Notice::Flow);
+        }
+        if again {
+            self.check_flow_later(key);
         }
     }
 

@@ -261,6 +261,12 @@ impl Shell {
         self.changed();
     }
 
+    /// Which turn this is; between two turns, the one that comes next.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn turn_number(&self) -> u32 {
+        self.stats().turns() as u32
+    }
+
     pub(crate) fn check_flow_later(&self, key: Key) {
         self.flow_checks.borrow_mut().push(key);
         self.changed();

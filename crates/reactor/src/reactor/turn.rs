@@ -197,7 +197,10 @@ impl Shell {
         for key in checks.drain(..) {
             self.check_flow(key);
         }
-        self.flow_checks.replace(checks);
+        // Some have to be looked at again; the memory is kept.
+        let mut place = self.flow_checks.borrow_mut();
+        checks.append(&mut place);
+        *place = checks;
     }
 
     // Phase 4.

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::connection::{CLOSING, CONNECTING, EOF, PEER_TOLD, POLLING, RECEIVING, STOPPING, TOLD, WATCHED};
+use super::connection::{
+    CLOSING, CONNECTING, EOF, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
+};
 use super::object::Object;
 use super::ring::Answer;
 use super::tag::What;
@@ -170,7 +172,8 @@ impl Uring {
             self.lists.ended.push(key);
         }
         let says = |bits: libc::c_short| mask & i32::from(bits) != 0;
-        let reset = says(libc::POLLERR);
+        // A receive may have been told of the error, which leaves a hang-up in both directions that we had no part in.
+        let reset = says(libc::POLLERR) || (says(libc::POLLHUP) && !connection.is(SHUT));
         if reset {
             connection.take_error(&mut self.calls);
             if connection.broken().is_none() {

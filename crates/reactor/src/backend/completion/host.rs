@@ -41,7 +41,8 @@ impl Uring {
             let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             let alarm = Alarm::new(&mut self.calls)?;
             self.ring.inner().submitter().register_eventfd(event.as_raw_fd())?;
-            self.calls.others += 2;
+            self.calls.others += 3;
+            self.waker.tell_host(event.try_clone()?);
             self.host = Some(Host { event, alarm });
             self.poll_alarm();
         }

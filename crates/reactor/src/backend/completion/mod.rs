@@ -306,7 +306,10 @@ impl Backend for Uring {
         }
         let received = connection.end(&mut self.calls);
         match received {
-            Received::Eof => self.lists.ended.push(key),
+            Received::Eof => {
+                connection.state.remove(connection::TOLD);
+                self.lists.ended.push(key);
+            }
             Received::Dry => self.pulled_dry(key),
             _ => {}
         }
