@@ -50,6 +50,7 @@ impl<T> Table<T> {
     }
 
     /// What the key of this index stands for, and that key.
+    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
     pub(super) fn at(&mut self, index: usize) -> Option<(Key, &mut T)> {
         let entry = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;
         let generation = entry.generation;
@@ -58,6 +59,7 @@ impl<T> Table<T> {
     }
 
     /// Everything that is there.
+    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.pages.iter().flat_map(|page| page.iter()).filter_map(|entry| entry.object.as_ref())
     }

@@ -146,9 +146,4 @@ impl Connection {
         self.input = Input::default();
         self.socket.take().map(IntoRawFd::into_raw_fd)
     }
-
-    #[cfg(test)]
-    pub(super) fn bytes_of_one() -> usize {
-        size_of::<Self>()
-    }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use super::object::Object;
-use super::ring::Answer;
+use super::ring::{Answer, READABLE};
 use super::tag::{Tag, What};
 use super::{Uring, unknown};
 use crate::backend::poller::Poller;
@@ -28,7 +28,7 @@ impl Uring {
     fn poll_foreign(&mut self) {
         let Some(poller) = &self.foreign else { return };
         let fd = poller.registry().as_fd().as_raw_fd();
-        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Foreign), &mut self.calls);
+        self.ring.poll(fd, READABLE, Tag::own(What::Foreign), &mut self.calls);
     }
 
     pub(super) fn foreign_answered(&mut self, answer: &Answer) {

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Uring;
+use super::ring::READABLE;
 use super::tag::{Tag, What};
 use crate::backend::{Alarm, Backend};
 use crate::instant::Instant;
@@ -56,7 +57,7 @@ impl Uring {
     pub(super) fn poll_alarm(&mut self) {
         let Some(host) = &self.host else { return };
         let fd = host.alarm.descriptor();
-        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Alarm), &mut self.calls);
+        self.ring.poll(fd, READABLE, Tag::own(What::Alarm), &mut self.calls);
     }
 
     /// The host waits until then. What was asked for has to begin without a wait of ours.

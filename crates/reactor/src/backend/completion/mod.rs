@@ -75,7 +75,7 @@ use connection::Connection;
 use host::Host;
 use listener::Listener;
 use object::Object;
-use ring::{Answer, Ring};
+use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
 use waker::Waker;
 
@@ -172,7 +172,7 @@ impl Uring {
 
     fn poll_waker(&mut self) {
         let fd = self.waker.descriptor();
-        self.ring.poll(fd, u32::from(libc::POLLIN.cast_unsigned()), Tag::own(What::Wake), &mut self.calls);
+        self.ring.poll(fd, READABLE, Tag::own(What::Wake), &mut self.calls);
     }
 
     fn begin_accepting(&mut self, key: Key) {

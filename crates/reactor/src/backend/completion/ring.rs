@@ -42,6 +42,12 @@ use crate::backend::{Outgoing, SystemCalls};
 /// One group of buffers is enough.
 pub(super) const GROUP: u16 = 0;
 
+/// What polls ask for, as in poll(2).
+#[allow(clippy::cast_sign_loss)]
+pub(super) const READABLE: u32 = libc::POLLIN as u32;
+#[allow(clippy::cast_sign_loss)]
+pub(super) const PEER_ENDED: u32 = libc::POLLRDHUP as u32;
+
 /// How many bytes a discarding receive throws away at most.
 const DISCARDED: u32 = 1 << 20;
 /// How many bytes one send offers at most; the answer is a positive `i32`.
@@ -91,15 +97,18 @@ pub(super) enum Manner {
     Patient,
 }
 
+/// What stays where it is while its list grows.
+type Boxed<T> = Box<T>;
+
 /// The ring.
 pub(super) struct Ring {
     inner: IoUring,
     /// What found no room in the submission queue, in order.
     backlog: VecDeque<squeue::Entry>,
     /// Arguments of what was not submitted yet (R4), and room for more.
-    messages: Vec<Box<Message>>,
-    spares: Vec<Box<Message>>,
-    addresses: Vec<Box<SockAddr>>,
+    messages: Vec<Boxed<Message>>,
+    spares: Vec<Boxed<Message>>,
+    addresses: Vec<Boxed<SockAddr>>,
     /// Whether the last call left nothing unsubmitted.
     took_all: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Uring;
 use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, STOPPING, TO_RECEIVE, TOLD, WATCHED};
+use super::ring::PEER_ENDED;
 use super::tag::{Tag, What};
 use crate::backend::Backend;
 use crate::instant::Instant;
@@ -138,7 +139,7 @@ impl Uring {
         }
         let Some(fd) = connection.fd() else { return };
         // An end is told whatever is asked for.
-        let mask = if connection.is(WATCHED) { u32::from(libc::POLLRDHUP.cast_unsigned()) } else { 0 };
+        let mask = if connection.is(WATCHED) { PEER_ENDED } else { 0 };
         connection.state.insert(POLLING);
         connection.under_way += 1;
         self.under_way += 1;
