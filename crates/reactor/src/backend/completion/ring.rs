@@ -111,6 +111,7 @@ pub(super) struct Ring {
     addresses: Vec<Boxed<SockAddr>>,
     /// Whether the last call left nothing unsubmitted.
     took_all: bool,
+    knows_credit: bool,
 }
 
 impl Ring {
@@ -132,6 +133,7 @@ impl Ring {
             inner,
             backlog: VecDeque::new(),
             took_all: true,
+            knows_credit: options.allows(Feature::Credit),
             messages: Vec::new(),
             spares: Vec::new(),
             addresses: Vec::new(),
@@ -192,6 +194,8 @@ impl Ring {
     ) -> io::Result<()> {
         calls.waits += 1;
         self.refill();
+        // What found no room could be what everybody waits for.
+        let want = if self.backlog.is_empty() { want } else { 0 };
         let mut args = SubmitArgs::new();
         let timespec;
         if let Some(limit) = limit {
@@ -273,7 +277,8 @@ impl Ring {
     /// Receives into the pool's buffers until it ends or is cancelled, or, with a `credit`, until so many bytes came.
     pub(super) fn receive(&mut self, fd: RawFd, tag: Tag, credit: Option<u32>, calls: &mut SystemCalls) {
         let entry = opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(tag.into());
-        let entry = credit.map_or_else(|| entry.clone(), |credit| with_credit(entry.clone(), credit));
+        let entry = credit
+            .map_or_else(|| entry.clone(), |credit| with_credit(entry.clone(), credit, self.knows_credit));
         self.push_plain(&entry, calls);
     }
 
@@ -397,12 +402,14 @@ fn quiet(entry: squeue::Entry) -> squeue::Entry {
 }
 
 /// Puts the total number of bytes into the entry, in a field that the crate has no name for: `optlen`, at offset 44 of
-/// `struct io_uring_sqe`. Kernels that do not know it there answer EINVAL.
-fn with_credit(entry: squeue::Entry, credit: u32) -> squeue::Entry {
+/// `struct io_uring_sqe`. Kernels that do not know it there answer EINVAL, as every kernel does to an `addr2`, at offset 8,
+/// in a receive.
+fn with_credit(entry: squeue::Entry, credit: u32, is_known: bool) -> squeue::Entry {
     // SAFETY: the entry is `repr(C)` around the kernel's 64 bytes, all of which are initialised, and any bits are
     // a valid entry. The sizes are compared when compiling.
     let mut words = unsafe { transmute::<squeue::Entry, [u32; 16]>(entry) };
     words[11] = credit;
+    words[2] = u32::from(!is_known);
     // SAFETY: as above.
     unsafe { transmute::<[u32; 16], squeue::Entry>(words) }
 }
@@ -410,5 +417,28 @@ fn with_credit(entry: squeue::Entry, credit: u32) -> squeue::Entry {
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ring").field("backlog", &self.backlog.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where memory is short the kernel takes less than it was offered, and the rest has to wait for the next call.
+    #[test]
+    fn what_the_kernel_has_not_taken_is_submitted_before_anybody_sleeps() {
+        let Ok(mut ring) = Ring::new(&Options::default().entries(8)) else { return };
+        let (mut calls, mut answers) = (SystemCalls::default(), Vec::new());
+        let entry = opcode::Nop::new().build();
+        ring.backlog.extend((0..20).map(|_| entry.clone()));
+        for submitted in [8, 16] {
+            ring.wait(20, None, None, &mut calls).unwrap();
+            assert!(!ring.took_all());
+            ring.read_into(&mut answers);
+            assert_eq!(answers.len(), submitted);
+        }
+        ring.wait(4, None, None, &mut calls).unwrap();
+        ring.read_into(&mut answers);
+        assert!(ring.took_all() && answers.len() == 20 && calls.waits == 3);
     }
 }

@@ -1,0 +1,141 @@
+use std::collections::HashMap;
+
+use super::*;
+
+const MANY: usize = 300;
+
+/// Rings whose queues are as short as can be.
+fn short() -> impl Iterator<Item = Rig> {
+    let short = Options::default().entries(8);
+    let bare = short.clone().without(Feature::Credit).without(Feature::Gathering);
+    [short, bare.without(Feature::IncrementalBuffers)].into_iter().filter_map(|options| Rig::with(&options))
+}
+
+/// Q08: a success makes no completion, so a failure that found no room must not look like one.
+#[test]
+fn q08_a_send_that_fails_is_no_success_when_the_completions_overflow() {
+    for mut rig in short() {
+        let counted = Counted::default();
+        let (mut doomed, mut alive) = (HashMap::new(), Vec::new());
+        for (number, (key, peer)) in rig.connections(MANY).into_iter().enumerate() {
+            if number % 2 == 0 {
+                reset(peer);
+                doomed.insert(key, ());
+            } else {
+                alive.push((key, peer));
+            }
+            // Some of one part, some of several: more of either than the ring takes in one call.
+            let parts = 1 + number % 3;
+            assert!(matches!(rig.backend.send(key, counted.outgoing(parts, 1000)), Started::Pending));
+            rig.backend.expedite(key);
+        }
+        assert!(rig.backend.ring.overflowed(), "{} failures fit", doomed.len());
+        let mut answered = 0;
+        while answered < MANY {
+            let (key, sent) = rig.until(|completion| match completion {
+                Completion::Sent(key, sent) => Some((key, sent)),
+                _ => None,
+            });
+            answered += 1;
+            match sent.result {
+                Ok(count) => assert!(!doomed.contains_key(&key) && count == sent.outgoing.len()),
+                Err(error) => {
+                    assert!(doomed.contains_key(&key), "{error}");
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                }
+            }
+        }
+        for (key, mut peer) in alive {
+            rig.backend.close(key, Close::Orderly);
+            rig.closed(key);
+            let mut seen = Vec::new();
+            peer.read_to_end(&mut seen).unwrap();
+            assert_eq!((seen.len() % 1000, &seen[..1000]), (0, &pattern(0, 1000)[..]));
+        }
+        assert!(rig.rest_is_quiet());
+    }
+}
+
+/// What an echo has to send back.
+#[derive(Default)]
+struct Echo {
+    waiting: Vec<u8>,
+    sending: bool,
+}
+
+/// Q08, Q06: everybody talks at once, some go away in between, and nobody else notices.
+#[test]
+fn q08_nothing_is_lost_when_hundreds_talk_at_once_through_short_queues() {
+    for mut rig in short() {
+        let mut peers = rig.connections(MANY);
+        let mut echoes: HashMap<Key, Echo> = peers.iter().map(|(key, _)| (*key, Echo::default())).collect();
+        let mut overflows = 0;
+        for round in 0..6 {
+            for (number, (_, peer)) in peers.iter_mut().enumerate() {
+                peer.write_all(&pattern(number + round, 3000)).unwrap();
+            }
+            peers.drain(..20).for_each(|(_, peer)| reset(peer));
+            let alive: Vec<_> = peers.iter().map(|(key, _)| *key).collect();
+            let mut echoed: HashMap<Key, usize> = HashMap::new();
+            while alive.iter().any(|key| echoed.get(key).is_none_or(|count| *count < 3000)) {
+                let completion = rig.until(Some);
+                overflows += usize::from(rig.backend.ring.overflowed());
+                rig.echo(completion, &mut echoes, &mut echoed);
+            }
+            for (number, (_, peer)) in peers.iter_mut().enumerate() {
+                let mut seen = [0; 3000];
+                peer.read_exact(&mut seen).unwrap();
+                assert!(seen[..] == pattern(number + 20 + round, 3000), "the bytes differ");
+            }
+        }
+        assert!(overflows > 0, "the queue was long enough");
+        assert_eq!(echoes.len(), MANY - 6 * 20);
+        assert!(rig.rest_is_quiet());
+    }
+}
+
+impl Rig {
+    fn echo(
+        &mut self,
+        completion: Completion,
+        echoes: &mut HashMap<Key, Echo>,
+        echoed: &mut HashMap<Key, usize>,
+    ) {
+        let key = match completion {
+            Completion::Input(key) => {
+                let Some(echo) = echoes.get_mut(&key) else { return };
+                match self.pull(key, &mut echo.waiting) {
+                    Received::Dry => {}
+                    Received::Failed(error) => {
+                        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                        echoes.remove(&key);
+                        self.backend.close(key, Close::Reset);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                key
+            }
+            Completion::Sent(key, sent) => {
+                let Some(echo) = echoes.get_mut(&key) else { return };
+                echo.sending = false;
+                if let Ok(count) = sent.result {
+                    assert_eq!(count, sent.outgoing.len());
+                    *echoed.entry(key).or_default() += count;
+                }
+                key
+            }
+            _ => return,
+        };
+        let Some(echo) = echoes.get_mut(&key) else { return };
+        if !echo.sending && !echo.waiting.is_empty() {
+            echo.sending = true;
+            let waiting = std::mem::take(&mut echo.waiting);
+            self.begin_send(key, outgoing(&waiting));
+        }
+    }
+
+    fn rest_is_quiet(&mut self) -> bool {
+        self.assert_sleeps();
+        !self.backend.has_events()
+    }
+}
