@@ -56,6 +56,32 @@ fn q08_a_send_that_fails_is_no_success_when_the_completions_overflow() {
     }
 }
 
+/// Q08: nor one that the kernel has not taken yet.
+#[test]
+fn q08_a_send_that_was_not_taken_is_no_success() {
+    for mut rig in short() {
+        let (mut good, bad) = (rig.connection(), rig.connection());
+        rig.settle();
+        reset(bad.1);
+        rig.backend.ring.hold_back(50);
+        let counted = Counted::default();
+        rig.begin_send(bad.0, counted.outgoing(1, 1000));
+        rig.begin_send(good.0, counted.outgoing(3, 1000));
+        let mut answers = Vec::new();
+        let waits = rig.backend.system_calls().waits;
+        while answers.len() < 2 {
+            answers.push(rig.until(|completion| match completion {
+                Completion::Sent(key, sent) => Some((key, sent.result.map_err(|error| error.kind()))),
+                _ => None,
+            }));
+        }
+        assert!(rig.backend.system_calls().waits - waits > 5, "it took several calls");
+        answers.sort_unstable_by_key(|(key, _)| *key != good.0);
+        assert_eq!(answers, [(good.0, Ok(3000)), (bad.0, Err(ErrorKind::ConnectionReset))]);
+        good.1.read_exact(&mut [0; 3000]).unwrap();
+    }
+}
+
 /// What an echo has to send back.
 #[derive(Default)]
 struct Echo {
