@@ -41,9 +41,11 @@ impl Uring {
         if self.host.is_none() {
             let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
             let alarm = Alarm::new(&mut self.calls)?;
+            let for_others = event.try_clone()?;
+            // The last that can fail: it could not be done twice.
             self.ring.inner().submitter().register_eventfd(event.as_raw_fd())?;
             self.calls.others += 3;
-            self.waker.tell_host(event.try_clone()?);
+            self.waker.tell_host(for_others);
             self.host = Some(Host { event, alarm });
             self.poll_alarm();
         }
