@@ -14,7 +14,8 @@
 //! - **R3, buffers to receive into** belong to the [pool](super::buffers) and are named by number alone. The memory of the pool outlives the
 //!   ring's last operation, or is leaked.
 //! - **R4, arguments** (addresses, lists of parts) are read by the kernel while it takes the entry off the
-//!   submission queue (`IORING_FEAT_SUBMIT_STABLE`, without which there is no ring of ours). They belong to the ring until it did.
+//!   submission queue (`IORING_FEAT_SUBMIT_STABLE`, without which there is no ring of ours). They belong to the ring until it did:
+//!   until a call that began after they were put away has left nothing unsubmitted.
 //! - **R5, descriptors.** Closing one does not end what is under way on it. A close therefore cancels first, and is answered
 //!   when everything of its key is over. The number may be somebody else's by then, and names nothing any more: operations
 //!   are known by their [tag](super::tag) alone.
@@ -247,29 +248,32 @@ impl Ring {
         }
     }
 
+    /// Makes room for an entry. The arguments of that entry are put away only after this: a call that leaves nothing unsubmitted
+    /// frees all that were put away before it (R4).
+    fn make_room(&mut self, calls: &mut SystemCalls) {
+        if self.backlog.is_empty() && self.inner.submission().is_full() {
+            // An error stays for the next wait, which meets it again.
+            let _ = self.submit(calls);
+        }
+    }
+
+    /// Pushes where there is [room](Self::make_room), and never enters the kernel.
+    ///
     /// # Safety
     ///
     /// The memory that `entry` names has to be valid until the operation is over (R1).
-    unsafe fn push(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
-        if !self.backlog.is_empty() {
-            return self.backlog.push_back(entry.clone());
-        }
+    unsafe fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: the caller's promise.
-        if unsafe { self.inner.submission().push(entry) }.is_ok() {
-            return;
-        }
-        // An error stays for the next wait, which meets it again.
-        let _ = self.submit(calls);
-        // SAFETY: the caller's promise.
-        if unsafe { self.inner.submission().push(entry) }.is_err() {
+        if !self.backlog.is_empty() || unsafe { self.inner.submission().push(entry) }.is_err() {
             self.backlog.push_back(entry.clone());
         }
     }
 
     /// Pushes what names no memory.
     fn push_plain(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
+        self.make_room(calls);
         // SAFETY: the entry names no memory, or buffers of the pool, which outlives the ring (R3).
-        unsafe { self.push(entry, calls) }
+        unsafe { self.push(entry) }
     }
 
     // Operations.
@@ -330,11 +334,12 @@ impl Ring {
     }
 
     pub(super) fn connect(&mut self, fd: RawFd, address: SockAddr, tag: Tag, calls: &mut SystemCalls) {
+        self.make_room(calls);
         let address = Box::new(address);
         let entry = opcode::Connect::new(Fd(fd), address.as_ptr().cast(), address.len()).build();
         self.addresses.push(address);
         // SAFETY: the address is the ring's until it was read (R4); what is boxed does not move.
-        unsafe { self.push(&entry.user_data(tag.into()), calls) }
+        unsafe { self.push(&entry.user_data(tag.into())) }
     }
 
     /// Sends from the front of `outgoing`. Tells whether all of it was offered.
@@ -350,6 +355,7 @@ impl Ring {
         manner: Manner,
         calls: &mut SystemCalls,
     ) {
+        self.make_room(calls);
         let flags = match manner {
             // Without MSG_WAITALL a part would be a success, and nobody would know how much was sent.
             Manner::Quiet => libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT,
@@ -371,7 +377,7 @@ impl Ring {
         let entry = entry.user_data(tag.into());
         let entry = if manner == Manner::Quiet { quiet(entry) } else { entry };
         // SAFETY: the bytes are the caller's care, and the list of parts is the ring's until it was read (R4).
-        unsafe { self.push(&entry, calls) }
+        unsafe { self.push(&entry) }
     }
 }
 

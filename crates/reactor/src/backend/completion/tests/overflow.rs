@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::TcpListener;
 
 use super::*;
 
@@ -53,6 +54,49 @@ fn q08_a_send_that_fails_is_no_success_when_the_completions_overflow() {
             assert_eq!((seen.len() % 1000, &seen[..1000]), (0, &pattern(0, 1000)[..]));
         }
         assert!(rig.rest_is_quiet());
+    }
+}
+
+/// Q02, Q08: the lists of parts, and the addresses, stay as they are until the kernel has read them, also when the queue of
+/// submissions is full and a call is needed to make room.
+#[test]
+fn q02_the_arguments_of_more_operations_than_the_queue_has_room_for_are_read_as_they_were() {
+    for mut rig in short() {
+        let pairs = rig.connections(100);
+        for (number, (key, _)) in pairs.iter().enumerate() {
+            let mut parts = Box::new(Outgoing::default());
+            for part in 0..3 {
+                parts.push_owned(pattern(7 * number + part, 500).into());
+            }
+            assert!(matches!(rig.backend.send(*key, parts), Started::Pending));
+        }
+        rig.settle();
+        for (number, (_, mut peer)) in pairs.into_iter().enumerate() {
+            let mut seen = [0; 1500];
+            peer.read_exact(&mut seen).unwrap();
+            assert!((0..3).all(|part| seen[500 * part..][..500] == pattern(7 * number + part, 500)));
+        }
+        // Each has a listener of its own, and finds it.
+        let servers: Vec<_> = (0..50).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+        let connect = |server: &TcpListener| {
+            let (key, address) = (rig.key(), server.local_addr().unwrap().into());
+            rig.backend.connect(key, &address, &ConnectOptions::default()).unwrap();
+            key
+        };
+        let mut keys: Vec<Key> = servers.iter().map(connect).collect();
+        while !keys.is_empty() {
+            let connected = rig.until(|completion| match completion {
+                Completion::Connected(key, outcome) => {
+                    outcome.map(|()| key).map_err(|error| panic!("{error}")).ok()
+                }
+                _ => None,
+            });
+            keys.retain(|key| *key != connected);
+        }
+        for server in servers {
+            server.set_nonblocking(true).unwrap();
+            server.accept().unwrap();
+        }
     }
 }
 
