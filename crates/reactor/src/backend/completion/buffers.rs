@@ -268,3 +268,28 @@ impl Drop for Map {
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
+
+#[cfg(all(test, marline_guard))]
+mod tests {
+    use std::io::Write;
+
+    use super::super::tests::Rig;
+    use super::*;
+    use crate::backend::{Backend, Received};
+
+    /// The guard bites: the kernel does not write to a buffer that should not have been left to it.
+    #[test]
+    fn a_receive_into_a_buffer_that_is_shut_is_refused() {
+        for options in [Options::default(), Options::default().without(Feature::IncrementalBuffers)] {
+            let Some(mut rig) = Rig::with(&options) else { return };
+            let (key, mut peer) = rig.connection();
+            let pool = &rig.backend.buffers;
+            (0..pool.used).for_each(|number| guard::shut(pool.region.place(number, 0), pool.region.size));
+            peer.write_all(b"nowhere").unwrap();
+            rig.input(key);
+            let received = rig.backend.receive(key, None);
+            let Received::Failed(error) = received else { panic!("{received:?}") };
+            assert_eq!(error.raw_os_error(), Some(libc::EFAULT));
+        }
+    }
+}
