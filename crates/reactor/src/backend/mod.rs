@@ -76,13 +76,12 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
-#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
-#[path = "no_completion.rs"]
-mod completion;
 pub(crate) mod ended;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+mod no_completion;
 mod outgoing;
 mod poller;
 pub mod readiness;
@@ -102,6 +101,8 @@ pub use choose::{auto, named};
 pub use chunk::Chunk;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+use no_completion as completion;
 pub use outgoing::Outgoing;
 
 use crate::address::{Address, Addresses};

@@ -33,13 +33,12 @@ mod connection;
 mod foreign;
 #[cfg(marline_guard)]
 mod guard;
-#[cfg(not(marline_guard))]
-#[path = "no_guard.rs"]
-mod guard;
 mod host;
 mod input;
 mod listener;
 mod message;
+#[cfg(not(marline_guard))]
+mod no_guard;
 mod object;
 mod options;
 mod ring;
@@ -74,6 +73,8 @@ pub(super) use buffers::Lent;
 use connection::Connection;
 use host::Host;
 use listener::Listener;
+#[cfg(not(marline_guard))]
+use no_guard as guard;
 use object::Object;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
