@@ -98,7 +98,6 @@ impl Uring {
             What::Receive => self.received(key, &answer),
             What::Send => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
-            What::Shutdown => self.answers.push(Completion::Shut(key, answer.outcome().map(drop))),
             What::Peer => self.peer_polled(key, &answer),
             What::Accept => self.accepted_one(key, answer),
             _ => {}
@@ -198,8 +197,15 @@ impl Uring {
             listener.accepting = false;
             listener.stopping = false;
         }
-        if listener.fd().is_none() || matches!(accepted, Err(libc::ECANCELED)) {
+        if listener.fd().is_none() {
             self.calls.closes += u64::from(accepted.is_ok());
+            return;
+        }
+        if matches!(accepted, Err(libc::ECANCELED)) {
+            // What was accepted ahead may all be gone by now.
+            if !listener.told {
+                self.begin_accepting(key);
+            }
             return;
         }
         listener.ready.push_back(accepted);

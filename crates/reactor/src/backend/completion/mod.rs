@@ -100,9 +100,10 @@ pub struct Uring {
     lists: Lists,
     /// Whether a receive can be limited, as far as is known.
     credit: bool,
-    /// For how long a wait may gather events, in microseconds, and whether the last wait brought many.
+    /// For how long a wait may gather events; how many the last wait brought, and the best of the last ones.
     gather: Option<std::time::Duration>,
     busy: usize,
+    peak: usize,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
     /// Operations that are not over, of all keys.
@@ -155,6 +156,7 @@ impl Uring {
             credit: options.allows(Feature::Credit),
             gather: gathers.then_some(options.gather),
             busy: 0,
+            peak: 0,
             urgent: false,
             under_way: 0,
             foreign: None,
@@ -333,16 +335,16 @@ impl Backend for Uring {
         self.urgent |= self.table.connection(key).is_some_and(|connection| connection.is(connection::QUIET));
     }
 
+    /// A call of its own: the kernel's operation runs on a thread of the kernel's, which looks the descriptor up when it comes
+    /// to it. By then the number may be another connection's.
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         let Some(connection) = self.table.connection(key) else {
             return Started::Done(Err(unknown()));
         };
-        let Some(fd) = connection.fd() else { return Started::Done(Err(unknown())) };
         connection.state.insert(connection::SHUT);
-        connection.under_way += 1;
-        self.under_way += 1;
-        self.ring.shutdown(fd, Tag::new(key, What::Shutdown), &mut self.calls);
-        Started::Pending
+        let Some(socket) = connection.socket() else { return Started::Done(Err(unknown())) };
+        self.calls.shutdowns += 1;
+        Started::Done(rustix::net::shutdown(socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {

@@ -15,8 +15,12 @@ use crate::key::Key;
 const CREDIT: u32 = 256 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
 const ENOUGH: usize = 256 * 1024;
+/// How long the list of those who keep pieces may become; most of them will have none any more.
+const HOLDING: usize = 1024;
 /// How many connections have to be busy before a wait gathers events.
-const BUSY: usize = 8;
+const BUSY: usize = 4;
+/// How slowly the best wait is forgotten: by a share of one to so many with each wait.
+const FADING: usize = 16;
 
 impl Uring {
     /// Submits what was asked for, and sleeps until there is an answer.
@@ -47,16 +51,18 @@ impl Uring {
         Ok(())
     }
 
+    /// A wait under load ends with as many answers as the best of the last waits brought, or when the time for gathering is over.
     fn wait_for_answers(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        let gather = self.gather.filter(|_| self.busy >= BUSY);
+        self.peak = self.busy.max(self.peak - self.peak.div_ceil(FADING));
+        let gather = self.gather.filter(|_| self.peak >= BUSY);
         let gather = gather.filter(|gather| limit.is_none_or(|limit| limit > *gather));
-        let want = if gather.is_some() { self.busy } else { 1 };
+        let want = if gather.is_some() { self.peak } else { 1 };
         self.ring.wait(want, limit, gather, &mut self.calls)
     }
 
     /// Does what is due before the kernel is entered.
     fn prepare(&mut self) {
-        if self.buffers.is_low() {
+        if self.buffers.is_low() || self.lists.holding.len() >= HOLDING {
             self.save_held();
         }
         self.buffers.refill();
