@@ -268,7 +268,8 @@ conformance! {
         let (transport, raw) = world.accept_one(Trace::new(&log));
         let payload = pattern(size);
         assert_eq!(transport.write(&payload), WriteStatus::OverHigh);
-        assert_eq!(transport.buffered(), size);
+        // Some of it may have left at once.
+        assert!(transport.buffered() <= size);
         assert_eq!(transport.write(b"and the rest"), WriteStatus::OverHigh);
         transport.close();
         let seen = world.read(&raw, size + 12);

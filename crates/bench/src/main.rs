@@ -71,7 +71,8 @@ impl Bench {
 
     fn compare(&self, mode: &str, workloads: &[Workload]) -> marline::Result<()> {
         let mut outcomes: Vec<Outcome> = Vec::new();
-        for workload in workloads {
+        let wanted = |workload: &&Workload| self.options.size.is_none_or(|size| workload.size == size);
+        for workload in workloads.iter().filter(wanted) {
             let outcome = rounds::run(&self.ready, *workload, self.options.rounds, &self.load, self.cores);
             println!("\n{}", table::markdown(&outcome, &self.ready));
             outcomes.push(outcome);

@@ -22,6 +22,7 @@ Modes:
 Options:
   --only NAME,...    these servers, in place of the mode's
   --rounds N         how many rounds
+  --size N           quick, full: messages of so many bytes only
   --effort X         so many times the usual number of requests
   --requests N       churn, million: so many connections
   --connections N    churn, million: so many at a time (64)
@@ -56,6 +57,8 @@ pub struct Options {
     pub contestants: Vec<Contestant>,
     /// How many rounds.
     pub rounds: usize,
+    /// Messages of so many bytes only, if that is said.
+    pub size: Option<usize>,
     /// So many times the usual number of requests.
     pub effort: f64,
     /// How many connections are made one after the other.
@@ -80,12 +83,13 @@ impl Options {
         let mut mode = None;
         let (mut only, mut rounds, mut requests) = (None, None, None);
         let (mut effort, mut connections, mut close, mut json) = (1.0, 64, Close::Fin, None);
-        let mut spin = false;
+        let (mut spin, mut size) = (false, None);
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
                 Long("only") => only = Some(arguments.value()?.parse_with(contestants_of)?),
                 Long("rounds") => rounds = Some(arguments.value()?.parse()?),
+                Long("size") => size = Some(arguments.value()?.parse()?),
                 Long("effort") => effort = arguments.value()?.parse()?,
                 Long("requests") => requests = Some(arguments.value()?.parse()?),
                 Long("connections") => connections = arguments.value()?.parse()?,
@@ -101,6 +105,7 @@ impl Options {
             mode,
             contestants: only.unwrap_or_else(|| usual_contestants(mode)),
             rounds: rounds.unwrap_or(if mode == Mode::Full { 20 } else { 5 }).max(1),
+            size,
             effort,
             requests: requests.unwrap_or(if mode == Mode::Million { 1_000_000 } else { 20_000 }).max(1),
             connections: connections.max(1),

@@ -238,6 +238,14 @@ pub trait Backend {
     /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
+    /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
+    /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
+    /// an error again. By default none are sent.
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        let _ = (key, bytes);
+        0
+    }
+
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an
     /// end of our direction, or a notice does. Until this is called a backend may keep a success to itself while
     /// it sleeps, and answer when the wait ends for another reason. An error is never kept. Without a send it does nothing.

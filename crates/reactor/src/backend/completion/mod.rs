@@ -331,6 +331,10 @@ impl Backend for Uring {
         self.begin_send(key, outgoing)
     }
 
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        self.send_at_once(key, bytes)
+    }
+
     fn expedite(&mut self, key: Key) {
         self.urgent |= self.table.connection(key).is_some_and(|connection| connection.is(connection::QUIET));
     }
