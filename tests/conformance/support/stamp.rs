@@ -2,8 +2,8 @@
 
 /// Stamps tests over the backends: `fn w01_...(world: &World)`.
 ///
-/// `conformance!` runs each on readiness and on memory, tame and under 16 seeds. `streams!` does so too, and again
-/// on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on readiness and
+/// `conformance!` runs each on readiness and on memory, tame and under 16 seeds, and with an adversary around both under 4.
+/// `streams!` does so too, and again on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on readiness and
 /// tame memory a stream test runs with a small payload and with megabytes.
 #[macro_export]
 macro_rules! conformance {
@@ -27,6 +27,16 @@ macro_rules! conformance {
             #[test]
             fn memory_seeded() {
                 $crate::support::World::on_seeded_memory(body);
+            }
+
+            #[test]
+            fn adversarial() {
+                $crate::support::World::on_adversary(body);
+            }
+
+            #[test]
+            fn adversarial_memory() {
+                $crate::support::World::on_adversary_over_memory(body);
             }
         }
     )*};
@@ -70,6 +80,16 @@ macro_rules! streams {
             #[test]
             fn memory_seeded() {
                 $crate::support::World::on_seeded_memory(body);
+            }
+
+            #[test]
+            fn adversarial() {
+                $crate::support::World::on_adversary(body);
+            }
+
+            #[test]
+            fn adversarial_memory() {
+                $crate::support::World::on_adversary_over_memory(body);
             }
         }
     )*};

@@ -16,6 +16,19 @@
 //! 3. Any number of operations, from callbacks, tasks and the flush at the end of the turn. A backend that
 //!    batches its submissions makes them in the next `wait`.
 //!
+//! # Order
+//!
+//! Completions are *independent* unless one of these rules holds, and independent ones may be told in any order, in this
+//! turn or a later one, as long as no `wait` sleeps over them (the success of a send that [`expedite`](Backend::expedite) was not
+//! called for excepted):
+//!
+//! * Nothing of a key is told before its `Connected`, and nothing after its `Closed`.
+//! * What was under way at a close is answered before that close.
+//! * What a foreign source is ready for is told in the order in which it came to be.
+//! * The `Input` that a `Dry` has promised is told after the next wait, so that a source comes to an end in each turn.
+//!
+//! So a peer's end may be told before the bytes that came before it, and the answer to a send after both.
+//!
 //! # Bytes in are pulled, bytes out are lent
 //!
 //! [`Completion::Input`] says that [`receive`](Backend::receive) (of a connection) or [`accept`](Backend::accept)
@@ -212,8 +225,9 @@ pub trait Backend {
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an
-    /// end of our direction, or a notice does. Until this is called a backend may keep a success to itself while
-    /// it sleeps, and answer when the wait ends for another reason. An error is never kept. Without a send it does nothing.
+    /// end of our direction, or a notice does. Until this is called a backend may keep it to itself while it sleeps that
+    /// all that was lent was sent, and answer when the wait ends for another reason. An error is never kept, and neither is
+    /// a success in part, as the core sends the rest only then. Without a send it does nothing.
     fn expedite(&mut self, key: Key);
 
     /// Ends our direction (FIN). [`Completion::Shut`] answers if it is not done at once.
