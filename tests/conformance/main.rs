@@ -72,5 +72,6 @@ mod t_ready_queue;
 mod t_running;
 mod t_timers;
 mod t_wait;
+mod w_asleep;
 mod w_flow;
 mod w_writing;
