@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use marline_reactor::Reactor;
-use marline_reactor::backend::readiness::Readiness;
 use marline_tasks::{Listener, copy, spawn, spawn_on, task_stats};
+use marline_tests::backends;
 use marline_tests::counting::Counts;
 use marline_tests::process;
 
@@ -21,16 +20,14 @@ fn assert_budget(what: &str, since: Counts) {
     assert!((1..=BUDGET).contains(&each), "{what}: {each} bytes");
 }
 
-#[test]
-fn an_idle_task_costs_at_most_its_budget() {
+fn an_idle_task_costs_at_most_its_budget(backend: &str) {
     let _alone = crate::ALONE.lock();
     let limit = process::raise_descriptor_limit();
     if limit < CONNECTIONS as u64 + 100 {
         println!("skipped: {limit} descriptors are not enough");
         return;
     }
-    let backend = Readiness::new().expect("a readiness backend");
-    let reactor = Reactor::with_backend(backend).expect("a loop");
+    let reactor = backends::reactor(backend);
     let handle = reactor.handle();
     let listener = handle.enter(|| Listener::bind("tcp://127.0.0.1:0")).expect("a listener");
     let address: SocketAddr =
@@ -65,4 +62,8 @@ fn an_idle_task_costs_at_most_its_budget() {
     drop((reactor, handle));
     // The thread keeps a few of the buffers that bytes were copied through.
     assert!(Counts::here().since(before).bytes < 100_000, "{:?}", Counts::here().since(before));
+}
+
+marline_tests::on_sockets! {
+    an_idle_task_costs_at_most_its_budget
 }

@@ -1,6 +1,6 @@
 //! Errors and payloads of the user's, whose drops do things.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use marline_reactor::{Address, Failure, Handle, Reactor, Transport};
 use marline_tasks::{Listener, Stream, Watched, spawn, spawn_blocking};
+use marline_tests::backends;
 
 use crate::support::{Event, Log, Trace, World};
 
@@ -86,21 +87,23 @@ crate::conformance! {
 /// A loop in the storage of its thread is the natural thing to have one of for each thread.
 #[test]
 fn a_loop_may_end_with_its_thread() {
-    thread_local!(static LOOP: Reactor = Reactor::new().expect("a loop"));
-    let thread = std::thread::spawn(|| {
-        LOOP.with(|reactor| {
-            reactor.handle().call_soon(|| {});
-            reactor.handle().call_later(Duration::from_secs(3600), || {}).unreference();
-            reactor.run().expect("a run");
+    thread_local!(static LOOP: OnceCell<Reactor> = const { OnceCell::new() });
+    for backend in backends::here() {
+        let thread = std::thread::spawn(move || {
+            LOOP.with(|made| {
+                let reactor = made.get_or_init(|| backends::reactor(backend));
+                reactor.handle().call_soon(|| {});
+                reactor.handle().call_later(Duration::from_secs(3600), || {}).unreference();
+                reactor.run().expect("a run");
+            });
         });
-    });
-    thread.join().expect("an orderly end");
+        thread.join().expect("an orderly end");
+    }
 }
 
 /// What never comes keeps nobody waiting.
-#[test]
-fn t28_a_timer_that_never_comes_does_not_keep_the_loop() {
-    let reactor = Reactor::new().expect("a loop");
+fn t28_a_timer_that_never_comes_does_not_keep_the_loop(backend: &str) {
+    let reactor = backends::reactor(backend);
     let never = reactor.handle().call_later(Duration::MAX, || unreachable!());
     reactor.run().expect("a run");
     assert!(never.cancel());
@@ -134,4 +137,8 @@ fn io_results_take_every_error() {
         [io::ErrorKind::AddrInUse, io::ErrorKind::ConnectionRefused, io::ErrorKind::InvalidInput]
     );
     assert!(in_use.to_string().starts_with("cannot listen on"), "{in_use}");
+}
+
+marline_tests::on_sockets! {
+    t28_a_timer_that_never_comes_does_not_keep_the_loop
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use marline_reactor::testing::{Chunking, MemoryReactor};
 use marline_reactor::{Addresses, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
+use marline_tests::backends::has_completion;
 
 use super::announce::Announce;
 use super::faulty::Faults;
 use super::hands::Hands;
-use super::kind::{Bare, Kind, Outside, has_completion};
+use super::kind::{Bare, Kind, Outside};
 use super::names::Names;
 use super::raw::{Raw, RawListener};
 

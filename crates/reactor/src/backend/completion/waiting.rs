@@ -22,7 +22,9 @@ impl Uring {
     /// Submits what was asked for, and sleeps until there is an answer.
     pub(super) fn sleep(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.prepare();
-        match self.limit(until) {
+        let limit = self.limit(until);
+        self.poll_foreign(limit != Some(Duration::ZERO));
+        match limit {
             Some(Duration::ZERO) => self.look()?,
             limit => self.wait_for_answers(limit)?,
         }
