@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
 
 use marline_reactor::{Reactor, Stats};
 use marline_tasks::{Listener, copy, run_on, spawn, spawn_on, task_stats};
@@ -65,8 +64,6 @@ fn in_lock_step_many_async_round_trips_share_a_wait(backend: &str) {
         while reactor.handle().stats().sends < (CONNECTIONS * (round + 1)) as u64 {
             reactor.turn(Some(PATIENCE)).expect("a turn");
         }
-        // What a ring is asked to send leaves with the next wait.
-        reactor.turn(Some(Duration::ZERO)).expect("a turn");
         echo::read_all(&mut streams, round).expect("a read");
     }
     let calls = reactor.handle().stats().system_calls;

@@ -4,12 +4,14 @@ use std::cell::{OnceCell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use marline_reactor::{Address, Failure, Handle, Reactor, Transport};
 use marline_tasks::{Listener, Stream, Watched, spawn, spawn_blocking};
 use marline_tests::backends;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{Event, Log, Trace, World};
 
@@ -121,9 +123,11 @@ fn io_results_take_every_error() {
     let ran: io::Result<(io::Error, io::Error, io::Error)> = marline_tasks::run(async {
         let listener = Listener::bind("tcp://127.0.0.1:0")?;
         let in_use = taken(&listener).await.expect_err("in use");
-        let address = listener.local_address()?;
-        drop(listener);
-        let refused = nobody_there(address).await.expect_err("nobody listens");
+        // Bound, and no listener: a dropped one of ours may accept until its close was answered.
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        let deaf = bound.local_addr()?.as_socket().expect("an address");
+        let refused = nobody_there(deaf.into()).await.expect_err("nobody listens");
         let file = Watched::new(std::fs::File::open("/proc/self/exe")?).map(drop).map_err(io::Error::from);
         spawn(async {}).await?;
         spawn_blocking(|| ()).await?;

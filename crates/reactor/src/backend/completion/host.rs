@@ -86,18 +86,15 @@ impl Uring {
         self.ring.poll(fd, READABLE, Tag::own(What::Alarm), &mut self.calls);
     }
 
-    /// The host waits until then. What was asked for has to begin without a wait of ours.
+    /// The host waits until then, if there is one. What was asked for has to begin without a wait of ours.
     pub(super) fn rest(&mut self, until: Option<Instant>) {
-        if self.host.is_none() {
-            return;
-        }
         let now = self.now();
         let mut busy = until.is_some_and(|until| until <= now);
         if !busy && self.ring.has_unsubmitted() {
             // The next wait meets an error again.
             busy = self.ring.submit(&mut self.calls).is_err();
         }
-        busy |= self.has_events() || self.is_late();
+        busy |= self.host.is_some() && (self.has_events() || self.is_late());
         let Some(host) = &mut self.host else { return };
         if busy {
             self.calls.others += 1;
