@@ -11,6 +11,13 @@ use super::{CONNECTIONS, Peers, until};
 
 /// Bytes of heap for each connection, its stream and its task included.
 const BUDGET: i64 = 1024;
+const ROUNDS: usize = 5;
+
+/// Whether a round kept nothing on top of the one before it: what is kept is for the next ones. A list grows if more happens at
+/// once than ever before, as it may, but not each time.
+fn is_steady(kept: &[i64]) -> bool {
+    kept.windows(2).any(|rounds| rounds[1] <= rounds[0] + 4 * CONNECTIONS as i64)
+}
 
 #[track_caller]
 fn assert_budget(what: &str, since: Counts) {
@@ -40,7 +47,7 @@ fn an_idle_task_costs_at_most_its_budget(backend: &str) {
         }
     }));
     let mut kept = Vec::new();
-    for _ in 0..2 {
+    while kept.len() < ROUNDS && !is_steady(&kept) {
         let (mut peers, sent) = (Peers::start(address), handle.stats().sends);
         peers.order("connect");
         until(&reactor, || handle.enter(task_stats).live == CONNECTIONS + 1);
@@ -57,8 +64,7 @@ fn an_idle_task_costs_at_most_its_budget(backend: &str) {
         assert_budget("closed again", before);
         kept.push(Counts::here().since(before).bytes);
     }
-    // What is kept is for the next ones: nothing of theirs comes on top.
-    assert!(kept[1] <= kept[0] + 4 * CONNECTIONS as i64, "{kept:?}");
+    assert!(is_steady(&kept), "{kept:?}");
     drop((reactor, handle));
     // The thread keeps a few of the buffers that bytes were copied through.
     assert!(Counts::here().since(before).bytes < 100_000, "{:?}", Counts::here().since(before));
