@@ -90,9 +90,10 @@ impl Uring {
     pub(super) fn rest(&mut self, until: Option<Instant>) {
         let now = self.now();
         let mut busy = until.is_some_and(|until| until <= now);
-        if !busy && self.ring.has_unsubmitted() {
+        if !busy {
+            self.prepare();
             // The next wait meets an error again.
-            busy = self.ring.submit(&mut self.calls).is_err();
+            busy = self.ring.has_unsubmitted() && self.ring.submit(&mut self.calls).is_err();
         }
         busy |= self.host.is_some() && (self.has_events() || self.is_late());
         let Some(host) = &mut self.host else { return };

@@ -57,7 +57,7 @@ impl Uring {
     }
 
     /// Does what is due before the kernel is entered.
-    fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self) {
         if self.buffers.is_low() {
             self.save_held();
         }
