@@ -65,6 +65,7 @@ mod support;
 mod t_failures;
 mod t_hosted_changes;
 mod t_hosted_idle;
+mod t_hosted_sources;
 mod t_hosting;
 mod t_loop_end;
 mod t_loops;

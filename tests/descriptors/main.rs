@@ -1,4 +1,4 @@
-//! The descriptors of a process on the readiness backend: all of them come back.
+//! The descriptors of a process whose loops wait for real sockets: all of them come back.
 //!
 //! The count belongs to the process, so this is one test, which runs its checks one after the other.
 
@@ -32,14 +32,19 @@ fn s12_descriptors_return_to_their_baseline() {
     }
     let baseline = open();
     World::on_readiness(closed_when_connection_lost_runs);
+    World::on_completion(closed_when_connection_lost_runs);
     assert_eq!(open(), baseline, "after losses");
     World::on_readiness(attempts_leave_nothing);
+    World::on_completion(attempts_leave_nothing);
     assert_eq!(open(), baseline, "after attempts");
     World::on_readiness(a_listener_leaves_nothing);
+    World::on_completion(a_listener_leaves_nothing);
     assert_eq!(open(), baseline, "after a listener");
     World::owned_on_readiness(the_end_of_the_loop_closes_everything);
+    World::owned_on_completion(the_end_of_the_loop_closes_everything);
     assert_eq!(open(), baseline, "after the end of a loop");
     World::on_readiness(many::nine_thousand_connections);
+    World::on_completion(many::nine_thousand_connections);
     assert_eq!(open(), baseline, "after nine thousand connections");
 }
 

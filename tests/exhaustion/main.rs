@@ -17,9 +17,9 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, ConnectError, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
+use marline_tests::backends::reactor;
 
 /// Lets one test at a time have the process.
 fn alone() -> MutexGuard<'static, ()> {
@@ -34,10 +34,6 @@ fn descriptors() -> Vec<u32> {
     let links: Vec<_> = names.filter(|path| std::fs::read_link(path).is_ok()).collect();
     let numbers = links.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok());
     numbers.collect()
-}
-
-fn reactor() -> Reactor {
-    Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop")
 }
 
 #[track_caller]

@@ -7,12 +7,12 @@ use marline_reactor::backend::Backend;
 use marline_reactor::backend::completion::Uring;
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
+use marline_tests::backends::has_completion;
 
 use super::adversary::{self, Adversary, Temper};
 use super::driver::Driver;
 use super::faulty::{Faults, Faulty};
 use super::names::{Names, Naming};
-use super::world::skip;
 
 /// The seeds that a test runs under: the first `count`, unless `MARLINE_SEEDS` names others, as in `16..32`.
 pub fn seeds(count: u64) -> Range<u64> {
@@ -94,16 +94,6 @@ impl Wrap for &Names {
     fn wrap<B: Backend + 'static>(self, backend: B) -> Naming<B> {
         Naming::new(backend, self)
     }
-}
-
-/// Whether this system lets a ring be made. If not, what needs one is skipped; in CI that is a failure, unless
-/// `MARLINE_NO_RING` says that it is known.
-pub fn has_completion() -> bool {
-    let Err(error) = Uring::new() else { return true };
-    skip(&format!("no io_uring here: {error}"));
-    let is_known = std::env::var_os("MARLINE_NO_RING").is_some();
-    assert!(is_known || std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
-    false
 }
 
 impl Outside {

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use marline_reactor::testing::{Chunking, MemoryReactor};
 use marline_reactor::{Addresses, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
+use marline_tests::backends::has_completion;
 
 use super::adversary::Temper;
 use super::announce::Announce;
 use super::faulty::Faults;
 use super::hands::Hands;
-use super::kind::{Bare, Kind, Outside, Wrap, has_completion, seeds};
+use super::kind::{Bare, Kind, Outside, Wrap, seeds};
 use super::names::Names;
 use super::raw::{Raw, RawListener};
 

@@ -185,9 +185,11 @@ pub trait Backend {
         Ok(None)
     }
 
-    /// The loop leaves the waiting to its host until this moment (`None`: whatever the time). If a descriptor was asked for, it
-    /// becomes readable then; a moment that has passed makes it readable at once. Each call replaces the one before. Does
-    /// nothing by default.
+    /// No turn follows now. The loop leaves the waiting to its host until this moment (`None`: whatever the time). If a
+    /// descriptor was asked for, it becomes readable then; a moment that has passed makes it readable at once. Each call
+    /// replaces the one before. It is called, too, when a loop without a host leaves `run`, or a turn that its program
+    /// made: a backend that submits operations in `wait` submits them here, as the next wait may be far. Does nothing by
+    /// default.
     fn arm(&mut self, until: Option<Instant>) {
         let _ = until;
     }

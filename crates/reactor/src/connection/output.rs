@@ -239,7 +239,8 @@ impl Shell {
     }
 
     /// After the wait that follows a flush, a pause or resume is decided: by then every backend had one chance to send.
-    pub(crate) fn check_flow(&self, key: Key) {
+    /// Tells whether it has to be looked at again.
+    pub(crate) fn check_flow(&self, key: Key) -> bool {
         let (mut again, turn) = (false, self.turn_number());
         let queue = self.ask(key, |connection| {
             connection.flags.clear(Flags::FLOW_CHECK);
@@ -257,9 +258,7 @@ impl Shell {
         if queue {
             self.notify(key, Notice::Flow);
         }
-        if again {
-            self.check_flow_later(key);
-        }
+        again
     }
 
     /// Keeps an empty queue for whoever writes next.

@@ -108,9 +108,10 @@ pub struct Uring {
     urgent: bool,
     /// Operations that are not over, of all keys.
     under_way: usize,
-    /// The multiplexer for foreign sources, once there is one, and whether it has events.
+    /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
     foreign: Option<Box<Poller>>,
     foreign_ready: bool,
+    foreign_polled: bool,
     /// Once a host has asked for the descriptor.
     host: Option<Host>,
     waker: Arc<Waker>,
@@ -161,6 +162,7 @@ impl Uring {
             under_way: 0,
             foreign: None,
             foreign_ready: false,
+            foreign_polled: false,
             host: None,
             waker: Arc::new(Waker::new()?),
             choices: Choices::random(),

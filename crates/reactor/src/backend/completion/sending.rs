@@ -118,7 +118,7 @@ impl Uring {
             self.under_way -= 1;
             if let Some(outgoing) = connection.outgoing.take() {
                 let count = offered(&outgoing);
-                self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
+                self.answers.push_early(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
             }
             self.finish_close(key);
         }

@@ -26,7 +26,9 @@ impl Uring {
     /// Submits what was asked for, and sleeps until there is an answer.
     pub(super) fn sleep(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.prepare();
-        match self.limit(until) {
+        let limit = self.limit(until);
+        self.poll_foreign(limit != Some(Duration::ZERO));
+        match limit {
             Some(Duration::ZERO) => self.look()?,
             limit => self.wait_for_answers(limit)?,
         }
@@ -61,7 +63,7 @@ impl Uring {
     }
 
     /// Does what is due before the kernel is entered.
-    fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self) {
         if self.buffers.is_low() || self.lists.holding.len() >= HOLDING {
             self.save_held();
         }
