@@ -1,9 +1,10 @@
-//! The descriptors of a process whose loops wait for real sockets: all of them come back.
+//! The descriptors of a process on the backends with real sockets: all of them come back.
 //!
 //! The count belongs to the process, so this is one test, which runs its checks one after the other.
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod cancelled;
 mod many;
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../conformance/support/mod.rs"]
@@ -31,22 +32,31 @@ fn s12_descriptors_return_to_their_baseline() {
         return skip("this system does not list a process's descriptors");
     }
     let baseline = open();
-    World::on_readiness(closed_when_connection_lost_runs);
-    World::on_completion(closed_when_connection_lost_runs);
-    assert_eq!(open(), baseline, "after losses");
-    World::on_readiness(attempts_leave_nothing);
-    World::on_completion(attempts_leave_nothing);
-    assert_eq!(open(), baseline, "after attempts");
-    World::on_readiness(a_listener_leaves_nothing);
-    World::on_completion(a_listener_leaves_nothing);
-    assert_eq!(open(), baseline, "after a listener");
-    World::owned_on_readiness(the_end_of_the_loop_closes_everything);
-    World::owned_on_completion(the_end_of_the_loop_closes_everything);
-    assert_eq!(open(), baseline, "after the end of a loop");
-    World::on_readiness(many::nine_thousand_connections);
-    World::on_completion(many::nine_thousand_connections);
-    assert_eq!(open(), baseline, "after nine thousand connections");
+    let backends: [(OnOne, OnOwned); 2] = [
+        (|test| World::on_readiness(test), |test| World::owned_on_readiness(test)),
+        (|test| World::on_completion(test), |test| World::owned_on_completion(test)),
+    ];
+    for (on, owned_on) in backends {
+        on(&closed_when_connection_lost_runs);
+        assert_eq!(open(), baseline, "after losses");
+        on(&attempts_leave_nothing);
+        assert_eq!(open(), baseline, "after attempts");
+        on(&a_listener_leaves_nothing);
+        assert_eq!(open(), baseline, "after a listener");
+        owned_on(&the_end_of_the_loop_closes_everything);
+        assert_eq!(open(), baseline, "after the end of a loop");
+        on(&cancelled::whatever_ends_it);
+        assert_eq!(open(), baseline, "after everything was cancelled");
+        owned_on(&cancelled::the_end_of_the_loop);
+        assert_eq!(open(), baseline, "after a loop ended with everything under way");
+        on(&many::nine_thousand_connections);
+        assert_eq!(open(), baseline, "after nine thousand connections");
+    }
 }
+
+/// Runs a test in a world, on one of the backends.
+type OnOne = fn(&dyn Fn(&World));
+type OnOwned = fn(&dyn Fn(World));
 
 /// Ends a connection, from one side or the other.
 type End = fn(&Transport, &Raw);

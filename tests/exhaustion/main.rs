@@ -8,7 +8,9 @@
 
 mod descriptors;
 mod limit;
+mod locked;
 mod resolver;
+mod sandbox;
 mod threads;
 
 use std::cell::{Cell, RefCell};

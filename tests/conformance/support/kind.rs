@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use marline_reactor::Choices;
 use marline_reactor::backend::Backend;
-use marline_reactor::backend::completion::Uring;
+use marline_reactor::backend::completion::{Feature, Options};
 use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Chunking, Clock, MemoryReactor, Network};
 use marline_tests::backends::has_completion;
@@ -96,6 +96,20 @@ impl Wrap for &Names {
     }
 }
 
+/// How rings are made. `MARLINE_RING` names what the whole suite is to do without, separated by commas.
+fn ring() -> Options {
+    let lacking = std::env::var("MARLINE_RING").unwrap_or_default();
+    let words = lacking.split(',').filter(|word| !word.is_empty());
+    words.fold(Options::default(), |options, word| match word {
+        "incremental" => options.without(Feature::IncrementalBuffers),
+        "credit" => options.without(Feature::Credit),
+        "gathering" => options.without(Feature::Gathering),
+        // Queues as short as can be.
+        "entries" => options.entries(8),
+        other => panic!("MARLINE_RING: what is {other:?}?"),
+    })
+}
+
 impl Outside {
     /// Every kind's backend is made here, with `wrap` around it.
     pub fn new(kind: Kind, temper: &Temper, wrap: impl Wrap) -> Self {
@@ -103,7 +117,7 @@ impl Outside {
         let adverse = |choices| Adverse { choices, temper: temper.clone() };
         match kind {
             Kind::Readiness => Self::on_sockets(readiness(), wrap),
-            Kind::Completion => Self::on_sockets(Uring::new().expect("a completion backend"), wrap),
+            Kind::Completion => Self::on_sockets(ring().build().expect("a completion backend"), wrap),
             Kind::Adversarial(seed) => {
                 let adverse = adverse(Choices::seeded(seed));
                 Self::on_sockets(adverse.wrap(readiness()), wrap)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::connection::{
-    CLOSING, CONNECTING, EOF, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
+    CLOSING, CONNECTING, EOF, LIMITED, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
 };
 use super::object::Object;
 use super::ring::Answer;
@@ -117,8 +117,9 @@ impl Uring {
         // The piece is there whoever the bytes are for: dropping it gives its buffer back.
         let piece = answer.buffer().and_then(|(number, goes_on)| self.buffers.take(number, count, goes_on));
         let Some(connection) = self.table.connection(key) else { return };
+        let limited = connection.is(LIMITED);
         if !answer.more() {
-            connection.state.remove(RECEIVING.or(STOPPING));
+            connection.state.remove(RECEIVING.or(STOPPING).or(LIMITED));
         }
         if connection.is(CLOSING) {
             return;
@@ -131,7 +132,8 @@ impl Uring {
             }
             (None, 0) => connection.state.insert(EOF),
             (None, libc::ENOBUFS) => self.buffers.grow(),
-            (None, libc::EINVAL) if self.credit => self.credit = false,
+            // The kernel knows no credit. Several receives may learn of that.
+            (None, libc::EINVAL) if limited => self.credit = false,
             (None, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {}
             (None, number) => connection.fail(number),
         }

@@ -9,7 +9,7 @@ use super::tag::{Tag, What};
 use crate::backend::{Close, Completion, Started, socket};
 use crate::key::Key;
 
-/// How often, and for how long each time, the end of the ring waits for what it cancelled.
+/// How often, and for how long each time, the end of the ring waits in vain for what it cancelled.
 const LAST_WAITS: usize = 50;
 const LAST_WAIT: Duration = Duration::from_millis(20);
 
@@ -74,10 +74,18 @@ impl Uring {
 impl Drop for Uring {
     fn drop(&mut self) {
         self.ring.cancel_everything(&mut self.calls);
-        for _ in 0..LAST_WAITS {
+        let mut in_vain = 0;
+        while self.under_way > 0 && in_vain < LAST_WAITS {
+            let before = self.under_way;
             let waited = self.ring.wait(1, Some(LAST_WAIT), None, &mut self.calls);
-            if waited.and_then(|()| self.collect()).is_err() || self.under_way == 0 {
+            if waited.and_then(|()| self.collect()).is_err() {
                 break;
+            }
+            // The kernel ends a few of many at a time.
+            in_vain = if self.under_way < before { 0 } else { in_vain + 1 };
+            if in_vain > 0 {
+                // A send may have begun anew.
+                self.ring.cancel_everything(&mut self.calls);
             }
         }
         if self.under_way > 0 {

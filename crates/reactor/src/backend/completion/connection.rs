@@ -40,6 +40,9 @@ pub(super) const PEER_TOLD: Bits = Bits::bit(13);
 /// It is being closed: everything that is under way only has to end.
 pub(super) const CLOSING: Bits = Bits::bit(14);
 
+/// The receive that is under way has a credit.
+pub(super) const LIMITED: Bits = Bits::bit(15);
+
 /// A connection, or an attempt at one.
 #[derive(Debug)]
 pub(super) struct Connection {

@@ -67,9 +67,11 @@ impl Uring {
             if let Some(poller) = &self.foreign {
                 host.contain(poller.registry(), &mut self.calls)?;
             }
+            let for_others = host.event.try_clone()?;
+            // The last that can fail: it could not be done twice.
             self.ring.inner().submitter().register_eventfd(host.event.as_raw_fd())?;
             self.calls.others += 2;
-            self.waker.tell_host(host.event.try_clone()?);
+            self.waker.tell_host(for_others);
             self.host = Some(host);
             self.poll_alarm();
         }

@@ -28,6 +28,11 @@ impl Input {
         self.saved.is_none() && self.pieces.is_empty()
     }
 
+    /// Whether any bytes wait in the pool.
+    pub(super) fn has_pieces(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
     /// How many bytes wait.
     pub(super) fn len(&self) -> usize {
         let saved = self.saved.as_ref().map_or(0, |saved| saved.bytes.len() - saved.taken);

@@ -126,6 +126,8 @@ struct Lists {
     receive: VecDeque<Key>,
     /// Connections that keep pieces of the pool.
     holding: Vec<Key>,
+    /// How long that list may become before it is looked through.
+    most_holding: usize,
     /// Connections of which only a reset is still to be heard.
     ended: Vec<Key>,
     /// Quiet sends.
@@ -154,7 +156,7 @@ impl Uring {
             answers: Answers::default(),
             fresh: Vec::new(),
             lists: Lists::default(),
-            credit: options.allows(Feature::Credit),
+            credit: true,
             gather: gathers.then_some(options.gather),
             busy: 0,
             peak: 0,

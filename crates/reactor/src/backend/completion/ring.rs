@@ -14,7 +14,8 @@
 //! - **R3, buffers to receive into** belong to the [pool](super::buffers) and are named by number alone. The memory of the pool outlives the
 //!   ring's last operation, or is leaked.
 //! - **R4, arguments** (addresses, lists of parts) are read by the kernel while it takes the entry off the
-//!   submission queue (`IORING_FEAT_SUBMIT_STABLE`, without which there is no ring of ours). They belong to the ring until it did.
+//!   submission queue (`IORING_FEAT_SUBMIT_STABLE`, without which there is no ring of ours). They belong to the ring until it did:
+//!   until a call that began after they were put away has left nothing unsubmitted.
 //! - **R5, descriptors.** Closing one does not end what is under way on it. A close therefore cancels first, and is answered
 //!   when everything of its key is over. The number may be somebody else's by then, and names nothing any more: operations
 //!   are known by their [tag](super::tag) alone.
@@ -111,6 +112,7 @@ pub(super) struct Ring {
     addresses: Vec<Boxed<SockAddr>>,
     /// Whether the last call left nothing unsubmitted.
     took_all: bool,
+    knows_credit: bool,
 }
 
 impl Ring {
@@ -132,6 +134,7 @@ impl Ring {
             inner,
             backlog: VecDeque::new(),
             took_all: true,
+            knows_credit: options.allows(Feature::Credit),
             messages: Vec::new(),
             spares: Vec::new(),
             addresses: Vec::new(),
@@ -192,6 +195,8 @@ impl Ring {
     ) -> io::Result<()> {
         calls.waits += 1;
         self.refill();
+        // What found no room could be what everybody waits for.
+        let want = if self.backlog.is_empty() { want } else { 0 };
         let mut args = SubmitArgs::new();
         let timespec;
         if let Some(limit) = limit {
@@ -243,29 +248,32 @@ impl Ring {
         }
     }
 
+    /// Makes room for an entry. The arguments of that entry are put away only after this: a call that leaves nothing unsubmitted
+    /// frees all that were put away before it (R4).
+    fn make_room(&mut self, calls: &mut SystemCalls) {
+        if self.backlog.is_empty() && self.inner.submission().is_full() {
+            // An error stays for the next wait, which meets it again.
+            let _ = self.submit(calls);
+        }
+    }
+
+    /// Pushes where there is [room](Self::make_room), and never enters the kernel.
+    ///
     /// # Safety
     ///
     /// The memory that `entry` names has to be valid until the operation is over (R1).
-    unsafe fn push(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
-        if !self.backlog.is_empty() {
-            return self.backlog.push_back(entry.clone());
-        }
+    unsafe fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: the caller's promise.
-        if unsafe { self.inner.submission().push(entry) }.is_ok() {
-            return;
-        }
-        // An error stays for the next wait, which meets it again.
-        let _ = self.submit(calls);
-        // SAFETY: the caller's promise.
-        if unsafe { self.inner.submission().push(entry) }.is_err() {
+        if !self.backlog.is_empty() || unsafe { self.inner.submission().push(entry) }.is_err() {
             self.backlog.push_back(entry.clone());
         }
     }
 
     /// Pushes what names no memory.
     fn push_plain(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
+        self.make_room(calls);
         // SAFETY: the entry names no memory, or buffers of the pool, which outlives the ring (R3).
-        unsafe { self.push(entry, calls) }
+        unsafe { self.push(entry) }
     }
 
     // Operations.
@@ -273,7 +281,8 @@ impl Ring {
     /// Receives into the pool's buffers until it ends or is cancelled, or, with a `credit`, until so many bytes came.
     pub(super) fn receive(&mut self, fd: RawFd, tag: Tag, credit: Option<u32>, calls: &mut SystemCalls) {
         let entry = opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(tag.into());
-        let entry = credit.map_or_else(|| entry.clone(), |credit| with_credit(entry.clone(), credit));
+        let entry = credit
+            .map_or_else(|| entry.clone(), |credit| with_credit(entry.clone(), credit, self.knows_credit));
         self.push_plain(&entry, calls);
     }
 
@@ -320,11 +329,12 @@ impl Ring {
     }
 
     pub(super) fn connect(&mut self, fd: RawFd, address: SockAddr, tag: Tag, calls: &mut SystemCalls) {
+        self.make_room(calls);
         let address = Box::new(address);
         let entry = opcode::Connect::new(Fd(fd), address.as_ptr().cast(), address.len()).build();
         self.addresses.push(address);
         // SAFETY: the address is the ring's until it was read (R4); what is boxed does not move.
-        unsafe { self.push(&entry.user_data(tag.into()), calls) }
+        unsafe { self.push(&entry.user_data(tag.into())) }
     }
 
     /// Sends from the front of `outgoing`. Tells whether all of it was offered.
@@ -340,6 +350,7 @@ impl Ring {
         manner: Manner,
         calls: &mut SystemCalls,
     ) {
+        self.make_room(calls);
         let flags = match manner {
             // Without MSG_WAITALL a part would be a success, and nobody would know how much was sent.
             Manner::Quiet => libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT,
@@ -361,7 +372,7 @@ impl Ring {
         let entry = entry.user_data(tag.into());
         let entry = if manner == Manner::Quiet { quiet(entry) } else { entry };
         // SAFETY: the bytes are the caller's care, and the list of parts is the ring's until it was read (R4).
-        unsafe { self.push(&entry, calls) }
+        unsafe { self.push(&entry) }
     }
 }
 
@@ -392,12 +403,14 @@ fn quiet(entry: squeue::Entry) -> squeue::Entry {
 }
 
 /// Puts the total number of bytes into the entry, in a field that the crate has no name for: `optlen`, at offset 44 of
-/// `struct io_uring_sqe`. Kernels that do not know it there answer EINVAL.
-fn with_credit(entry: squeue::Entry, credit: u32) -> squeue::Entry {
+/// `struct io_uring_sqe`. Kernels that do not know it there answer EINVAL, as every kernel does to an `addr2`, at offset 8,
+/// in a receive.
+fn with_credit(entry: squeue::Entry, credit: u32, is_known: bool) -> squeue::Entry {
     // SAFETY: the entry is `repr(C)` around the kernel's 64 bytes, all of which are initialised, and any bits are
     // a valid entry. The sizes are compared when compiling.
     let mut words = unsafe { transmute::<squeue::Entry, [u32; 16]>(entry) };
     words[11] = credit;
+    words[2] = u32::from(!is_known);
     // SAFETY: as above.
     unsafe { transmute::<[u32; 16], squeue::Entry>(words) }
 }
@@ -405,5 +418,35 @@ fn with_credit(entry: squeue::Entry, credit: u32) -> squeue::Entry {
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ring").field("backlog", &self.backlog.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Ring {
+    /// Does as if the kernel had taken so many fewer operations than it was offered.
+    pub(super) fn hold_back(&mut self, count: usize) {
+        self.backlog.extend((0..count).map(|_| opcode::Nop::new().build()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where memory is short the kernel takes less than it was offered, and the rest has to wait for the next call.
+    #[test]
+    fn what_the_kernel_has_not_taken_is_submitted_before_anybody_sleeps() {
+        let Ok(mut ring) = Ring::new(&Options::default().entries(8)) else { return };
+        let (mut calls, mut answers) = (SystemCalls::default(), Vec::new());
+        ring.hold_back(20);
+        for submitted in [8, 16] {
+            ring.wait(20, None, None, &mut calls).unwrap();
+            assert!(!ring.took_all());
+            ring.read_into(&mut answers);
+            assert_eq!(answers.len(), submitted);
+        }
+        ring.wait(4, None, None, &mut calls).unwrap();
+        ring.read_into(&mut answers);
+        assert!(ring.took_all() && answers.len() == 20 && calls.waits == 3);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Uring;
-use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, STOPPING, TO_RECEIVE, TOLD, WATCHED};
+use super::connection::{CLOSING, HOLDS, LIMITED, POLLING, RECEIVING, STOPPING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::PEER_ENDED;
 use super::tag::{Tag, What};
 use crate::backend::Backend;
@@ -15,12 +15,12 @@ use crate::key::Key;
 const CREDIT: u32 = 256 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
 const ENOUGH: usize = 256 * 1024;
-/// How long the list of those who keep pieces may become; most of them will have none any more.
-const HOLDING: usize = 1024;
 /// How many connections have to be busy before a wait gathers events.
 const BUSY: usize = 4;
 /// How slowly the best wait is forgotten: by a share of one to so many with each wait.
 const FADING: usize = 16;
+/// How many connections are too few to look through.
+const FEW: usize = 128;
 
 impl Uring {
     /// Submits what was asked for, and sleeps until there is an answer.
@@ -64,8 +64,10 @@ impl Uring {
 
     /// Does what is due before the kernel is entered.
     pub(super) fn prepare(&mut self) {
-        if self.buffers.is_low() || self.lists.holding.len() >= HOLDING {
+        if self.buffers.is_low() {
             self.save_held();
+        } else if self.lists.holding.len() > self.lists.most_holding {
+            self.forget_held();
         }
         self.buffers.refill();
         self.begin_receives();
@@ -108,6 +110,7 @@ impl Uring {
             connection.state.insert(RECEIVING);
             connection.under_way += 1;
             self.under_way += 1;
+            connection.state.insert(LIMITED.when(self.credit));
             let credit = self.credit.then_some(CREDIT);
             self.ring.receive(fd, Tag::new(key, What::Receive), credit, &mut self.calls);
         }
@@ -120,7 +123,7 @@ impl Uring {
             connection.state.insert(HOLDS);
             self.lists.holding.push(key);
         }
-        let unlimited = !self.credit && connection.is(RECEIVING) && !connection.is(STOPPING);
+        let unlimited = connection.is(RECEIVING) && !connection.is(LIMITED.or(STOPPING));
         if unlimited && connection.input.len() >= ENOUGH {
             connection.state.insert(STOPPING);
             self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
@@ -135,6 +138,19 @@ impl Uring {
                 connection.input.save();
             }
         }
+    }
+
+    /// Takes those off the list who keep nothing any more, or have gone.
+    fn forget_held(&mut self) {
+        let table = &mut self.table;
+        self.lists.holding.retain(|key| {
+            let Some(connection) = table.connection(*key) else { return false };
+            let holds = connection.input.has_pieces();
+            connection.state.remove(HOLDS.when(!holds));
+            holds
+        });
+        // It has to double, so that each entry is looked at a few times at most.
+        self.lists.most_holding = 2 * self.lists.holding.len() + FEW;
     }
 
     // The peer's end.
