@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Handle, OnEof, Protocol, Reactor, Server, Transport};
+use marline_tests::backends::reactor;
 use marline_tests::counting::{Counting, Counts, counted};
 use marline_tests::echo;
 use socket2::{Domain, Socket, Type};
@@ -25,11 +25,6 @@ const WARM_UP: usize = 500;
 /// So many messages are counted together.
 const MEASURED: usize = 1_000;
 const PARTS: usize = 4;
-
-fn reactor() -> Reactor {
-    let backend = Readiness::new().expect("a readiness backend");
-    Reactor::with_backend(backend).expect("a loop")
-}
 
 fn address_of(server: &Server) -> SocketAddr {
     server.local_address().and_then(|address| address.as_inet()).expect("an address")
@@ -152,8 +147,8 @@ impl Protocol for Echo {
 }
 
 /// Serves `connections` clients in another thread, which make round trips in lock step.
-fn measure(style: Style, connections: usize) {
-    let (reactor, meter) = (reactor(), Meter::default());
+fn measure(backend: &str, style: Style, connections: usize) {
+    let (reactor, meter) = (reactor(backend), Meter::default());
     let factory = {
         let meter = meter.clone();
         move |_: &Addresses| Echo { meter: meter.clone(), style, connections, memory: [0; 4096] }
@@ -182,34 +177,29 @@ fn measure(style: Style, connections: usize) {
     meter.assert_nothing();
 }
 
-#[test]
-fn an_echoed_message_allocates_nothing() {
-    measure(Style::Plain, 1);
-    measure(Style::Plain, 64);
+fn an_echoed_message_allocates_nothing(backend: &str) {
+    measure(backend, Style::Plain, 1);
+    measure(backend, Style::Plain, 64);
 }
 
-#[test]
-fn nor_does_one_in_pieces() {
-    measure(Style::Pieces, 1);
-    measure(Style::Pieces, 8);
+fn nor_does_one_in_pieces(backend: &str) {
+    measure(backend, Style::Pieces, 1);
+    measure(backend, Style::Pieces, 8);
 }
 
-#[test]
-fn nor_one_that_is_answered_by_a_later_callback() {
-    measure(Style::Later, 1);
-    measure(Style::Later, 64);
+fn nor_one_that_is_answered_by_a_later_callback(backend: &str) {
+    measure(backend, Style::Later, 1);
+    measure(backend, Style::Later, 64);
 }
 
-#[test]
-fn nor_one_with_a_pause_after_it() {
-    measure(Style::Pausing, 1);
-    measure(Style::Pausing, 64);
+fn nor_one_with_a_pause_after_it(backend: &str) {
+    measure(backend, Style::Pausing, 1);
+    measure(backend, Style::Pausing, 64);
 }
 
-#[test]
-fn nor_one_that_is_received_into_the_protocols_memory() {
-    measure(Style::Own, 1);
-    measure(Style::Own, 64);
+fn nor_one_that_is_received_into_the_protocols_memory(backend: &str) {
+    measure(backend, Style::Own, 1);
+    measure(backend, Style::Own, 64);
 }
 
 /// Schedules `count` calls and runs them.
@@ -226,10 +216,9 @@ fn call_soon<F: FnOnce() + 'static>(reactor: &Reactor, count: usize, call: impl 
     counts
 }
 
-#[test]
-fn a_call_of_up_to_four_words_allocates_nothing() {
+fn a_call_of_up_to_four_words_allocates_nothing(backend: &str) {
     const CALLS: usize = 1_000;
-    let reactor = reactor();
+    let reactor = reactor(backend);
     let sum = Rc::new(Cell::new(0));
     let words = |word: usize| -> (Rc<Cell<usize>>, usize) { (Rc::clone(&sum), word) };
     let call = |(sum, word): (Rc<Cell<usize>>, usize)| sum.set(sum.get() + word);
@@ -253,9 +242,8 @@ fn a_call_of_up_to_four_words_allocates_nothing() {
     assert_eq!(sum.get(), CALLS * (1 + 111 + 7));
 }
 
-#[test]
-fn a_cancelled_call_allocates_nothing() {
-    let reactor = reactor();
+fn a_cancelled_call_allocates_nothing(backend: &str) {
+    let reactor = reactor(backend);
     let handle = reactor.handle();
     let cancelled = || {
         for _ in 0..1_000 {
@@ -287,10 +275,9 @@ fn timers(handle: &Handle, reactor: &Reactor, ran: &Rc<Cell<usize>>) {
     ran.set(0);
 }
 
-#[test]
-fn a_timer_that_is_set_and_cancelled_or_run_allocates_nothing() {
+fn a_timer_that_is_set_and_cancelled_or_run_allocates_nothing(backend: &str) {
     for live in [0, 10_000] {
-        let reactor = reactor();
+        let reactor = reactor(backend);
         let (handle, ran) = (reactor.handle(), Rc::new(Cell::new(0)));
         for number in 0..live {
             handle.call_later(Duration::from_secs(1_000 + number), || {});
@@ -380,9 +367,8 @@ fn narrow_listener() -> TcpListener {
     socket.into()
 }
 
-#[test]
-fn writing_to_a_peer_that_pauses_allocates_nothing() {
-    let reactor = reactor();
+fn writing_to_a_peer_that_pauses_allocates_nothing(backend: &str) {
+    let reactor = reactor(backend);
     let (made, pauses, resumes) = (Rc::default(), Rc::<Cell<usize>>::default(), Rc::default());
     let writer = Writer { made: Rc::clone(&made), pauses: Rc::clone(&pauses), resumes: Rc::clone(&resumes) };
     let mut writer = Some(writer);
@@ -402,4 +388,16 @@ fn writing_to_a_peer_that_pauses_allocates_nothing() {
         assert_eq!(told, (10, 10), "for messages of {size} bytes");
         assert_eq!(counts.allocations, 0, "for messages of {size} bytes: {counts:?}");
     }
+}
+
+marline_tests::on_sockets! {
+    an_echoed_message_allocates_nothing
+    nor_does_one_in_pieces
+    nor_one_that_is_answered_by_a_later_callback
+    nor_one_with_a_pause_after_it
+    nor_one_that_is_received_into_the_protocols_memory
+    a_call_of_up_to_four_words_allocates_nothing
+    a_cancelled_call_allocates_nothing
+    a_timer_that_is_set_and_cancelled_or_run_allocates_nothing
+    writing_to_a_peer_that_pauses_allocates_nothing
 }

@@ -113,8 +113,8 @@ fn round_trips(reactor: &Reactor, streams: &mut [TcpStream], rounds: std::ops::R
     }
 }
 
-fn measure(way: Way, connections: usize) -> Counts {
-    let reactor = reactor();
+fn measure(backend: &str, way: Way, connections: usize) -> Counts {
+    let reactor = reactor(backend);
     let listener = reactor.handle().enter(|| Listener::bind("tcp://127.0.0.1:0")).expect("a listener");
     let address: SocketAddr =
         listener.local_address().expect("an address").as_inet().expect("an internet address");
@@ -127,11 +127,10 @@ fn measure(way: Way, connections: usize) -> Counts {
     [20, 70, 120, 170].map(part).into_iter().min_by_key(|counts| counts.allocations).expect("four")
 }
 
-#[test]
-fn a_message_echoed_by_a_task_allocates_nothing() {
+fn a_message_echoed_by_a_task_allocates_nothing(backend: &str) {
     for way in [Way::Copy, Way::Methods, Way::Buffered, Way::Limited, Way::Halves] {
         for connections in [1, 64] {
-            let counts = measure(way, connections);
+            let counts = measure(backend, way, connections);
             assert_eq!(counts.allocations, 0, "{way:?} with {connections} connections: {counts:?}");
         }
     }
@@ -147,9 +146,8 @@ fn rounds(reactor: &Reactor, count: &Cell<usize>, until: usize) -> Counts {
     counts
 }
 
-#[test]
-fn a_wake_allocates_nothing() {
-    let (reactor, count) = (reactor(), Rc::new(Cell::new(0)));
+fn a_wake_allocates_nothing(backend: &str) {
+    let (reactor, count) = (reactor(backend), Rc::new(Cell::new(0)));
     let waiting = Rc::new(RefCell::new(None::<Waker>));
     let (place, counter) = (Rc::clone(&waiting), Rc::clone(&count));
     // One task wakes itself, and the other.
@@ -181,9 +179,8 @@ fn a_wake_allocates_nothing() {
     assert_eq!(after.wake_ups, before.wake_ups);
 }
 
-#[test]
-fn a_sleep_and_a_tick_allocate_nothing() {
-    let (reactor, count) = (reactor(), Rc::new(Cell::new(0)));
+fn a_sleep_and_a_tick_allocate_nothing(backend: &str) {
+    let (reactor, count) = (reactor(backend), Rc::new(Cell::new(0)));
     let (naps, ticks) = (Rc::clone(&count), Rc::clone(&count));
     drop(spawn_on(&reactor.handle(), async move {
         loop {
@@ -204,9 +201,9 @@ fn a_sleep_and_a_tick_allocate_nothing() {
 }
 
 /// Does something so often in a task, after a few rounds to warm up.
-fn allocated<F: Future + 'static>(work: impl Fn() -> F + 'static) -> u64 {
+fn allocated<F: Future + 'static>(backend: &str, work: impl Fn() -> F + 'static) -> u64 {
     const ROUNDS: usize = 100;
-    let reactor = reactor();
+    let reactor = reactor(backend);
     let counts = run_on(&reactor, async move {
         for _ in 0..10 {
             work().await;
@@ -222,18 +219,25 @@ fn allocated<F: Future + 'static>(work: impl Fn() -> F + 'static) -> u64 {
     counts.allocations / ROUNDS as u64
 }
 
-#[test]
-fn awaiting_a_task_in_a_combinator_allocates_no_more_than_awaiting_anything_else_there() {
-    let alone = allocated(|| async { spawn(yield_now()).await.expect("an output") });
+fn awaiting_a_task_in_a_combinator_allocates_no_more_than_awaiting_anything_else_there(backend: &str) {
+    let alone = allocated(backend, || async { spawn(yield_now()).await.expect("an output") });
     assert_eq!(alone, 1, "the task itself");
-    let nothing = allocated(|| async {
+    let nothing = allocated(backend, || async {
         let wait = || async {
             yield_now().await;
             Ok::<_, ()>(())
         };
         gather!(wait(), wait()).await.expect("outputs")
     });
-    let tasks =
-        allocated(|| async { gather!(spawn(yield_now()), spawn(yield_now())).await.expect("outputs") });
+    let tasks = allocated(backend, || async {
+        gather!(spawn(yield_now()), spawn(yield_now())).await.expect("outputs")
+    });
     assert_eq!(tasks, nothing + 2 * alone);
+}
+
+marline_tests::on_sockets! {
+    a_message_echoed_by_a_task_allocates_nothing
+    a_wake_allocates_nothing
+    a_sleep_and_a_tick_allocate_nothing
+    awaiting_a_task_in_a_combinator_allocates_no_more_than_awaiting_anything_else_there
 }

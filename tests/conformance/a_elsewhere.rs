@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::executor::block_on;
 use marline_reactor::backend::memory::Memory;
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Builder, Choices, ConnectError, ListenError};
 use marline_tasks::{
     Interval, JoinHandle, Listener, ReadHalf, Sleep, Stream, WriteHalf, WrongThread, deferred, interval,
     run_on, sleep, spawn, spawn_on,
 };
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::conformance;
 use crate::support::World;
@@ -56,8 +55,7 @@ fn a27_without_a_loop_there_is_an_error_value_for_everything() {
 #[test]
 fn a27_no_limit_on_posts_bars_what_ends_elsewhere() {
     let memory = Memory::new(&Network::new(Choices::tame()), &Clock::new());
-    let readiness = Readiness::new().expect("a readiness backend");
-    for builder in [Builder::new().backend(memory), Builder::new().backend(readiness)] {
+    for builder in backends::builders().into_iter().chain([Builder::new().backend(memory)]) {
         let reactor = builder.post_limit(0).build().expect("a loop");
         let (client, server, failed) = run_on(&reactor, async {
             let listener = Listener::bind("tcp://127.0.0.1:0").expect("a listener");

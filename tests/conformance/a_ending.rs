@@ -68,6 +68,28 @@ conformance! {
         assert_eq!(*reports.borrow(), [""; 0]);
     }
 
+    fn a08_a_write_or_flush_in_a_destructor_is_an_error_also_while_the_close_is_under_way(world: &World) {
+        world.with_faults(|world, faults| {
+            let (stream, _raw) = world.stream();
+            faults.hold_sends();
+            let transport = stream.transport().expect("a transport");
+            transport.write(b"held");
+            world.until(|| faults.held() == 1);
+            let answers = Rc::new(Cell::new(None));
+            let parting = Parting { stream, answers: Rc::clone(&answers) };
+            drop(world.spawn(async move {
+                let _parting = parting;
+                std::future::pending::<()>().await;
+            }));
+            world.settle();
+            world.handle().shutdown();
+            world.run();
+            let Some([written, flushed]) = answers.take() else { panic!("nothing was dropped") };
+            assert!(matches!(written, Some(Err(_))), "{written:?}");
+            assert!(matches!(flushed, Some(Err(_))), "{flushed:?}");
+        });
+    }
+
     fn a08_destructors_that_panic_harm_nobody(world: &World) {
         for drops_reactor in [false, true] {
             let doomed = world.fresh();
@@ -191,6 +213,22 @@ struct Bomb;
 impl Drop for Bomb {
     fn drop(&mut self) {
         panic!("a destructor that panics");
+    }
+}
+
+/// What writing and flushing answered, in one poll each.
+type Attempts = [Option<std::io::Result<()>>; 2];
+
+/// Writes to its stream when it is dropped, and flushes it.
+struct Parting {
+    stream: Stream,
+    answers: Rc<Cell<Option<Attempts>>>,
+}
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        let written = self.stream.write_all(b"farewell").now_or_never();
+        self.answers.set(Some([written, self.stream.flush().now_or_never()]));
     }
 }
 

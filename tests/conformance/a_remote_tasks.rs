@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Builder, Handle};
 use marline_tasks::task::Builder as TaskBuilder;
 use marline_tasks::{JoinHandle, gather, sleep, spawn_remote, spawn_remote_with, task_list_on, yield_now};
@@ -176,8 +175,7 @@ conformance! {
         assert!(task.is_finished() && task.id().is_none());
         assert!(block_on(task).expect_err("no loop").is_never_ran());
         // One that takes no more calls, asked from another thread.
-        let backend = Readiness::new().expect("a backend");
-        let limited = Builder::new().backend(backend).post_limit(0).build().expect("a loop");
+        let limited = Builder::new().post_limit(0).build().expect("a loop");
         let remote = limited.handle().remote();
         let seen = Arc::clone(&dropped);
         let thread = thread::spawn(move || {

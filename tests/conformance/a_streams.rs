@@ -127,7 +127,8 @@ conformance! {
         world.settle();
         let receives = world.handle().stats().receives;
         let sent = flood(world, &raw);
-        assert!(world.handle().stats().receives <= receives + 1);
+        // One that brings nothing counts as well, and may be made for no reason.
+        assert!(world.handle().stats().receives <= receives + 1 || world.is_adversarial());
         assert!(!world.is_memory() || sent <= 2 * 64 * 1024, "{sent}");
         let task = world.spawn(async move { (read_exactly(&stream, sent).await, stream) });
         let (bytes, _stream) = world.join(task);

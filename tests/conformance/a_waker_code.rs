@@ -183,6 +183,8 @@ conformance! {
             assert!(used.read(&mut [0; 8]).now_or_never().is_none());
         });
         let payload = vec![0; 64 << 20];
+        // What keeps the writer waiting is the peer alone.
+        world.send_whole();
         {
             let mut written = pin!(stream.write_all(&payload));
             assert!(poll(&mut written, 1).is_pending());

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{
     Addresses, ConnectError, Connecting, Endpoint, Handle, IntoEndpoint, Phase, Reactor, Transport,
 };
@@ -317,13 +316,15 @@ fn drop_while_connecting(reactor: Reactor, dead_end: &DeadEnd) {
     assert!(!late.connecting.is_pending() && log.all().is_empty());
 }
 
-#[test]
-fn c04_a_loop_may_be_dropped_while_it_connects_on_readiness() {
+fn c04_a_loop_may_be_dropped_while_it_connects(backend: &str) {
     World::on_readiness(|world| {
         let dead_end = DeadEnd::new(world);
-        let backend = Readiness::new().expect("a backend");
-        drop_while_connecting(Reactor::with_backend(backend).expect("a loop"), &dead_end);
+        drop_while_connecting(marline_tests::backends::reactor(backend), &dead_end);
     });
+}
+
+marline_tests::on_sockets! {
+    c04_a_loop_may_be_dropped_while_it_connects
 }
 
 #[test]

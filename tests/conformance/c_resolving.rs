@@ -6,9 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Builder, ConnectError, Connecting, Reactor, Transport};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::conformance;
 use crate::support::{DeadPorts, Event, Log, Trace, World, address_of, runs_out, skip};
@@ -157,13 +156,9 @@ conformance! {
     }
 }
 
-fn readiness(builder: Builder) -> Reactor {
-    builder.backend(Readiness::new().expect("a backend")).build().expect("a loop")
-}
-
-#[test]
-fn a_limit_on_posts_does_not_refuse_the_resolvers_answers() {
-    let reactor = readiness(Builder::new().post_limit(0));
+fn a_limit_on_posts_does_not_refuse_the_resolvers_answers(backend: &str) {
+    let builder = Builder::new().boxed_backend(backends::backend(backend));
+    let reactor = builder.post_limit(0).build().expect("a loop");
     assert!(reactor.handle().remote().post(|| ()).is_err(), "the program has no room at all");
     let ports = DeadPorts::held();
     let endpoint = format!("tcp://localhost:{}", ports.all()[0].port());
@@ -180,10 +175,14 @@ fn a_limit_on_posts_does_not_refuse_the_resolvers_answers() {
     assert!(matches!(outcomes.borrow()[..], [Err(ConnectError::Failed { .. })]), "{outcomes:?}");
 }
 
-#[test]
-fn c04_a_loop_may_be_dropped_while_a_name_is_looked_up() {
+marline_tests::on_sockets! {
+    a_limit_on_posts_does_not_refuse_the_resolvers_answers
+    c04_a_loop_may_be_dropped_while_a_name_is_looked_up
+}
+
+fn c04_a_loop_may_be_dropped_while_a_name_is_looked_up(backend: &str) {
     for _ in 0..20 {
-        let reactor = readiness(Builder::new());
+        let reactor = backends::reactor(backend);
         let held = Rc::new(());
         let (in_factory, in_done) = (Rc::clone(&held), Rc::clone(&held));
         let connecting = reactor.handle().connect(

@@ -156,6 +156,8 @@ conformance! {
         far.signal();
         world.until(|| !told.borrow().is_empty());
         let mut near = watch.remove().expect("the source");
+        // The answer to the close may be an event.
+        world.settle();
         let before = cost(world);
         far.signal();
         world.settle();

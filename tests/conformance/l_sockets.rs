@@ -7,10 +7,9 @@ use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{MemoryReactor, Network};
 use marline_reactor::{Addresses, Endpoint, ListenError, Reactor};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::conformance;
 use crate::support::{Event, Log, Raw, RawListener, Trace, World, address_of, skip};
@@ -147,13 +146,15 @@ impl Pair<'_> {
     }
 }
 
-#[test]
-fn l12_two_loops_may_share_a_port_on_readiness() {
-    let make = || Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop");
-    let (first, second) = (make(), make());
+fn l12_two_loops_may_share_a_port(backend: &str) {
+    let (first, second) = (backends::reactor(backend), backends::reactor(backend));
     let made = Pair { loops: [&first, &second], connect: &Raw::connect_socket }.share();
     // The kernel spreads connections by a hash of their addresses.
     assert!(made.iter().all(|count| *count > 0), "{made:?}");
+}
+
+marline_tests::on_sockets! {
+    l12_two_loops_may_share_a_port
 }
 
 #[test]

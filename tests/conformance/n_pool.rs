@@ -10,20 +10,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use marline_reactor::backend::memory::Memory;
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Builder, Choices, Handle, JobError, Reactor};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::conformance;
 use crate::support::{Notes, World, skip};
 
 /// A loop on each backend, configured.
-pub fn configured(configure: impl Fn(Builder) -> Builder) -> [Reactor; 2] {
+pub fn configured(configure: impl Fn(Builder) -> Builder) -> Vec<Reactor> {
     let memory = Memory::new(&Network::new(Choices::tame()), &Clock::new());
-    let readiness = Readiness::new().expect("a backend");
-    [Builder::new().backend(readiness), Builder::new().backend(memory)]
-        .map(|builder| configure(builder).build().expect("a loop"))
+    let builders = backends::builders().into_iter().chain([Builder::new().backend(memory)]);
+    builders.map(|builder| configure(builder).build().expect("a loop")).collect()
 }
 
 /// A job that tells when it has begun, and ends when it is told to.

@@ -8,10 +8,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use marline_reactor::backend::memory::Memory;
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Builder, Choices, Reactor, Remote};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::conformance;
 use crate::support::{Notes, World};
@@ -45,14 +44,10 @@ fn ring(remote: Remote, count: Arc<AtomicUsize>) -> JoinHandle<()> {
 }
 
 /// A loop on each backend that lets so many posts wait.
-fn limited(limit: usize) -> [Reactor; 2] {
-    let builder = || Builder::new().post_limit(limit);
+fn limited(limit: usize) -> Vec<Reactor> {
     let memory = Memory::new(&Network::new(Choices::tame()), &Clock::new());
-    let readiness = Readiness::new().expect("a backend");
-    [
-        builder().backend(readiness).build().expect("a loop"),
-        builder().backend(memory).build().expect("a loop"),
-    ]
+    let builders = backends::builders().into_iter().chain([Builder::new().backend(memory)]);
+    builders.map(|builder| builder.post_limit(limit).build().expect("a loop")).collect()
 }
 
 conformance! {

@@ -5,11 +5,10 @@ use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Addresses, Lost, Protocol, Reactor, Transport};
 use marline_tasks::{Listener, spawn_on};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -107,15 +106,16 @@ fn end_with_connections<L>(
     assert_eq!(handle.stats().connections, 0);
 }
 
-#[test]
-fn s34_open_connections_are_closed_and_reported_on_readiness() {
-    let backend = Readiness::new().expect("a readiness backend");
-    let reactor = Reactor::with_backend(backend).expect("a loop");
+fn s34_open_connections_are_closed_and_reported(backend: &str) {
     end_with_connections(
-        reactor,
+        backends::reactor(backend),
         |reactor| reactor,
         |_, address| Raw::from_socket(TcpStream::connect(address).expect("a connection")),
     );
+}
+
+marline_tests::on_sockets! {
+    s34_open_connections_are_closed_and_reported
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use marline_reactor::{
-    Addresses, Handle, Interest, JobError, Reactor, Server, Signal, Timer, Transport, Turned, Watch,
+    Addresses, Handle, Interest, JobError, Server, Signal, Timer, Transport, Turned, Watch,
 };
 use marline_tasks::{JoinHandle, spawn_on};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 
 use crate::support::{Far, Hosted, Near, Notes, address_of, is_readable};
 
@@ -347,9 +347,8 @@ fn t30_a_sleeping_host_is_woken_by_another_thread() {
     }
 }
 
-#[test]
-fn t30_a_notice_may_take_the_place_of_the_descriptor_s() {
-    let (reactor, notices) = (Reactor::new().expect("a loop"), Arc::new(AtomicUsize::new(0)));
+fn t30_a_notice_may_take_the_place_of_the_descriptor_s(backend: &str) {
+    let (reactor, notices) = (backends::reactor(backend), Arc::new(AtomicUsize::new(0)));
     let (handle, count) = (reactor.handle(), Arc::clone(&notices));
     handle.call_soon(|| {});
     reactor.set_host(move || {
@@ -378,4 +377,8 @@ fn t30_a_notice_may_take_the_place_of_the_descriptor_s() {
     drop(reactor);
     handle.call_soon(|| {});
     assert_eq!(notices.load(Ordering::SeqCst), told + 1, "nobody is told after the end");
+}
+
+marline_tests::on_sockets! {
+    t30_a_notice_may_take_the_place_of_the_descriptor_s
 }

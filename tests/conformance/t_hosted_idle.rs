@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use marline_reactor::{Addresses, Handle, Interest, Reactor, Transport, Turned, Watch};
+use marline_reactor::{Addresses, Handle, Interest, Transport, Turned, Watch};
 use marline_tasks::{sleep, spawn_on};
+use marline_tests::backends;
 
 use crate::support::{Far, Hosted, Near, is_readable};
 
@@ -154,10 +155,9 @@ fn t30_a_host_that_knows_is_not_told_again_until_a_turn_says_otherwise() {
     }
 }
 
-#[test]
-fn t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answered() {
+fn t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answered(backend: &str) {
     // Before there was a host: by a run, and by a turn.
-    let reactor = Reactor::new().expect("a loop");
+    let reactor = backends::reactor(backend);
     reactor.run().expect("a run");
     assert_eq!(reactor.turn(Some(Duration::ZERO)).expect("a turn"), Turned::Idle);
     let watched = reactor.pollable_fd().expect("descriptors to spare").expect("a descriptor");
@@ -175,9 +175,8 @@ fn t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answere
     }
 }
 
-#[test]
-fn t30_a_notice_of_idleness_takes_the_place_of_the_descriptor_s() {
-    let (reactor, notices) = (Reactor::new().expect("a loop"), Arc::new(AtomicUsize::new(0)));
+fn t30_a_notice_of_idleness_takes_the_place_of_the_descriptor_s(backend: &str) {
+    let (reactor, notices) = (backends::reactor(backend), Arc::new(AtomicUsize::new(0)));
     let (handle, count) = (reactor.handle(), Arc::clone(&notices));
     let guard = handle.keep_alive();
     reactor.set_host(move || _ = count.fetch_add(1, Ordering::SeqCst));
@@ -191,12 +190,17 @@ fn t30_a_notice_of_idleness_takes_the_place_of_the_descriptor_s() {
     assert!(!reactor.has_ready(), "the host knows");
 }
 
-#[test]
-fn t30_without_a_host_nothing_is_told() {
-    let reactor = Reactor::new().expect("a loop");
+fn t30_without_a_host_nothing_is_told(backend: &str) {
+    let reactor = backends::reactor(backend);
     let (handle, calls) = (reactor.handle(), reactor.handle().stats().system_calls);
     drop(handle.keep_alive());
     assert!(handle.call_later(LONG, || {}).cancel());
     assert!(!reactor.has_ready(), "nobody has to be told");
     assert_eq!(handle.stats().system_calls, calls);
+}
+
+marline_tests::on_sockets! {
+    t30_who_becomes_the_host_of_an_idle_loop_is_told_whatever_others_were_answered
+    t30_a_notice_of_idleness_takes_the_place_of_the_descriptor_s
+    t30_without_a_host_nothing_is_told
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use marline_reactor::testing::{Clock, MemoryReactor, Network};
 use marline_reactor::{
-    Addresses, Choices, Handle, Interest, JobError, KeepAlive, Protocol, Reactor, Timer, Transport, Turned,
+    Addresses, Choices, Handle, Interest, JobError, KeepAlive, Protocol, Timer, Transport, Turned,
 };
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 use rustix::event::{Timespec, epoll};
 
 use crate::support::{Far, Hosted, Near, Notes, address_of, source_pair};
@@ -174,10 +174,12 @@ fn t29_a_host_executes_what_a_run_would() {
         assert_eq!(notes.all(), PROGRAM);
         assert!(hosted.turn().is_err_and(|error| error.is_over()));
     }
-    let (reactor, notes) = (Reactor::new().expect("a loop"), Notes::new());
-    program(&reactor.handle(), &notes, source_pair(false));
-    reactor.run().expect("a run");
-    assert_eq!(notes.all(), PROGRAM);
+    for backend in backends::here() {
+        let (reactor, notes) = (backends::reactor(backend), Notes::new());
+        program(&reactor.handle(), &notes, source_pair(false));
+        reactor.run().expect("a run");
+        assert_eq!(notes.all(), PROGRAM);
+    }
     let (memory, notes) = (MemoryReactor::new(), Notes::new());
     program(&memory.handle(), &notes, source_pair(true));
     memory.run().expect("a run");
@@ -241,13 +243,12 @@ fn t29_a_host_makes_no_turn_while_nothing_happens() {
     }
 }
 
-#[test]
-fn t29_deadlines_below_a_millisecond_need_the_descriptor_only() {
+fn t29_deadlines_below_a_millisecond_need_the_descriptor_only(backend: &str) {
     const SLEEPS: u64 = 20;
     // A descriptor that knew of milliseconds only would be late by 700 microseconds each time. Other programs may be in
     // the way, but not always.
     const LATE: Duration = Duration::from_micros(600);
-    let hosted = Hosted::polled();
+    let hosted = Hosted::polled(backend);
     let handle = hosted.handle();
     hosted.rest();
     let (turns, patience) = (hosted.turns(), std::time::Instant::now());
@@ -266,9 +267,8 @@ fn t29_deadlines_below_a_millisecond_need_the_descriptor_only() {
     assert_eq!(hosted.turns() - turns, sleeps, "one turn each");
 }
 
-#[test]
-fn t29_a_host_that_looks_for_changes_only_misses_none() {
-    let hosted = Hosted::polled();
+fn t29_a_host_that_looks_for_changes_only_misses_none(backend: &str) {
+    let hosted = Hosted::polled(backend);
     let set = epoll::create(epoll::CreateFlags::CLOEXEC).expect("a set");
     let watched = hosted.reactor().pollable_fd().unwrap().unwrap();
     let (data, flags) = (epoll::EventData::new_u64(1), epoll::EventFlags::IN | epoll::EventFlags::ET);
@@ -304,4 +304,9 @@ fn t29_what_a_turn_leaves_over_wakes_the_host_again() {
         assert_eq!(count.get(), 20_000);
         assert!(turns > 1, "it was too much for one turn");
     }
+}
+
+marline_tests::on_sockets! {
+    t29_deadlines_below_a_millisecond_need_the_descriptor_only
+    t29_a_host_that_looks_for_changes_only_misses_none
 }

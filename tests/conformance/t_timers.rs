@@ -83,7 +83,8 @@ conformance! {
         assert_eq!(log.received(), 1);
         let turns = world.handle().stats().turns - before;
         assert!(count.get() <= turns, "{} runs in {turns} turns", count.get());
-        assert!(!world.is_memory() || turns <= 3, "{turns} turns");
+        let most = 3 + world.most_turns_late() as u64;
+        assert!(!world.is_memory() || turns <= most, "{turns} turns");
     }
 
     fn t09_very_long_delays_neither_overflow_nor_fire(world: &World) {
@@ -247,10 +248,13 @@ conformance! {
             handle.call_every(period, move || counts[n].set(counts[n].get() + 1))
         });
         let timers: Vec<_> = timers.collect();
-        for turn in 1..=10 {
+        let before = handle.stats().turns;
+        for _ in 0..10 {
             world.pass(ms(1));
             world.turn();
-            assert_eq!([counts[0].get(), counts[1].get()], [turn, turn]);
+            // On a machine that is slow just now that was more than one.
+            let turns = handle.stats().turns - before;
+            assert_eq!([counts[0].get(), counts[1].get()], [turns, turns]);
         }
         assert!(timers.iter().all(Timer::cancel));
     }

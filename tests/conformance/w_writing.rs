@@ -63,7 +63,8 @@ streams! {
         }
         seen.extend(world.read(&raw, payload.len() - seen.len()));
         assert!(seen == payload, "the bytes differ");
-        assert_eq!(log.count(&Event::Pause), log.count(&Event::Resume));
+        // The far end may have everything before the loop hears that it was sent.
+        world.until(|| log.count(&Event::Pause) == log.count(&Event::Resume));
     }
 
     fn w01_replies_of_callbacks_keep_their_order(world: &World) {
@@ -268,7 +269,8 @@ conformance! {
         let (transport, raw) = world.accept_one(Trace::new(&log));
         let payload = pattern(size);
         assert_eq!(transport.write(&payload), WriteStatus::OverHigh);
-        assert_eq!(transport.buffered(), size);
+        // Some of it may have left at once.
+        assert!(transport.buffered() <= size);
         assert_eq!(transport.write(b"and the rest"), WriteStatus::OverHigh);
         transport.close();
         let seen = world.read(&raw, size + 12);

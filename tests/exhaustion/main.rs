@@ -19,11 +19,9 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use marline_reactor::backend::completion::Uring;
-use marline_reactor::backend::named;
-use marline_reactor::backend::readiness::Readiness;
-use marline_reactor::{Addresses, Builder, ConnectError, Reactor, Server, Transport};
+use marline_reactor::{Addresses, ConnectError, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
+use marline_tests::backends::reactor;
 
 /// Lets one test at a time have the process.
 fn alone() -> MutexGuard<'static, ()> {
@@ -38,31 +36,6 @@ fn descriptors() -> Vec<u32> {
     let links: Vec<_> = names.filter(|path| std::fs::read_link(path).is_ok()).collect();
     let numbers = links.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok());
     numbers.collect()
-}
-
-fn reactor() -> Reactor {
-    Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop")
-}
-
-/// Runs a test on each of the backends on real sockets. Where no ring can be made that is said, and in CI it is a failure,
-/// unless `MARLINE_NO_RING` says that it is known.
-fn on_each(test: impl Fn(&'static str)) {
-    let _alone = alone();
-    println!("on readiness");
-    test("readiness");
-    if let Err(error) = Uring::new() {
-        println!("skipped: no io_uring here: {error}");
-        let is_known = std::env::var_os("MARLINE_NO_RING").is_some();
-        assert!(is_known || std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
-        return;
-    }
-    println!("on completion");
-    test("completion");
-}
-
-fn reactor_on(backend: &str) -> Reactor {
-    let backend = named(backend).expect("a backend");
-    Builder::new().boxed_backend(backend).build().expect("a loop")
 }
 
 #[track_caller]

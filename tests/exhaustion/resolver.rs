@@ -21,11 +21,10 @@ fn wait_for_none() {
     }
 }
 
-#[test]
-fn c11_ip_literals_never_begin_a_thread_of_the_resolver() {
+fn c11_ip_literals_never_begin_a_thread_of_the_resolver(backend: &str) {
     let _alone = alone();
     wait_for_none();
-    let reactor = reactor();
+    let reactor = reactor(backend);
     let (server, made) = echo(&reactor);
     let port = address_of(&server).port();
     for host in ["127.0.0.1", "[::1]"] {
@@ -50,14 +49,18 @@ fn c11_ip_literals_never_begin_a_thread_of_the_resolver() {
     wait_for_none();
 }
 
-#[test]
-fn the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up() {
+fn the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up(backend: &str) {
     let _alone = alone();
     for _ in 0..50 {
-        let reactor = reactor();
+        let reactor = reactor(backend);
         let (_connecting, outcome) = connect(&reactor, "tcp://localhost:1");
         drop(reactor);
         assert!(outcome.borrow().is_none(), "nobody is called back after the end");
     }
     wait_for_none();
+}
+
+marline_tests::on_sockets! {
+    c11_ip_literals_never_begin_a_thread_of_the_resolver
+    the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up
 }

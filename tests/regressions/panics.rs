@@ -279,6 +279,11 @@ fn everything_at_the_end_of_a_loop_on_readiness() {
 }
 
 #[test]
+fn everything_at_the_end_of_a_loop_on_completion() {
+    World::owned_on_completion(end_with_bombs);
+}
+
+#[test]
 fn everything_at_the_end_of_a_loop_on_memory() {
     World::owned_on_memory(end_with_bombs);
 }

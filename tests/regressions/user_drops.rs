@@ -315,6 +315,11 @@ fn everything_at_the_end_of_a_loop_on_readiness() {
 }
 
 #[test]
+fn everything_at_the_end_of_a_loop_on_completion() {
+    end_with_everything(|test| World::owned_on_completion(test));
+}
+
+#[test]
 fn everything_at_the_end_of_a_loop_on_memory() {
     end_with_everything(|test| World::owned_on_memory(test));
 }

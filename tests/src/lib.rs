@@ -1,5 +1,6 @@
 //! What the suites share.
 //!
+//! * `backends`: those that wait for real sockets, and tests stamped over them.
 //! * `echo`: blocking clients that make an echo server work.
 //! * `counting`: an allocator that counts.
 //! * `process`: limits and signals of this process, and copies of it that play another part.
@@ -8,6 +9,7 @@
 
 use std::time::Duration;
 
+pub mod backends;
 pub mod counting;
 pub mod echo;
 pub mod process;

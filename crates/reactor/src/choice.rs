@@ -17,7 +17,7 @@ use std::rc::Rc;
 pub enum ChoiceKind {
     /// Which of the pending events comes next; 0 is the oldest.
     Event,
-    /// Whether the other pending events wait for the next turn; 0 is no.
+    /// Whether, or for how long, an event or an operation waits for later turns; 0 is not.
     Postpone,
     /// How many of the bytes that are there a receive gets; 0 is all.
     ReceiveSize,

@@ -61,10 +61,10 @@ impl Transport {
     }
 
     /// Sends a copy of `data` after everything written before: all of it or nothing. It leaves when the running callback
-    /// of this connection returns, or at the end of the turn, together with what else was written until then.
+    /// of this connection returns, or at the end of the turn, together with what else was written until then; what is large
+    /// may leave at once, as far as there is room.
     pub fn write(&self, data: impl AsRef<[u8]>) -> WriteStatus {
-        let data = data.as_ref();
-        self.shell.write(self.key, |outgoing| outgoing.push_copy(data))
+        self.shell.write_copy(self.key, data.as_ref())
     }
 
     /// As [`write`](Self::write), without a copy.

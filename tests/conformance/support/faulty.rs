@@ -14,6 +14,9 @@ use marline_reactor::backend::{
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
 
+/// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
+const UNSEEN: usize = 1 << 16;
+
 /// What the operations of a [`Faulty`] backend are to answer. Clones share the script; each error is answered once, in
 /// order, and after the last everything works.
 ///
@@ -41,8 +44,8 @@ struct Script {
     announced: Vec<Key>,
     /// What the wrapper itself has to tell.
     answers: VecDeque<Completion>,
-    /// Keys that the core knows nothing about.
-    dropped: Vec<Key>,
+    /// Keys that the core knows nothing about, so far.
+    dropped: usize,
     asked: Asked,
     waits: Vec<Option<Instant>>,
     /// Wakes the loop, or its host, for what the wrapper itself has to tell.
@@ -169,6 +172,21 @@ impl<B: Backend> Faulty<B> {
         Self { inner, faults: faults.clone() }
     }
 
+    /// Takes a peer and resets it. The core, which hears of a failure, may use its own key at once for the next one, so
+    /// this one gets a key of which the core has none.
+    fn accept_unseen(&mut self, listener: Key) -> Accepted {
+        let mut script = self.faults.script.borrow_mut();
+        let index = u32::try_from(UNSEEN + script.dropped).expect("few keys");
+        script.dropped += 1;
+        drop(script);
+        let key = Key::new(index, 1);
+        let accepted = self.inner.accept(listener, key);
+        if matches!(accepted, Accepted::Connection(_)) {
+            _ = self.inner.close(key, Close::Reset);
+        }
+        accepted
+    }
+
     /// Begins the sends that were held.
     fn release_held(&mut self) {
         let held = {
@@ -231,10 +249,7 @@ impl<B: Backend> Backend for Faulty<B> {
             let completion = self.inner.next()?;
             let mut script = self.faults.script.borrow_mut();
             match completion {
-                Completion::Closed(key) if script.dropped.contains(&key) => {
-                    script.dropped.retain(|dropped| *dropped != key);
-                    continue;
-                }
+                Completion::Closed(key) | Completion::Input(key) if key.index() >= UNSEEN => continue,
                 Completion::Connected(key, Ok(())) => script.keys.push(key),
                 _ => {}
             }
@@ -277,13 +292,8 @@ impl<B: Backend> Backend for Faulty<B> {
                 accepted
             }
             Some(AcceptFault { error, takes_peer: false }) => Accepted::Failed(error),
-            Some(fault) => match self.inner.accept(listener, key) {
-                Accepted::Connection(_) => {
-                    if let Started::Pending = self.inner.close(key, Close::Reset) {
-                        self.faults.script.borrow_mut().dropped.push(key);
-                    }
-                    Accepted::Failed(fault.error)
-                }
+            Some(fault) => match self.accept_unseen(listener) {
+                Accepted::Connection(_) => Accepted::Failed(fault.error),
                 other => {
                     self.faults.script.borrow_mut().accepts.push_front(fault);
                     other

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{Handle, Reactor, RunError, Turned};
-use marline_tests::PATIENCE;
+use marline_tests::{PATIENCE, backends};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::sources::{self, Far, Near};
@@ -30,8 +30,8 @@ pub struct Notices {
 }
 
 impl Hosted {
-    pub fn polled() -> Self {
-        let this = Self::Polled(Reactor::new().expect("a loop"));
+    pub fn polled(backend: &str) -> Self {
+        let this = Self::Polled(backends::reactor(backend));
         assert!(this.reactor().pollable_fd().expect("descriptors to spare").is_some());
         this
     }
@@ -47,8 +47,8 @@ impl Hosted {
         Self::Told(memory, notices)
     }
 
-    pub fn each() -> [Self; 2] {
-        [Self::polled(), Self::told()]
+    pub fn each() -> Vec<Self> {
+        backends::here().into_iter().map(Self::polled).chain([Self::told()]).collect()
     }
 
     pub fn reactor(&self) -> &Reactor {

@@ -5,6 +5,7 @@
 //! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
+//! * `adversary`: a backend that does whatever the contract allows, as chance has it.
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
@@ -17,6 +18,7 @@
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
+mod adversary;
 mod announce;
 mod dead_end;
 mod driver;

@@ -2,8 +2,9 @@
 
 /// Stamps tests over the backends: `fn w01_...(world: &World)`.
 ///
-/// `conformance!` runs each on readiness, on completion, and on memory, tame and under 16 seeds. `streams!` does so too, and again
-/// on memory with everything cut into single bytes. Both give `world.payload()` a size that suits; on real sockets and
+/// `conformance!` runs each on readiness, on completion, and on memory, tame and under 16 seeds, and with an adversary around
+/// readiness and memory under 4. `streams!` does so too, and again on memory with everything cut into single bytes. Both give
+/// `world.payload()` a size that suits; on real sockets and
 /// tame memory a stream test runs with a small payload and with megabytes.
 #[macro_export]
 macro_rules! conformance {
@@ -32,6 +33,16 @@ macro_rules! conformance {
             #[test]
             fn memory_seeded() {
                 $crate::support::World::on_seeded_memory(body);
+            }
+
+            #[test]
+            fn adversarial() {
+                $crate::support::World::on_adversary(body);
+            }
+
+            #[test]
+            fn adversarial_memory() {
+                $crate::support::World::on_adversary_over_memory(body);
             }
         }
     )*};
@@ -85,6 +96,16 @@ macro_rules! streams {
             #[test]
             fn memory_seeded() {
                 $crate::support::World::on_seeded_memory(body);
+            }
+
+            #[test]
+            fn adversarial() {
+                $crate::support::World::on_adversary(body);
+            }
+
+            #[test]
+            fn adversarial_memory() {
+                $crate::support::World::on_adversary_over_memory(body);
             }
         }
     )*};

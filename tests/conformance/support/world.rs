@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use marline_reactor::testing::{Chunking, MemoryReactor};
 use marline_reactor::{Addresses, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
+use marline_tests::backends::has_completion;
 
+use super::adversary::Temper;
 use super::announce::Announce;
 use super::faulty::Faults;
 use super::hands::Hands;
-use super::kind::{Bare, Kind, Outside, has_completion};
+use super::kind::{Bare, Kind, Outside, Wrap, seeds};
 use super::names::Names;
 use super::raw::{Raw, RawListener};
 
@@ -20,6 +22,7 @@ use super::raw::{Raw, RawListener};
 /// since time passes for a process that is not let run, too.
 const QUIET: (usize, Duration) = (6, Duration::from_millis(5));
 const SEEDS: u64 = 16;
+const ADVERSE_SEEDS: u64 = 4;
 
 /// A loop, and the means to act on it from outside.
 pub struct World {
@@ -27,6 +30,7 @@ pub struct World {
     payload: usize,
     outside: Outside,
     faults: Faults,
+    temper: Temper,
 }
 
 /// Says on standard output that a test does not apply, and why.
@@ -70,9 +74,23 @@ impl World {
     }
 
     pub fn on_seeded_memory(test: impl Fn(&World)) {
-        for seed in 0..SEEDS {
+        for seed in seeds(SEEDS) {
             println!("seed {seed}");
             test(&Self::new(Kind::Seeded(seed), 16 * 1024));
+        }
+    }
+
+    pub fn on_adversary(test: impl Fn(&World)) {
+        for seed in seeds(ADVERSE_SEEDS) {
+            println!("seed {seed}");
+            test(&Self::new(Kind::Adversarial(seed), 16 * 1024));
+        }
+    }
+
+    pub fn on_adversary_over_memory(test: impl Fn(&World)) {
+        for seed in seeds(ADVERSE_SEEDS) {
+            println!("seed {seed}");
+            test(&Self::new(Kind::AdversarialMemory(seed), 16 * 1024));
         }
     }
 
@@ -97,22 +115,26 @@ impl World {
     }
 
     fn new(kind: Kind, payload: usize) -> Self {
-        Self { kind, payload, outside: Outside::new(kind, Bare), faults: Faults::new() }
+        Self::wrapped(kind, payload, Bare, Faults::new())
+    }
+
+    fn wrapped(kind: Kind, payload: usize, wrap: impl Wrap, faults: Faults) -> Self {
+        let temper = Temper::default();
+        let outside = Outside::new(kind, &temper, wrap);
+        Self { kind, payload, outside, faults, temper }
     }
 
     /// Another world of the same kind, whose operations fail as the test says.
     pub fn with_faults(&self, test: impl FnOnce(&World, &Faults)) {
         let faults = Faults::new();
-        let outside = Outside::new(self.kind, &faults);
-        let world = Self { kind: self.kind, payload: self.payload, outside, faults };
+        let world = Self::wrapped(self.kind, self.payload, &faults, faults.clone());
         test(&world, &world.faults);
     }
 
     /// Another world of the same kind, whose names the test chooses.
     pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
         let names = Names::default();
-        let outside = Outside::new(self.kind, &names);
-        let world = Self { kind: self.kind, payload: self.payload, outside, faults: Faults::new() };
+        let world = Self::wrapped(self.kind, self.payload, &names, Faults::new());
         test(&world, &names);
     }
 
@@ -142,7 +164,17 @@ impl World {
 
     /// Whether chance decides the order of events, and how bytes are cut.
     pub fn is_seeded(&self) -> bool {
-        matches!(self.kind, Kind::Seeded(_))
+        self.kind.is_seeded()
+    }
+
+    /// Whether the backend does whatever it may.
+    pub fn is_adversarial(&self) -> bool {
+        self.kind.is_adversarial()
+    }
+
+    /// For how many turns an event may be held back that the loop could have heard of.
+    pub fn most_turns_late(&self) -> usize {
+        self.kind.most_turns_late()
     }
 
     /// Whether the operations are the kernel's: submitted in a wait, and answered after it.
@@ -157,6 +189,7 @@ impl World {
 
     /// From now on sends take everything there is room for and answer at once, also under a seed.
     pub fn send_whole(&self) {
+        self.temper.send_whole();
         if let Some(memory) = self.as_memory() {
             memory.network().set_chunking(Chunking::Joined);
         }

@@ -19,6 +19,19 @@
 //! `next` has to come to `None`. So what operations of this turn bring about, other than the answer to a close, waits for the
 //! next turn: two connections that answer each other would never let this one end.
 //!
+//! # Order
+//!
+//! Completions are *independent* unless one of these rules holds, and independent ones may be told in any order, in this
+//! turn or a later one, as long as no `wait` sleeps over them (the success of a send that [`expedite`](Backend::expedite) was not
+//! called for excepted):
+//!
+//! * Nothing of a key is told before its `Connected`, and nothing after its `Closed`.
+//! * What was under way at a close is answered before that close.
+//! * What a foreign source is ready for is told in the order in which it came to be.
+//! * The `Input` that a `Dry` has promised is told after the next wait, so that a source comes to an end in each turn.
+//!
+//! So a peer's end may be told before the bytes that came before it, and the answer to a send after both.
+//!
 //! # Bytes in are pulled, bytes out are lent
 //!
 //! [`Completion::Input`] says that [`receive`](Backend::receive) (of a connection) or [`accept`](Backend::accept)
@@ -76,13 +89,13 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
-#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
-#[path = "no_completion.rs"]
-mod completion;
 pub(crate) mod ended;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+mod no_completion;
+mod options;
 mod outgoing;
 mod poller;
 pub mod readiness;
@@ -102,6 +115,9 @@ pub use choose::{auto, named};
 pub use chunk::Chunk;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
+#[cfg(not(all(target_os = "linux", feature = "io-uring")))]
+use no_completion as completion;
+pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 
 use crate::address::{Address, Addresses};
@@ -169,9 +185,11 @@ pub trait Backend {
         Ok(None)
     }
 
-    /// The loop leaves the waiting to its host until this moment (`None`: whatever the time). If a descriptor was asked for, it
-    /// becomes readable then; a moment that has passed makes it readable at once. Each call replaces the one before. Does
-    /// nothing by default.
+    /// No turn follows now. The loop leaves the waiting to its host until this moment (`None`: whatever the time). If a
+    /// descriptor was asked for, it becomes readable then; a moment that has passed makes it readable at once. Each call
+    /// replaces the one before. It is called, too, when a loop without a host leaves `run`, or a turn that its program
+    /// made: a backend that submits operations in `wait` submits them here, as the next wait may be far. Does nothing by
+    /// default.
     fn arm(&mut self, until: Option<Instant>) {
         let _ = until;
     }
@@ -237,9 +255,18 @@ pub trait Backend {
     /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
+    /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
+    /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
+    /// an error again. By default none are sent.
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        let _ = (key, bytes);
+        0
+    }
+
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an
-    /// end of our direction, or a notice does. Until this is called a backend may keep a success to itself while
-    /// it sleeps, and answer when the wait ends for another reason. An error is never kept. Without a send it does nothing.
+    /// end of our direction, or a notice does. Until this is called a backend may keep it to itself while it sleeps that
+    /// all that was lent was sent, and answer when the wait ends for another reason. An error is never kept, and neither is
+    /// a success in part, as the core sends the rest only then. Without a send it does nothing.
     fn expedite(&mut self, key: Key);
 
     /// Ends our direction (FIN). [`Completion::Shut`] answers if it is not done at once.
@@ -409,42 +436,6 @@ pub enum Close {
     Reset,
     /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
     Forget,
-}
-
-/// How to listen.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ListenOptions {
-    /// How many connections the system keeps that were not accepted yet (it may cap the number). 1 024 by default.
-    pub backlog: u32,
-    /// Whether a port can be bound again while old connections of it linger. Yes by default.
-    pub reuse_address: bool,
-    /// Whether several listeners share the port, each with its share of the connections. No by default.
-    pub reuse_port: bool,
-    /// Whether small writes leave at once (TCP_NODELAY). Yes by default: a turn's writes are joined anyway.
-    pub nodelay: bool,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        Self { backlog: 1024, reuse_address: true, reuse_port: false, nodelay: true }
-    }
-}
-
-/// How to connect.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectOptions {
-    /// The local address to connect from. Any by default.
-    pub bind: Option<Address>,
-    /// Whether small writes leave at once (TCP_NODELAY). Yes by default.
-    pub nodelay: bool,
-}
-
-impl Default for ConnectOptions {
-    fn default() -> Self {
-        Self { bind: None, nodelay: true }
-    }
 }
 
 /// Ends a [`Backend::wait`], from any thread. Several calls before the loop looks count as one.

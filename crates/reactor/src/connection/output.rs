@@ -25,7 +25,31 @@ enum Next {
     ArmTimer,
 }
 
+/// A write of so many bytes may leave at once, if nothing waits before it: then a copy costs more than a call.
+const AT_ONCE: usize = 16 * 1024;
+
 impl Shell {
+    /// Adds a copy of `data` to what waits, apart from what the system takes at once.
+    pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
+        let sent = if data.len() >= AT_ONCE { self.send_now(key, data) } else { 0 };
+        self.write(key, |outgoing| outgoing.push_copy(&data[sent..]))
+    }
+
+    fn send_now(&self, key: Key, data: &[u8]) -> usize {
+        let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
+        let is_first = self.ask(key, |connection| {
+            connection.accepts_writes() && !connection.flags.any(busy) && connection.buffered() == 0
+        });
+        if !is_first || self.is_ended() {
+            return 0;
+        }
+        let sent = self.backend().send_now(key, data).min(data.len());
+        if sent > 0 {
+            self.stats().sent();
+        }
+        sent
+    }
+
     /// Adds to what waits. `push` must run no code of the user's.
     pub(crate) fn write(self: &Rc<Self>, key: Key, push: impl FnOnce(&mut Outgoing)) -> WriteStatus {
         let mut exceeded = None;
@@ -215,7 +239,8 @@ impl Shell {
     }
 
     /// After the wait that follows a flush, a pause or resume is decided: by then every backend had one chance to send.
-    pub(crate) fn check_flow(&self, key: Key) {
+    /// Tells whether it has to be looked at again.
+    pub(crate) fn check_flow(&self, key: Key) -> bool {
         let (mut again, turn) = (false, self.turn_number());
         let queue = self.ask(key, |connection| {
             connection.flags.clear(Flags::FLOW_CHECK);
@@ -233,9 +258,7 @@ impl Shell {
         if queue {
             self.notify(key, Notice::Flow);
         }
-        if again {
-            self.check_flow_later(key);
-        }
+        again
     }
 
     /// Keeps an empty queue for whoever writes next.

@@ -134,9 +134,14 @@ impl Shell {
         Roused(self)
     }
 
-    /// The host may sleep from now on.
+    /// The host may sleep from now on. Without one, nobody knows when the next turn is made, and what this one asked for has
+    /// to begin all the same.
     fn rest(&self) {
-        if !self.host.is_there.get() || self.life.get() != Life::Alive {
+        if self.life.get() != Life::Alive {
+            return;
+        }
+        if !self.host.is_there.get() {
+            self.backend.borrow_mut().arm(None);
             return;
         }
         // The hooks before sleep have run, at the end of the turn.

@@ -155,7 +155,7 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// If the system has no descriptors left: the first call makes two.
+    /// If the system has no descriptors left: the first call makes a few.
     pub fn pollable_fd(&self) -> Result<Option<BorrowedFd<'_>>, CreateError> {
         if self.descriptor.get().is_none() {
             let name = self.shell.backend_ref().name();

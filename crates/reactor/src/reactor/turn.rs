@@ -194,10 +194,9 @@ impl Shell {
 
     fn check_flows(&self) {
         let mut checks = self.flow_checks.take();
-        for key in checks.drain(..) {
-            self.check_flow(key);
-        }
-        // Some have to be looked at again; the memory is kept.
+        // Some have to be looked at again.
+        checks.retain(|key| self.check_flow(*key));
+        // The memory is kept.
         let mut place = self.flow_checks.borrow_mut();
         checks.append(&mut place);
         *place = checks;

@@ -9,8 +9,6 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 /// Bytes are copied in pieces of at most this size.
 const PIECE: usize = 64 * 1024;
-/// As long as no piece was larger, a smaller buffer does.
-const FIRST: usize = 8 * 1024;
 
 /// Copies from `reader` to `writer` until the end of the one, then ends the direction of the other: how many bytes that were.
 ///
@@ -34,7 +32,7 @@ where
         let count = poll_fn(|context| {
             let first = buffer.is_empty();
             if first {
-                buffer = super::scratch::take(FIRST);
+                buffer = super::scratch::take(PIECE);
             }
             let polled = Pin::new(&mut reader).poll_read(context, &mut buffer);
             if polled.is_pending() {
@@ -48,9 +46,6 @@ where
         }
         write_all(&mut writer, &buffer[..count]).await?;
         total += count as u64;
-        if count == buffer.len() && count < PIECE {
-            buffer.resize(PIECE, 0);
-        }
     }
     poll_fn(|context| Pin::new(&mut writer).poll_close(context)).await?;
     Ok(total)

@@ -161,9 +161,11 @@ impl Door {
         }
     }
 
-    /// Whether the end of the connection is certain and its protocol was not told yet.
+    /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
+    /// where nobody is polled any more: there the caller is a destructor, and a backend may take turns over the close.
     fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
-        Ok(transport.is_lost() && self.with(local, |state| state.lost.is_none())?)
+        let unheard = transport.is_lost() && self.with(local, |state| state.lost.is_none())?;
+        if unheard && local.executor.is_ending() { Err(self.write_error()) } else { Ok(unheard) }
     }
 
     /// Waits until no more than the high watermark waits to be sent.

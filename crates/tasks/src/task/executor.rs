@@ -125,6 +125,11 @@ impl Executor {
         TaskStats { spawned: live.made(), live: live.len() }
     }
 
+    /// Whether no task is polled any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
     /// Whether it is the task that is being polled.
     pub(super) fn is_running(&self, key: TableKey) -> bool {
         self.running.get() == key.number()

@@ -16,6 +16,9 @@ use crate::key::Key;
 /// What the core is told, in order.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
+    /// What comes before everything else of a wait: the sends that were over when it began to wait. Whoever answers what
+    /// was received then finds the memory of the answer before free.
+    early: VecDeque<Completion>,
     queue: VecDeque<Completion>,
     /// What comes after everything else of a wait: a send that failed may have been answered before the bytes that
     /// arrived first.
@@ -25,6 +28,10 @@ pub(super) struct Answers {
 impl Answers {
     pub(super) fn push(&mut self, completion: Completion) {
         self.queue.push_back(completion);
+    }
+
+    pub(super) fn push_early(&mut self, completion: Completion) {
+        self.early.push_back(completion);
     }
 
     pub(super) fn push_late(&mut self, completion: Completion) {
@@ -37,11 +44,11 @@ impl Answers {
     }
 
     pub(super) fn pop(&mut self) -> Option<Completion> {
-        self.queue.pop_front()
+        self.early.pop_front().or_else(|| self.queue.pop_front())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.early.is_empty() && self.queue.is_empty()
     }
 }
 
@@ -98,7 +105,6 @@ impl Uring {
             What::Receive => self.received(key, &answer),
             What::Send => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
-            What::Shutdown => self.answers.push(Completion::Shut(key, answer.outcome().map(drop))),
             What::Peer => self.peer_polled(key, &answer),
             What::Accept => self.accepted_one(key, answer),
             _ => {}
@@ -196,7 +202,6 @@ impl Uring {
         // Whoever it is for: dropped, it is closed.
         let accepted = answer.accepted();
         let Some(listener) = self.table.listener(key) else { return };
-        let stopped = listener.stopping && !more;
         if !more {
             listener.accepting = false;
             listener.stopping = false;
@@ -206,8 +211,8 @@ impl Uring {
             return;
         }
         if matches!(accepted, Err(libc::ECANCELED)) {
-            // Meanwhile everything may have been asked for, and nobody would ask again.
-            if stopped && listener.ready.is_empty() {
+            // What was accepted ahead may all be gone by now.
+            if !listener.told {
                 self.begin_accepting(key);
             }
             return;

@@ -1,4 +1,5 @@
-//! Sources that somebody else owns: a multiplexer of the system's watches them, whose own descriptor the ring polls.
+//! Sources that somebody else owns: a multiplexer of the system's watches them, whose own descriptor the ring polls, or a
+//! host watches.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -19,28 +20,35 @@ impl Uring {
     pub(super) fn foreign(&mut self) -> io::Result<&Poller> {
         if self.foreign.is_none() {
             self.calls.others += 1;
-            self.foreign = Some(Box::new(Poller::new()?));
-            self.poll_foreign();
+            let poller = Poller::new()?;
+            if let Some(host) = &self.host {
+                host.contain(poller.registry(), &mut self.calls)?;
+            }
+            self.foreign = Some(Box::new(poller));
         }
         self.foreign.as_deref().ok_or_else(unknown)
     }
 
-    fn poll_foreign(&mut self) {
+    /// Has the ring tell of foreign sources, if the wait to come is what they have to end. One that a host makes does not
+    /// sleep, and looks at them in any case.
+    pub(super) fn poll_foreign(&mut self, sleeps: bool) {
         let Some(poller) = &self.foreign else { return };
-        let fd = poller.registry().as_fd().as_raw_fd();
-        self.ring.poll(fd, READABLE, Tag::own(What::Foreign), &mut self.calls);
+        if !self.foreign_polled && (sleeps || self.host.is_none()) {
+            let fd = poller.registry().as_fd().as_raw_fd();
+            self.ring.poll(fd, READABLE, Tag::own(What::Foreign), &mut self.calls);
+            self.foreign_polled = true;
+        }
     }
 
     pub(super) fn foreign_answered(&mut self, answer: &Answer) {
         self.foreign_ready = true;
-        if !answer.more() {
-            self.poll_foreign();
-        }
+        self.foreign_polled = answer.more();
     }
 
     /// Fetches the events of foreign sources.
     pub(super) fn look_at_foreign(&mut self) -> io::Result<()> {
-        let Some(poller) = self.foreign.as_mut().filter(|_| self.foreign_ready) else { return Ok(()) };
+        let due = self.foreign_ready || self.host.is_some();
+        let Some(poller) = self.foreign.as_mut().filter(|_| due) else { return Ok(()) };
         poller.wait(Some(Duration::ZERO), &mut self.calls)?;
         // There may be more than fits.
         self.foreign_ready = poller.is_full();

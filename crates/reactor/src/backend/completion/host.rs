@@ -2,26 +2,50 @@
 //!
 //! The descriptor of a ring with `DEFER_TASKRUN` never wakes an epoll set that contains it; an eventfd that is registered with
 //! the ring does. The kernel writes to it whenever a completion is made or can be fetched, and each wait reads it.
+//!
+//! What wakes a foreign source may be a write to an eventfd, and from within one the kernel puts off writing to another
+//! (`eventfd_signal_allowed`), for milliseconds. So a host watches a set of two: that eventfd, and the multiplexer of
+//! foreign sources itself. Each wait of a hosted loop looks at the latter, and the ring need not.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use super::Uring;
 use super::ring::READABLE;
 use super::tag::{Tag, What};
-use crate::backend::{Alarm, Backend};
+use crate::backend::{Alarm, Backend, SystemCalls};
 use crate::instant::Instant;
 
 /// What a host watches.
 #[derive(Debug)]
 pub(super) struct Host {
+    /// Contains `event`, and the multiplexer of foreign sources once there is one.
+    set: OwnedFd,
     event: OwnedFd,
     alarm: Alarm,
 }
 
 impl Host {
+    fn new(calls: &mut SystemCalls) -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let alarm = Alarm::new(calls)?;
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        calls.others += 2;
+        let this = Self { set, event, alarm };
+        this.contain(&this.event, calls)?;
+        Ok(this)
+    }
+
+    /// From now on the host is woken by `source`, too, for as long as it is readable.
+    pub(super) fn contain(&self, source: &impl AsFd, calls: &mut SystemCalls) -> io::Result<()> {
+        calls.registrations += 1;
+        // Nobody asks the set what is readable.
+        epoll::add(&self.set, source, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
+        Ok(())
+    }
+
     fn raise(&self) {
         // A counter of ours that is read at each wait has room.
         if let Err(error) = rustix::io::write(&self.event, &1_u64.to_ne_bytes()) {
@@ -39,19 +63,21 @@ impl Uring {
     /// From now on a host waits for what this returns.
     pub(super) fn be_hosted(&mut self) -> io::Result<OwnedFd> {
         if self.host.is_none() {
-            let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            let alarm = Alarm::new(&mut self.calls)?;
-            let for_others = event.try_clone()?;
+            let host = Host::new(&mut self.calls)?;
+            if let Some(poller) = &self.foreign {
+                host.contain(poller.registry(), &mut self.calls)?;
+            }
+            let for_others = host.event.try_clone()?;
             // The last that can fail: it could not be done twice.
-            self.ring.inner().submitter().register_eventfd(event.as_raw_fd())?;
-            self.calls.others += 3;
+            self.ring.inner().submitter().register_eventfd(host.event.as_raw_fd())?;
+            self.calls.others += 2;
             self.waker.tell_host(for_others);
-            self.host = Some(Host { event, alarm });
+            self.host = Some(host);
             self.poll_alarm();
         }
         self.calls.others += 1;
         match &self.host {
-            Some(host) => host.event.try_clone(),
+            Some(host) => host.set.try_clone(),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -62,18 +88,16 @@ impl Uring {
         self.ring.poll(fd, READABLE, Tag::own(What::Alarm), &mut self.calls);
     }
 
-    /// The host waits until then. What was asked for has to begin without a wait of ours.
+    /// The host waits until then, if there is one. What was asked for has to begin without a wait of ours.
     pub(super) fn rest(&mut self, until: Option<Instant>) {
-        if self.host.is_none() {
-            return;
-        }
         let now = self.now();
         let mut busy = until.is_some_and(|until| until <= now);
-        if !busy && self.ring.has_unsubmitted() {
+        if !busy {
+            self.prepare();
             // The next wait meets an error again.
-            busy = self.ring.submit(&mut self.calls).is_err();
+            busy = self.ring.has_unsubmitted() && self.ring.submit(&mut self.calls).is_err();
         }
-        busy |= self.has_events() || self.is_late();
+        busy |= self.host.is_some() && (self.has_events() || self.is_late());
         let Some(host) = &mut self.host else { return };
         if busy {
             self.calls.others += 1;

@@ -33,13 +33,12 @@ mod connection;
 mod foreign;
 #[cfg(marline_guard)]
 mod guard;
-#[cfg(not(marline_guard))]
-#[path = "no_guard.rs"]
-mod guard;
 mod host;
 mod input;
 mod listener;
 mod message;
+#[cfg(not(marline_guard))]
+mod no_guard;
 mod object;
 mod options;
 mod ring;
@@ -74,6 +73,8 @@ pub(super) use buffers::Lent;
 use connection::Connection;
 use host::Host;
 use listener::Listener;
+#[cfg(not(marline_guard))]
+use no_guard as guard;
 use object::Object;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
@@ -99,16 +100,18 @@ pub struct Uring {
     lists: Lists,
     /// Whether a receive can be limited, as far as is known.
     credit: bool,
-    /// For how long a wait may gather events, in microseconds, and whether the last wait brought many.
+    /// For how long a wait may gather events; how many the last wait brought, and the best of the last ones.
     gather: Option<std::time::Duration>,
     busy: usize,
+    peak: usize,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
     /// Operations that are not over, of all keys.
     under_way: usize,
-    /// The multiplexer for foreign sources, once there is one, and whether it has events.
+    /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
     foreign: Option<Box<Poller>>,
     foreign_ready: bool,
+    foreign_polled: bool,
     /// Once a host has asked for the descriptor.
     host: Option<Host>,
     waker: Arc<Waker>,
@@ -156,10 +159,12 @@ impl Uring {
             credit: true,
             gather: gathers.then_some(options.gather),
             busy: 0,
+            peak: 0,
             urgent: false,
             under_way: 0,
             foreign: None,
             foreign_ready: false,
+            foreign_polled: false,
             host: None,
             waker: Arc::new(Waker::new()?),
             choices: Choices::random(),
@@ -330,20 +335,24 @@ impl Backend for Uring {
         self.begin_send(key, outgoing)
     }
 
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        self.send_at_once(key, bytes)
+    }
+
     fn expedite(&mut self, key: Key) {
         self.urgent |= self.table.connection(key).is_some_and(|connection| connection.is(connection::QUIET));
     }
 
+    /// A call of its own: the kernel's operation runs on a thread of the kernel's, which looks the descriptor up when it comes
+    /// to it. By then the number may be another connection's.
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         let Some(connection) = self.table.connection(key) else {
             return Started::Done(Err(unknown()));
         };
-        let Some(fd) = connection.fd() else { return Started::Done(Err(unknown())) };
         connection.state.insert(connection::SHUT);
-        connection.under_way += 1;
-        self.under_way += 1;
-        self.ring.shutdown(fd, Tag::new(key, What::Shutdown), &mut self.calls);
-        Started::Pending
+        let Some(socket) = connection.socket() else { return Started::Done(Err(unknown())) };
+        self.calls.shutdowns += 1;
+        Started::Done(rustix::net::shutdown(socket, rustix::net::Shutdown::Write).map_err(io::Error::from))
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {

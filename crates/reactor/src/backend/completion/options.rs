@@ -53,8 +53,8 @@ impl Options {
     }
 
     /// For how long a wait under load gathers events after the first one: 50 microseconds by default, of which the system
-    /// makes some more. A loop does so only while the last wait brought several connections' bytes at a time; the bytes of a
-    /// lone connection, a timer and an idle loop's wake-up never wait for it. Zero turns it off.
+    /// makes some more. A loop does so only while its last waits brought the bytes of several connections at a time, and no
+    /// longer than until as many are there again; a lone connection and an idle loop never wait for it. Zero turns it off.
     #[must_use]
     pub fn gather(mut self, time: Duration) -> Self {
         self.gather = time;

@@ -323,11 +323,6 @@ impl Ring {
         self.push_plain(&quiet(entry.user_data(IGNORED)), calls);
     }
 
-    pub(super) fn shutdown(&mut self, fd: RawFd, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::Shutdown::new(Fd(fd), libc::SHUT_WR).build();
-        self.push_plain(&entry.user_data(tag.into()), calls);
-    }
-
     pub(super) fn close(&mut self, fd: RawFd, tag: Tag, calls: &mut SystemCalls) {
         let entry = opcode::Close::new(Fd(fd)).build();
         self.push_plain(&entry.user_data(tag.into()), calls);

@@ -23,7 +23,6 @@ pub(super) enum What {
     Receive,
     Send,
     Connect,
-    Shutdown,
     Close,
     /// The poll for the peer's end.
     Peer,
@@ -36,12 +35,11 @@ pub(super) enum What {
     Alarm,
 }
 
-const ALL: [What; 11] = [
+const ALL: [What; 10] = [
     What::Ignored,
     What::Receive,
     What::Send,
     What::Connect,
-    What::Shutdown,
     What::Close,
     What::Peer,
     What::Accept,

@@ -16,7 +16,9 @@ const CREDIT: u32 = 256 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
 const ENOUGH: usize = 256 * 1024;
 /// How many connections have to be busy before a wait gathers events.
-const BUSY: usize = 8;
+const BUSY: usize = 4;
+/// How slowly the best wait is forgotten: by a share of one to so many with each wait.
+const FADING: usize = 16;
 /// How many connections are too few to look through.
 const FEW: usize = 128;
 
@@ -24,7 +26,9 @@ impl Uring {
     /// Submits what was asked for, and sleeps until there is an answer.
     pub(super) fn sleep(&mut self, until: Option<Instant>) -> io::Result<()> {
         self.prepare();
-        match self.limit(until) {
+        let limit = self.limit(until);
+        self.poll_foreign(limit != Some(Duration::ZERO));
+        match limit {
             Some(Duration::ZERO) => self.look()?,
             limit => self.wait_for_answers(limit)?,
         }
@@ -49,15 +53,17 @@ impl Uring {
         Ok(())
     }
 
+    /// A wait under load ends with as many answers as the best of the last waits brought, or when the time for gathering is over.
     fn wait_for_answers(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        let gather = self.gather.filter(|_| self.busy >= BUSY);
+        self.peak = self.busy.max(self.peak - self.peak.div_ceil(FADING));
+        let gather = self.gather.filter(|_| self.peak >= BUSY);
         let gather = gather.filter(|gather| limit.is_none_or(|limit| limit > *gather));
-        let want = if gather.is_some() { self.busy } else { 1 };
+        let want = if gather.is_some() { self.peak } else { 1 };
         self.ring.wait(want, limit, gather, &mut self.calls)
     }
 
     /// Does what is due before the kernel is entered.
-    fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self) {
         if self.buffers.is_low() {
             self.save_held();
         } else if self.lists.holding.len() > self.lists.most_holding {

@@ -190,6 +190,27 @@ impl Connection {
         Started::Done(Sent { outgoing, result })
     }
 
+    /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.
+    pub(super) fn send_now(&mut self, bytes: &[u8], calls: &mut SystemCalls) -> usize {
+        if !self.state.has(WRITABLE) {
+            return 0;
+        }
+        match self.socket.send_bytes(bytes, calls) {
+            Ok(count) => {
+                self.state.remove(WRITABLE.when(count < bytes.len()));
+                count
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.state.remove(WRITABLE);
+                0
+            }
+            Err(error) => {
+                let _ = self.refused(error, calls);
+                0
+            }
+        }
+    }
+
     fn send_again(&mut self, key: Key, calls: &mut SystemCalls) -> Option<Completion> {
         let outgoing = self.outgoing.take()?;
         match self.send(outgoing, calls) {

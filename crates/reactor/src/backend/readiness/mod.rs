@@ -298,6 +298,10 @@ impl Backend for Readiness {
         }
     }
 
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        self.table.connection(key).map_or(0, |connection| connection.send_now(bytes, &mut self.calls))
+    }
+
     /// Nothing is ever kept back here.
     fn expedite(&mut self, _: Key) {}
 

@@ -61,11 +61,16 @@ impl Socket {
             return self.send_parts(outgoing, calls);
         }
         let bytes = outgoing.front();
-        let sent = uninterrupted(|| {
+        let sent = self.send_bytes(bytes, calls)?;
+        Ok((sent, sent == bytes.len()))
+    }
+
+    /// Sends from the front of `bytes`: how many.
+    pub(super) fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<usize> {
+        uninterrupted(|| {
             calls.sends += 1;
             rustix::net::send(&self.0, bytes, SEND)
-        })?;
-        Ok((sent, sent == bytes.len()))
+        })
     }
 
     fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {

@@ -1,0 +1,48 @@
+//! Side-by-side benchmarks: what a request costs a server on Marline, beside what it costs on other runtimes and on the
+//! system's bare calls.
+//!
+//! ```text
+//! cargo run --release -p marline-bench -- quick
+//! ```
+//!
+//! compares echo servers for some minutes and prints tables; `help` names the other modes, and `docs/performance.md` says
+//! how to read what they print.
+//!
+//! Every server is a program of its own, with one thread, on the first core; the clients are another, on the second. In each
+//! round every contestant runs once, in a fresh process and in an order drawn anew, and only numbers of the same round are
+//! divided by each other: what else the machine does changes from minute to minute, and hits neighbours alike. What is
+//! compared is the processor time of the server for each request, which tells more than its speed does when the clients
+//! cannot keep it busy. A contestant that cannot be built or started is left out, by name and with the reason.
+//!
+//! What it is not: a measurement of networks (everything goes over loopback), of servers with many threads, or of latency
+//! under a fixed rate.
+//!
+//! - [`contestant`]: the servers.
+//! - [`prepare`]: builds them.
+//! - [`server`]: one that runs.
+//! - [`usage`]: what the system says that it used.
+//! - [`cores`]: who runs where.
+//! - [`load`]: the clients.
+//! - [`workload`]: what they do.
+//! - [`rounds`]: who runs when.
+//! - [`stats`]: medians, and how sure one can be of them.
+//! - [`table`]: what is printed and written.
+//! - [`calls`]: the system calls of a round trip.
+//! - [`million`]: a million connections, one after the other.
+//! - [`options`]: the command line.
+//! - [`peer`]: what the servers on other runtimes have in common.
+
+pub mod calls;
+pub mod contestant;
+pub mod cores;
+pub mod load;
+pub mod million;
+pub mod options;
+pub mod peer;
+pub mod prepare;
+pub mod rounds;
+pub mod server;
+pub mod stats;
+pub mod table;
+pub mod usage;
+pub mod workload;

@@ -1,0 +1,78 @@
+//! Connections that stay, each with one message under way.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::exchange::Exchange;
+use super::meter::Meter;
+use super::pattern::Pattern;
+use super::plan::{Line, Plan, Report};
+use super::wait::wait;
+
+/// Read at a time, at most.
+pub(super) const SCRATCH: usize = 256 * 1024;
+
+struct Client {
+    stream: TcpStream,
+    /// `None` once it has nothing more to do.
+    number: Option<u64>,
+    exchange: Exchange,
+}
+
+pub(super) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Report> {
+    let mut poll = Poll::new()?;
+    let mut clients = connect(plan, &poll)?;
+    let pattern = Pattern::new(plan.size);
+    let mut scratch = vec![0; SCRATCH];
+    let mut meter = Meter::new(plan, tell);
+    for client in &mut clients {
+        client.next(&mut meter, &pattern)?;
+    }
+    let mut events = Events::with_capacity(1024);
+    loop {
+        if let Some(report) = meter.finished() {
+            return Ok(report);
+        }
+        meter.was_idle(wait(&mut poll, &mut events, plan.spin)?);
+        for event in &events {
+            clients[event.token().0].advance(&mut meter, &pattern, &mut scratch)?;
+        }
+    }
+}
+
+fn connect(plan: &Plan, poll: &Poll) -> io::Result<Vec<Client>> {
+    let one = |index| {
+        let stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, plan.port))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Client { stream, number: None, exchange: Exchange::default() })
+    };
+    (0..plan.connections).map(one).collect()
+}
+
+impl Client {
+    fn next(&mut self, meter: &mut Meter<'_>, pattern: &Pattern) -> io::Result<()> {
+        self.number = meter.begin();
+        self.exchange = Exchange::default();
+        match self.number {
+            Some(number) => self.exchange.send(&self.stream, pattern.message(number)),
+            None => Ok(()),
+        }
+    }
+
+    fn advance(&mut self, meter: &mut Meter<'_>, pattern: &Pattern, scratch: &mut [u8]) -> io::Result<()> {
+        let Some(number) = self.number else { return Ok(()) };
+        let message = pattern.message(number);
+        self.exchange.send(&self.stream, message)?;
+        if self.exchange.receive(&self.stream, message, scratch)? {
+            meter.end()?;
+            self.next(meter, pattern)?;
+        }
+        Ok(())
+    }
+}

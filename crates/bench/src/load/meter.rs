@@ -1,0 +1,135 @@
+//! Counts requests, and reads the server's processor time at both ends of the measured ones.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::plan::{Line, Plan, Report, Sample};
+use crate::usage;
+
+/// Counts what begins and what ends.
+///
+/// The measurement begins with the end of the last request of the warm-up, and ends with that of the last measured one. At
+/// either moment other requests are under way; as many are cut at one end as at the other.
+pub(super) struct Meter<'a> {
+    plan: &'a Plan,
+    tell: &'a mut dyn FnMut(&Line),
+    begun: u64,
+    done: u64,
+    idle: Duration,
+    start: Option<Reading>,
+    report: Option<Report>,
+}
+
+struct Reading {
+    at: Instant,
+    server: Duration,
+    idle: Duration,
+}
+
+impl Reading {
+    fn take(pid: u32, idle: Duration) -> io::Result<Self> {
+        Ok(Self { at: Instant::now(), server: usage::cpu_time(pid)?, idle })
+    }
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(plan: &'a Plan, tell: &'a mut dyn FnMut(&Line)) -> Self {
+        Self { plan, tell, begun: 0, done: 0, idle: Duration::ZERO, start: None, report: None }
+    }
+
+    /// Nothing was to be done for so long.
+    pub(super) fn was_idle(&mut self, time: Duration) {
+        self.idle += time;
+    }
+
+    /// The number of the next request, or `None` once as many as wanted have begun.
+    pub(super) fn begin(&mut self) -> Option<u64> {
+        let number = self.begun;
+        // Those beyond the measured ones keep the server as busy at the end of the measurement as it was at its beginning.
+        let wanted = self.plan.warm_up + self.plan.requests + self.plan.connections as u64;
+        (number < wanted).then(|| {
+            self.begun += 1;
+            number
+        })
+    }
+
+    /// A request was answered.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        self.done += 1;
+        if self.done == self.plan.warm_up {
+            self.start = Some(Reading::take(self.plan.pid, self.idle)?);
+        }
+        if self.done == self.plan.warm_up + self.plan.requests {
+            self.finish()?;
+        }
+        let measured = self.done.saturating_sub(self.plan.warm_up);
+        match (&self.start, self.plan.sample_every) {
+            (Some(start), Some(every)) if measured > 0 && measured % every == 0 => {
+                let seconds = start.at.elapsed().as_secs_f64();
+                self.sample(measured, seconds)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sample(&mut self, requests: u64, seconds: f64) -> io::Result<()> {
+        let pid = self.plan.pid;
+        let (resident, descriptors) = (usage::resident(pid)?, usage::descriptors(pid)?);
+        (self.tell)(&Line::Sample(Sample { requests, resident, descriptors, seconds }));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let Some(start) = &self.start else { return Ok(()) };
+        let end = Reading::take(self.plan.pid, self.idle)?;
+        let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.report = Some(Report {
+            requests: self.plan.requests,
+            server: nanoseconds(end.server.saturating_sub(start.server)),
+            load: nanoseconds((end.at - start.at).saturating_sub(end.idle - start.idle)),
+            wall: nanoseconds(end.at - start.at),
+        });
+        Ok(())
+    }
+
+    /// What was measured, once every request that began has ended.
+    pub(super) fn finished(&self) -> Option<Report> {
+        self.report.filter(|_| self.done == self.begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Kind;
+
+    #[test]
+    fn exactly_the_requests_between_warm_up_and_drain_are_measured() {
+        let plan = Plan {
+            port: 0,
+            pid: std::process::id(),
+            kind: Kind::Echo,
+            connections: 2,
+            size: 1,
+            warm_up: 3,
+            requests: 10,
+            spin: false,
+            sample_every: Some(5),
+        };
+        let mut samples = Vec::new();
+        let mut tell = |line: &Line| {
+            let Line::Sample(sample) = line else { panic!("{line:?}") };
+            samples.push(sample.requests);
+        };
+        let mut meter = Meter::new(&plan, &mut tell);
+        let mut numbers = Vec::new();
+        while let Some(number) = meter.begin() {
+            numbers.push(number);
+            assert!(meter.report.is_none() || number >= 13);
+            meter.end().unwrap();
+        }
+        assert_eq!(numbers, (0..15).collect::<Vec<_>>());
+        assert_eq!(meter.finished().unwrap().requests, 10);
+        assert_eq!(samples, [5, 10]);
+    }
+}

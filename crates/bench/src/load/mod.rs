@@ -1,0 +1,39 @@
+//! The other end of the server that is measured: clients that make requests and check the answers.
+//!
+//! - `plan`: what to do, and what it found, as the runner and the process of the load tell each other.
+//! - `pattern`: the bytes of messages.
+//! - `meter`: counts requests, and reads the server's processor time at both ends of the measured ones.
+//! - `exchange`: one message, to the server and back.
+//! - `echo`: connections that stay, each with one message under way.
+//! - `wait`: waits for events, asleep or awake.
+//! - `churn`: connections that come, exchange one message and go.
+//!
+//! It is a process with one thread on mio, and a core of its own where there are two. Each report says what share of the
+//! time it was busy itself; near 1, the wall time is its own and not the server's. The server's processor time is the
+//! server's in any case.
+
+mod churn;
+mod echo;
+mod exchange;
+mod meter;
+mod pattern;
+mod plan;
+mod wait;
+
+use std::io;
+
+pub use plan::{Close, Kind, Line, Plan, Report, Sample};
+
+/// Does what the plan says, and calls `tell` for each thing that there is to say; the last one is the report.
+///
+/// # Errors
+///
+/// The system's; if the server closes a connection early; and if it answers with other bytes than were sent.
+pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<()> {
+    let report = match plan.kind {
+        Kind::Echo => echo::run(plan, tell)?,
+        Kind::Churn { close } => churn::run(plan, close, tell)?,
+    };
+    tell(&Line::Report(report));
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use crate::contestant::{ALL, Contestant};
+use crate::load::Close;
+
+/// How to use the runner.
+pub const HELP: &str = "\
+cargo run --release -p marline-bench -- MODE [OPTIONS]
+
+Modes:
+  quick      echo, six workloads, five rounds: some minutes
+  full       echo, every size with every number of connections, twenty rounds
+  churn      connect, one exchange, close: ours on both backends, and the floors
+  million    a million connections through one process of ours; fails if it grows
+  calls      system calls for each echo, by strace
+  help       this
+
+Options:
+  --only NAME,...    these servers, in place of the mode's
+  --rounds N         how many rounds
+  --size N           quick, full: messages of so many bytes only
+  --effort X         so many times the usual number of requests
+  --requests N       churn, million: so many connections
+  --connections N    churn, million: so many at a time (64)
+  --reset            churn, million: clients reset connections, in place of closing them
+  --spin             clients never sleep, on a machine that does nothing else
+  --json PATH        where the numbers go (target/bench/MODE.json)
+";
+
+/// What the runner is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// See [`HELP`].
+    Quick,
+    /// See [`HELP`].
+    Full,
+    /// See [`HELP`].
+    Churn,
+    /// See [`HELP`].
+    Million,
+    /// See [`HELP`].
+    Calls,
+    /// See [`HELP`].
+    Help,
+}
+
+/// What the command line says.
+#[derive(Debug)]
+pub struct Options {
+    /// What to do.
+    pub mode: Mode,
+    /// With which servers.
+    pub contestants: Vec<Contestant>,
+    /// How many rounds.
+    pub rounds: usize,
+    /// Messages of so many bytes only, if that is said.
+    pub size: Option<usize>,
+    /// So many times the usual number of requests.
+    pub effort: f64,
+    /// How many connections are made one after the other.
+    pub requests: u64,
+    /// How many of them at a time.
+    pub connections: usize,
+    /// How clients end them.
+    pub close: Close,
+    /// Whether clients never sleep.
+    pub spin: bool,
+    /// Where the numbers go, if that is said.
+    pub json: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads the arguments of the program.
+    ///
+    /// # Errors
+    ///
+    /// If they are none that [`HELP`] names.
+    pub fn parse(mut arguments: lexopt::Parser) -> Result<Self, lexopt::Error> {
+        let mut mode = None;
+        let (mut only, mut rounds, mut requests) = (None, None, None);
+        let (mut effort, mut connections, mut close, mut json) = (1.0, 64, Close::Fin, None);
+        let (mut spin, mut size) = (false, None);
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
+                Long("only") => only = Some(arguments.value()?.parse_with(contestants_of)?),
+                Long("rounds") => rounds = Some(arguments.value()?.parse()?),
+                Long("size") => size = Some(arguments.value()?.parse()?),
+                Long("effort") => effort = arguments.value()?.parse()?,
+                Long("requests") => requests = Some(arguments.value()?.parse()?),
+                Long("connections") => connections = arguments.value()?.parse()?,
+                Long("reset") => close = Close::Reset,
+                Long("spin") => spin = true,
+                Long("json") => json = Some(arguments.value()?.into()),
+                Short('h') | Long("help") => mode = Some(Mode::Help),
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        let mode = mode.unwrap_or(Mode::Help);
+        Ok(Self {
+            mode,
+            contestants: only.unwrap_or_else(|| usual_contestants(mode)),
+            rounds: rounds.unwrap_or(if mode == Mode::Full { 20 } else { 5 }).max(1),
+            size,
+            effort,
+            requests: requests.unwrap_or(if mode == Mode::Million { 1_000_000 } else { 20_000 }).max(1),
+            connections: connections.max(1),
+            close,
+            spin,
+            json,
+        })
+    }
+}
+
+fn mode_of(text: &str) -> Result<Mode, String> {
+    match text {
+        "quick" => Ok(Mode::Quick),
+        "full" => Ok(Mode::Full),
+        "churn" => Ok(Mode::Churn),
+        "million" => Ok(Mode::Million),
+        "calls" => Ok(Mode::Calls),
+        "help" => Ok(Mode::Help),
+        _ => Err("there is no such mode".to_owned()),
+    }
+}
+
+fn contestants_of(text: &str) -> Result<Vec<Contestant>, String> {
+    let find = |name: &str| ALL.into_iter().find(|contestant| contestant.name == name);
+    let unknown = |name| {
+        let names: Vec<&str> = ALL.iter().map(|contestant| contestant.name).collect();
+        format!("there is no server {name:?}; there are {}", names.join(", "))
+    };
+    text.split(',').map(|name| find(name).ok_or_else(|| unknown(name))).collect()
+}
+
+fn usual_contestants(mode: Mode) -> Vec<Contestant> {
+    let usual = |contestant: &Contestant| match mode {
+        Mode::Churn => contestant.is_ours() || contestant.is_floor(),
+        Mode::Million => contestant.is_ours(),
+        _ => true,
+    };
+    ALL.into_iter().filter(usual).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, lexopt::Error> {
+        Options::parse(lexopt::Parser::from_args(arguments))
+    }
+
+    #[test]
+    fn a_mode_chooses_what_options_do_not() {
+        let options = parse(&["full", "--only", "tokio,floor-epoll", "--effort", "0.5"]).unwrap();
+        assert_eq!((options.mode, options.rounds, options.effort), (Mode::Full, 20, 0.5));
+        assert_eq!(options.contestants.iter().map(|c| c.name).collect::<Vec<_>>(), ["tokio", "floor-epoll"]);
+        let options = parse(&["million", "--reset"]).unwrap();
+        assert_eq!((options.requests, options.close), (1_000_000, Close::Reset));
+        assert!(options.contestants.iter().all(Contestant::is_ours));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        assert!(parse(&["slow"]).is_err());
+        assert!(parse(&["quick", "--only", "nginx"]).is_err());
+        assert!(parse(&["quick", "--rounds", "many"]).is_err());
+        assert!(parse(&["quick", "again"]).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! A server that runs.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::contestant::Ready;
+use crate::cores::spawn_on;
+
+/// How long a server may take to say that it listens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that listens, until it is dropped.
+pub struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts a fresh process on this core, whose buffers have `buffer` bytes where that can be chosen, and waits until it
+    /// listens.
+    ///
+    /// # Errors
+    ///
+    /// In words, if it does not: the last line of what it said.
+    pub fn start(ready: &Ready, buffer: usize, core: usize) -> Result<Self, String> {
+        Self::start_command(Command::new(&ready.path), ready, buffer, core)
+    }
+
+    /// The same under strace, which writes its summary to this file when the server ends.
+    ///
+    /// With `-D` the tracer is the grandchild, so that the process that was started is the server.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and if there is no strace.
+    pub fn start_traced(ready: &Ready, buffer: usize, core: usize, summary: &Path) -> Result<Self, String> {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-qq", "-c", "-o"]).arg(summary).arg(&ready.path);
+        Self::start_command(command, ready, buffer, core)
+    }
+
+    fn start_command(
+        mut command: Command,
+        ready: &Ready,
+        buffer: usize,
+        core: usize,
+    ) -> Result<Self, String> {
+        let errors = errors_of(ready);
+        command.arg("tcp://127.0.0.1:0").arg(buffer.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(File::create(&errors).map_err(|error| format!("{}: {error}", errors.display()))?);
+        if let Some(backend) = ready.contestant.backend() {
+            command.env("MARLINE_BACKEND", backend);
+        }
+        let mut child =
+            spawn_on(core, &mut command).map_err(|error| format!("cannot be started: {error}"))?;
+        let greeting = first_line(&mut child);
+        let mut server = Self { child, port: 0 };
+        match greeting.as_deref().map(port_in) {
+            Some(Some(port)) => {
+                server.port = port;
+                Ok(server)
+            }
+            Some(None) => Err(format!("named no port: {}", greeting.unwrap_or_default())),
+            None => Err(server.last_words(&errors)),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn terminate(mut self) -> io::Result<()> {
+        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.child.wait().map(drop)
+    }
+
+    fn last_words(&mut self, errors: &Path) -> String {
+        // It may still run, if it said nothing for too long.
+        let _ = self.child.kill();
+        let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let said = std::fs::read_to_string(errors).unwrap_or_default();
+        let line = said.lines().rev().find(|line| !line.trim().is_empty());
+        line.map_or_else(|| format!("said nothing, {status}"), |line| line.trim().to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where what it complains of goes: beside its program.
+fn errors_of(ready: &Ready) -> PathBuf {
+    ready.path.with_file_name(format!("{}.stderr", ready.contestant.name))
+}
+
+/// The first line that it prints, if it prints one in time. What comes after is read too, so that it never waits for us.
+fn first_line(child: &mut Child) -> Option<String> {
+    let output = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // Only the first is waited for.
+            let _ = sender.send(line);
+        }
+    });
+    receiver.recv_timeout(PATIENCE).ok()
+}
+
+/// The port in `listening on tcp://127.0.0.1:8000; try: ...`.
+fn port_in(greeting: &str) -> Option<u16> {
+    let rest = greeting.split_once("127.0.0.1:")?.1;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_found_in_a_greeting() {
+        assert_eq!(port_in("listening on tcp://127.0.0.1:8000; try: nc 127.0.0.1 8000"), Some(8000));
+        assert_eq!(port_in("listening on tcp://127.0.0.1:65535"), Some(65535));
+        assert_eq!(port_in("listening on tcp://127.0.0.1:65536"), None);
+        assert_eq!(port_in("hello"), None);
+    }
+}

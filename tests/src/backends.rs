@@ -1,0 +1,72 @@
+//! The backends that wait for real sockets, and the stamping of tests over them.
+
+use marline_reactor::backend::{Backend, named};
+use marline_reactor::{Builder, Reactor};
+
+/// Whether this system lets a ring be made. If not, what needs one is skipped; in CI that is a failure, unless
+/// `MARLINE_NO_RING` says that it is known.
+///
+/// # Panics
+///
+/// With `CI` set, where no ring can be made and nobody said so.
+#[must_use]
+pub fn has_completion() -> bool {
+    let Err(error) = named("completion") else { return true };
+    println!("skipped: no io_uring here: {error}");
+    let is_known = std::env::var_os("MARLINE_NO_RING").is_some();
+    assert!(is_known || std::env::var_os("CI").is_none(), "with CI set nothing may be skipped");
+    false
+}
+
+/// The names of those that can be had here.
+#[must_use]
+pub fn here() -> Vec<&'static str> {
+    let completion = has_completion().then_some("completion");
+    std::iter::once("readiness").chain(completion).collect()
+}
+
+/// The backend of this name.
+///
+/// # Panics
+///
+/// If it cannot be had.
+#[must_use]
+pub fn backend(name: &str) -> Box<dyn Backend> {
+    named(name).expect("a backend")
+}
+
+/// A builder on each of those that can be had here.
+#[must_use]
+pub fn builders() -> Vec<Builder> {
+    here().into_iter().map(|name| Builder::new().boxed_backend(backend(name))).collect()
+}
+
+/// A loop on the backend of this name.
+///
+/// # Panics
+///
+/// If there can be none.
+#[must_use]
+pub fn reactor(name: &str) -> Reactor {
+    Builder::new().boxed_backend(backend(name)).build().expect("a loop")
+}
+
+/// Stamps functions that are given a backend's name over the backends, each as a module of tests.
+#[macro_export]
+macro_rules! on_sockets {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn readiness() {
+                super::$name("readiness");
+            }
+
+            #[test]
+            fn completion() {
+                if $crate::backends::has_completion() {
+                    super::$name("completion");
+                }
+            }
+        }
+    )*};
+}
