@@ -202,6 +202,8 @@ impl Uring {
         // Whoever it is for: dropped, it is closed.
         let accepted = answer.accepted();
         let Some(listener) = self.table.listener(key) else { return };
+        // Not at the end of the ring, which cancels everything: there it would begin again and again.
+        let stopped = listener.stopping && !more;
         if !more {
             listener.accepting = false;
             listener.stopping = false;
@@ -212,7 +214,7 @@ impl Uring {
         }
         if matches!(accepted, Err(libc::ECANCELED)) {
             // What was accepted ahead may all be gone by now.
-            if !listener.told {
+            if stopped && !listener.told {
                 self.begin_accepting(key);
             }
             return;
