@@ -14,7 +14,7 @@ use marline_tests::PATIENCE;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{address_of, connect, descriptors, echo, on_each, reactor_on, until};
+use super::{address_of, alone, connect, descriptors, echo, reactor, until};
 
 /// While it lives, the process may have few descriptors more than it has. A ring takes the limit that holds when an accept
 /// is submitted, so it is lowered before there is a listener.
