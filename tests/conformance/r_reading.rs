@@ -282,7 +282,7 @@ conformance! {
             world.until(|| log.received() == 5 + 5 * round);
         }
         let after = world.handle().stats().system_calls;
-        assert_eq!(apart_from_waits_and_receives(after), apart_from_waits_and_receives(before));
+        assert_eq!(apart_from_waits_and_receives(world, after), apart_from_waits_and_receives(world, before));
         assert!(after.receives - before.receives <= 100 + 250 * u64::from(world.is_seeded()));
         for _ in 0..10 {
             transport.pause_reading();
@@ -295,7 +295,7 @@ conformance! {
         let paused = world.handle().stats().system_calls;
         // Not even a look whether there is something: nothing was announced.
         assert_eq!(paused.receives - after.receives, 0);
-        assert_eq!(apart_from_waits_and_receives(paused), apart_from_waits_and_receives(before));
+        assert_eq!(apart_from_waits_and_receives(world, paused), apart_from_waits_and_receives(world, before));
     }
 
     fn r12_a_spurious_readiness_has_no_visible_effect(world: &World) {
@@ -425,12 +425,15 @@ conformance! {
 /// One turn with an event in it; under a seed an event may be left to the turn after.
 fn a_turn_later(world: &World) {
     world.turn_with_event();
-    if world.is_seeded() {
+    // A host's turn does not wait, so on a ring it begins the poll, and the next one tells of it.
+    if world.is_seeded() || world.is_guest_on_ring() {
         world.turn();
     }
 }
 
-fn apart_from_waits_and_receives(calls: SystemCalls) -> [u64; 7] {
+fn apart_from_waits_and_receives(world: &World, calls: SystemCalls) -> [u64; 7] {
     let SystemCalls { sends, accepts, registrations, connects, shutdowns, closes, others, .. } = calls;
+    // What wakes the host is read in each turn.
+    let others = if world.is_guest_on_ring() { 0 } else { others };
     [sends, accepts, registrations, connects, shutdowns, closes, others]
 }

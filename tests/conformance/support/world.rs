@@ -152,6 +152,11 @@ impl World {
     }
 
     /// Whether a foreign loop makes the turns.
+    /// Whether the loop of a ring has a host: each turn submits before its host waits, and looks at what woke the host.
+    pub fn is_guest_on_ring(&self) -> bool {
+        self.is_completion() && self.is_guest()
+    }
+
     pub fn is_guest(&self) -> bool {
         matches!(&self.outside, Outside::Sockets(driver) if driver.is_guest())
     }
