@@ -383,8 +383,8 @@ conformance! {
         raw.reset();
         a_turn_later(world);
         if world.is_completion() {
-            // The loss was certain in that turn. It is told when the ring has closed the descriptor, in the next.
-            world.turn_with_event();
+            // The loss was certain in that turn. It is told when the ring has closed the descriptor.
+            world.until(|| log.is_lost());
         }
         assert_eq!(log.all(), [Event::Made, Event::Lost("Reset".into())]);
     }
