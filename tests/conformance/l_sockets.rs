@@ -137,7 +137,11 @@ impl Pair<'_> {
         assert_eq!(made[0] + made[1], PEERS, "each peer is accepted once");
 
         // When one of them stops, the other gets all that come.
+        let stopped = Rc::new(Cell::new(false));
+        let told = Rc::clone(&stopped);
+        here.on_stopped(move || told.set(true));
         here.stop();
+        self.until(|| stopped.get());
         let _late = [(self.connect)(address), (self.connect)(address)];
         self.until(|| logs[1].count(&Event::Made) == made[1] + 2);
         assert_eq!(logs[0].count(&Event::Made), made[0]);

@@ -155,7 +155,9 @@ conformance! {
         let most = if world.is_memory() { 4 + world.most_turns_late() as u64 } else { 20 };
         assert!(turns <= most, "{turns} turns");
         if !world.is_memory() {
-            assert_eq!(after.system_calls.waits - before.system_calls.waits, after.turns - before.turns);
+            let (waits, turns) = (after.system_calls.waits - before.system_calls.waits, after.turns - before.turns);
+            // A host's turn on a ring looks without a call, and submits with one before its host waits, if at all.
+            assert!(waits == turns || (world.is_guest_on_ring() && waits <= 2 * turns), "{waits} waits, {turns} turns");
         }
     }
 

@@ -182,6 +182,11 @@ impl World {
         self.kind.is_completion()
     }
 
+    /// Whether the loop of a ring has a host: each turn submits before its host waits, and looks at what woke the host.
+    pub fn is_guest_on_ring(&self) -> bool {
+        self.is_completion() && self.is_guest()
+    }
+
     /// Whether a foreign loop makes the turns.
     pub fn is_guest(&self) -> bool {
         matches!(&self.outside, Outside::Sockets(driver) if driver.is_guest())

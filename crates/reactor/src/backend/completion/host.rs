@@ -97,7 +97,9 @@ impl Uring {
             // The next wait meets an error again.
             busy = self.ring.has_unsubmitted() && self.ring.submit(&mut self.calls).is_err();
         }
-        busy |= self.host.is_some() && (self.has_events() || self.is_late());
+        // Nobody hears of a quiet send that succeeded, so another turn tells of it: the host may look at what is buffered.
+        let quiet = !self.lists.quiet.is_empty();
+        busy |= self.host.is_some() && (quiet || self.has_events() || self.is_late());
         let Some(host) = &mut self.host else { return };
         if busy {
             self.calls.others += 1;
