@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use marline_reactor::{Addresses, ConnectError, Transport};
 
-use super::{address_of, alone, connect, descriptors, echo, reactor, until};
+use super::{address_of, connect, descriptors, echo, reactor, until};
 
 fn tcp() -> socket2::Socket {
     socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket")
@@ -30,7 +30,6 @@ fn dead_end() -> (String, Vec<socket2::Socket>) {
 }
 
 fn c02_c03_connects_that_time_out_or_are_cancelled_close_their_sockets(backend: &str) {
-    let _alone = alone();
     let (endpoint, _crowd) = dead_end();
     let reactor = reactor(backend);
     let before = descriptors().len();
@@ -46,7 +45,6 @@ fn c02_c03_connects_that_time_out_or_are_cancelled_close_their_sockets(backend: 
 }
 
 fn c06_l02_what_fails_leaves_no_descriptor(backend: &str) {
-    let _alone = alone();
     let reactor = reactor(backend);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = taken.local_addr().expect("an address");
@@ -65,7 +63,6 @@ fn c06_l02_what_fails_leaves_no_descriptor(backend: &str) {
 }
 
 fn c04_l13_a_dropped_loop_closes_everything(backend: &str) {
-    let _alone = alone();
     let (endpoint, crowd) = dead_end();
     let before = descriptors().len();
     let reactor = reactor(backend);
@@ -87,7 +84,6 @@ fn c04_l13_a_dropped_loop_closes_everything(backend: &str) {
 }
 
 fn l03_l06_refused_and_queued_peers_leave_no_descriptor(backend: &str) {
-    let _alone = alone();
     let reactor = reactor(backend);
     let before = descriptors().len();
     let asked = Rc::new(Cell::new(0));
@@ -110,7 +106,7 @@ fn l03_l06_refused_and_queued_peers_leave_no_descriptor(backend: &str) {
     assert_eq!(descriptors().len(), before);
 }
 
-marline_tests::on_sockets! {
+crate::alone_on_sockets! {
     c02_c03_connects_that_time_out_or_are_cancelled_close_their_sockets
     c06_l02_what_fails_leaves_no_descriptor
     c04_l13_a_dropped_loop_closes_everything

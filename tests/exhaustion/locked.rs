@@ -11,7 +11,7 @@ use marline_tests::{PATIENCE, process};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
-use super::{address_of, echo, until};
+use super::{address_of, alone, echo, until};
 
 /// How many connections are served at once: more than the smallest ring has entries.
 const CONNECTIONS: usize = 150;
@@ -70,6 +70,7 @@ fn drop_capability() {
 #[test]
 fn q09_with_little_locked_memory_a_loop_is_made_all_the_same_and_loses_nothing() {
     if process::part().is_none() {
+        let _alone = alone();
         let name = "locked::q09_with_little_locked_memory_a_loop_is_made_all_the_same_and_loses_nothing";
         // It is a process of its own, because a limit is felt by everybody in it.
         let mut copy = process::copy(name, "limited");

@@ -6,6 +6,30 @@
 #![allow(missing_docs, unreachable_pub)]
 #![cfg(target_os = "linux")]
 
+/// Stamps functions that are given a backend's name over the backends, each with the process to itself. To see whether a ring can
+/// be made takes descriptors, too.
+macro_rules! alone_on_sockets {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn readiness() {
+                let _alone = crate::alone();
+                super::$name("readiness");
+            }
+
+            #[test]
+            fn completion() {
+                let _alone = crate::alone();
+                if marline_tests::backends::has_completion() {
+                    super::$name("completion");
+                }
+            }
+        }
+    )*};
+}
+
+pub(crate) use alone_on_sockets;
+
 mod descriptors;
 mod limit;
 mod locked;

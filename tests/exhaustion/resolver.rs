@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use marline_tests::PATIENCE;
 
-use super::{address_of, alone, connect, echo, reactor, until};
+use super::{address_of, connect, echo, reactor, until};
 
 /// How many threads of the resolver's there are. The kernel keeps 15 characters of a name.
 fn resolvers() -> usize {
@@ -22,7 +22,6 @@ fn wait_for_none() {
 }
 
 fn c11_ip_literals_never_begin_a_thread_of_the_resolver(backend: &str) {
-    let _alone = alone();
     wait_for_none();
     let reactor = reactor(backend);
     let (server, made) = echo(&reactor);
@@ -50,7 +49,6 @@ fn c11_ip_literals_never_begin_a_thread_of_the_resolver(backend: &str) {
 }
 
 fn the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up(backend: &str) {
-    let _alone = alone();
     for _ in 0..50 {
         let reactor = reactor(backend);
         let (_connecting, outcome) = connect(&reactor, "tcp://localhost:1");
@@ -60,7 +58,7 @@ fn the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up(backend: &str)
     wait_for_none();
 }
 
-marline_tests::on_sockets! {
+crate::alone_on_sockets! {
     c11_ip_literals_never_begin_a_thread_of_the_resolver
     the_resolver_ends_with_a_loop_that_is_dropped_during_a_look_up
 }

@@ -16,6 +16,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
+use super::alone;
 use super::locked::serves;
 
 /// The variable by which a program's user chooses the backend.
@@ -66,6 +67,8 @@ fn reported<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
 
 /// Runs the test of this name in a process of its own, with a filter that answers so, and what the user chose.
 fn in_a_sandbox(name: &str, error: &str, chosen: &str) {
+    // Starting a process takes descriptors, which other tests count.
+    let _alone = alone();
     let mut copy = process::copy(&format!("sandbox::{name}"), error);
     assert!(copy.env(BACKEND, chosen).status().expect("a copy").success(), "{error}, {chosen:?}");
 }
@@ -129,6 +132,7 @@ fn q09_who_insists_on_io_uring_is_told_that_it_is_forbidden() {
 /// Q09
 #[test]
 fn a_kernel_that_is_too_old_is_a_clear_error() {
+    let _alone = alone();
     let error = Options::default().without(Feature::Essentials).build().expect_err("a refusal");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("too old"), "{error}");

@@ -82,6 +82,6 @@ fn n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it(backen
     limit(None);
 }
 
-marline_tests::on_sockets! {
+crate::alone_on_sockets! {
     n06_without_a_thread_a_job_is_handed_back_and_with_one_it_waits_for_it
 }
