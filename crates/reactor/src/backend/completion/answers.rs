@@ -131,7 +131,10 @@ impl Uring {
                 self.hold(key);
             }
             (None, 0) => connection.state.insert(EOF),
-            (None, libc::ENOBUFS) => self.buffers.grow(),
+            (None, libc::ENOBUFS) => {
+                self.starved = true;
+                self.buffers.grow();
+            }
             // The kernel knows no credit. Several receives may learn of that.
             (None, libc::EINVAL) if limited => self.credit = false,
             (None, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {}

@@ -104,6 +104,9 @@ pub struct Uring {
     gather: Option<std::time::Duration>,
     busy: usize,
     peak: usize,
+    /// A receive found no buffer since receives were last begun; and whether some are still to be begun.
+    starved: bool,
+    unbegun: bool,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
     /// Operations that are not over, of all keys.
@@ -160,6 +163,8 @@ impl Uring {
             gather: gathers.then_some(options.gather),
             busy: 0,
             peak: 0,
+            starved: false,
+            unbegun: false,
             urgent: false,
             under_way: 0,
             foreign: None,
@@ -231,7 +236,7 @@ impl Backend for Uring {
     }
 
     fn has_events(&self) -> bool {
-        !self.answers.is_empty() || self.urgent || self.foreign_ready
+        !self.answers.is_empty() || self.urgent || self.unbegun || self.foreign_ready
     }
 
     fn pollable_fd(&mut self) -> io::Result<Option<OwnedFd>> {

@@ -96,8 +96,19 @@ impl Uring {
         }
     }
 
+    /// Begins the receives that are listed. Where there were too few buffers it begins no more of them than there are buffers,
+    /// as the others would end at once; the next wait, which does not sleep, goes on.
     fn begin_receives(&mut self) {
-        for _ in 0..self.lists.receive.len() {
+        let buffers = self.buffers.provided();
+        let most = if self.starved { buffers } else { usize::MAX };
+        self.starved = false;
+        let listed = self.lists.receive.len();
+        self.begin_some(listed.min(most));
+        self.unbegun = buffers > 0 && !self.lists.receive.is_empty();
+    }
+
+    fn begin_some(&mut self, count: usize) {
+        for _ in 0..count {
             // Without a buffer it would end at once. It is begun when one came back.
             if self.buffers.provided() == 0 {
                 return;
