@@ -130,6 +130,10 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        self.inner.send_now(key, bytes)
+    }
+
     fn expedite(&mut self, key: Key) {
         self.inner.expedite(key);
     }

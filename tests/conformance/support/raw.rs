@@ -41,6 +41,21 @@ impl Raw {
         Self { end: End::Peer(peer), ended: RefCell::new(None) }
     }
 
+    /// Throws away what arrives, on a thread of its own and as fast as the system can, until the end. Nothing for peers without
+    /// a kernel.
+    pub fn discard(self) {
+        let End::Socket(stream) = self.end else { return };
+        let Some(stream) = stream.into_inner() else { return };
+        stream.set_nonblocking(false).expect("a mode");
+        std::thread::spawn(move || {
+            // MSG_TRUNC: the bytes are not even copied (tcp(7)).
+            let mut room = vec![0; 1 << 20];
+            while rustix::net::recv(&stream, &mut room[..], rustix::net::RecvFlags::TRUNC)
+                .is_ok_and(|(_, count)| count > 0)
+            {}
+        });
+    }
+
     /// Sends what fits: how much that was.
     pub fn write(&self, data: &[u8]) -> usize {
         match &self.end {

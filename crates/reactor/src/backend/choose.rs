@@ -23,8 +23,8 @@ use crate::error::CreateError;
 ///
 /// If the variable names a backend that is not there or that the system refuses, or the system refuses both.
 pub fn auto() -> Result<Box<dyn Backend>, CreateError> {
-    match std::env::var("MARLINE_BACKEND") {
-        Ok(name) if !name.is_empty() => named(&name),
+    match std::env::var_os("MARLINE_BACKEND") {
+        Some(name) if !name.is_empty() => named(&name.to_string_lossy()),
         _ => chosen(),
     }
 }

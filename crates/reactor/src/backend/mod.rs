@@ -1,7 +1,6 @@
 //! The backend contract: what the loop asks of a multiplexer, and what it promises in return.
 //!
-//! **Unstable**: it is public so that a backend can be written elsewhere, and may still change in details
-//! until a completion backend has been built on it.
+//! **Unstable**: it is public so that a backend can be written elsewhere, and may still change in details.
 //!
 //! A [`Backend`] is *operation-shaped*: the core starts operations and the backend answers each of them
 //! exactly once, at once ([`Started::Done`]) or later by a [`Completion`] that [`Backend::next`] hands out.
@@ -129,7 +128,7 @@ use memory::VirtualSource;
 
 /// A multiplexer. The [module](self) tells the rules of the whole.
 pub trait Backend {
-    /// A word for it: `"readiness"`, `"memory"`.
+    /// A word for it: `"readiness"`, `"completion"`, `"memory"`.
     fn name(&self) -> &'static str;
 
     // Time, chance, and other threads.

@@ -151,6 +151,10 @@ impl Door {
         let (_, high) = transport.watermarks();
         let room = high.saturating_sub(transport.buffered()).max(PIECE);
         let piece = &data[..data.len().min(room)];
+        if piece.len() >= PIECE {
+            // It may be sent at once, and a peer who reads as fast would let nobody else have a turn.
+            ready!(self.local()?.executor.allowance.poll_use(context));
+        }
         match transport.write(piece) {
             WriteStatus::Closed if self.is_lost_unheard(&*self.local()?, &transport)? => {
                 // The loss wakes who waits, and has the reason.

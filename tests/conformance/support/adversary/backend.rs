@@ -140,7 +140,7 @@ impl<B: Backend> Backend for Adversary<B> {
             self.late.push(Late::Send(key, outgoing));
             return Started::Pending;
         }
-        match self.send_now(key, outgoing) {
+        match self.send_part(key, outgoing) {
             Started::Done(sent) if restrained || !self.happens(ChoiceKind::Postpone, 2) => {
                 self.promises.sent(key);
                 Started::Done(sent)
@@ -151,6 +151,13 @@ impl<B: Backend> Backend for Adversary<B> {
             }
             Started::Pending => Started::Pending,
         }
+    }
+
+    /// All of what the backend below takes, some of it, or nothing.
+    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        let whole = self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0;
+        let count = if whole { bytes.len() } else { self.part(ChoiceKind::SendSize, bytes.len()) };
+        if count == 1 { 0 } else { self.inner.send_now(key, &bytes[..count]) }
     }
 
     fn expedite(&mut self, key: Key) {

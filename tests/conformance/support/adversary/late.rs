@@ -29,7 +29,7 @@ impl<B: Backend> Adversary<B> {
             let which = self.choices.choose(ChoiceKind::Event, self.late.len());
             match self.late.remove(which) {
                 Late::Send(key, outgoing) => {
-                    if let Started::Done(sent) = self.send_now(key, outgoing) {
+                    if let Started::Done(sent) = self.send_part(key, outgoing) {
                         self.hold(Completion::Sent(key, sent));
                     }
                 }

@@ -156,7 +156,7 @@ impl<B: Backend> Adversary<B> {
     // Sends.
 
     /// Sends a part, or all.
-    fn send_now(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+    fn send_part(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
         let front = outgoing.front();
         let count = if self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0 {
             outgoing.len()

@@ -48,7 +48,7 @@ impl Answers {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.early.is_empty() && self.queue.is_empty()
+        self.early.is_empty() && self.queue.is_empty() && self.late.is_empty()
     }
 }
 
@@ -56,7 +56,9 @@ impl Uring {
     /// Reads all answers of the kernel's, and what follows from there being no others.
     pub(super) fn collect(&mut self) -> io::Result<()> {
         self.busy = 0;
-        loop {
+        let took_all = loop {
+            // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
+            let took_all = self.ring.took_all();
             let mut fresh = std::mem::take(&mut self.fresh);
             self.ring.read_into(&mut fresh);
             for answer in fresh.drain(..) {
@@ -64,12 +66,14 @@ impl Uring {
             }
             self.fresh = fresh;
             if !self.ring.overflowed() {
-                break;
+                break took_all;
             }
             // The kernel keeps what found no room, and gives it out when asked again.
             self.ring.submit(&mut self.calls)?;
+        };
+        if took_all {
+            self.conclude_quiet_sends();
         }
-        self.conclude_quiet_sends();
         self.look_at_foreign()?;
         self.answers.settle();
         Ok(())
@@ -77,6 +81,8 @@ impl Uring {
 
     fn look_at(&mut self, answer: Answer) {
         match answer.tag.what() {
+            // The polls of the backend's own end with it.
+            What::Alarm | What::Wake | What::Foreign if self.ending => {}
             What::Ignored | What::Alarm if answer.more() => {}
             What::Ignored => {}
             What::Alarm => self.poll_alarm(),

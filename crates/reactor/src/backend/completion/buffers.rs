@@ -227,6 +227,18 @@ impl Lent {
         unsafe { slice::from_raw_parts(place, self.len as usize) }
     }
 
+    /// Takes over what follows it in the same buffer: whether `next` does. That is to be dropped then.
+    pub(super) fn join(&mut self, next: &Self) -> bool {
+        let follows = self.buffer == next.buffer
+            && self.start + self.len == next.start
+            && Rc::ptr_eq(&self.region, &next.region);
+        if follows {
+            // This piece keeps the buffer from being provided again, as the other did (B2).
+            self.len += next.len;
+        }
+        follows
+    }
+
     /// Takes bytes off the front.
     pub(super) fn advance(&mut self, count: usize) {
         #[allow(clippy::cast_possible_truncation)]

@@ -7,10 +7,11 @@ use super::connection::CONNECTING;
 use super::object::Object;
 use super::tag::{Tag, What};
 use crate::backend::{Close, Completion, Started, socket};
+use crate::instant::Instant;
 use crate::key::Key;
 
-/// How often, and for how long each time, the end of the ring waits in vain for what it cancelled.
-const LAST_WAITS: usize = 50;
+/// For how long the end of the ring waits for what it cancelled, since something ended last.
+const PATIENCE: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_millis(20);
 
 impl Uring {
@@ -73,17 +74,20 @@ impl Uring {
 /// R6.
 impl Drop for Uring {
     fn drop(&mut self) {
+        self.ending = true;
         self.ring.cancel_everything(&mut self.calls);
-        let mut in_vain = 0;
-        while self.under_way > 0 && in_vain < LAST_WAITS {
+        let mut last = Instant::monotonic() + PATIENCE;
+        while self.under_way > 0 && Instant::monotonic() < last {
             let before = self.under_way;
-            let waited = self.ring.wait(1, Some(LAST_WAIT), None, &mut self.calls);
+            // The answer to the cancelling is not what is waited for.
+            let waited = self.ring.wait(2, Some(LAST_WAIT), None, &mut self.calls);
             if waited.and_then(|()| self.collect()).is_err() {
                 break;
             }
-            // The kernel ends a few of many at a time.
-            in_vain = if self.under_way < before { 0 } else { in_vain + 1 };
-            if in_vain > 0 {
+            if self.under_way < before {
+                // The kernel ends a few of many at a time.
+                last = Instant::monotonic() + PATIENCE;
+            } else {
                 // A send may have begun anew.
                 self.ring.cancel_everything(&mut self.calls);
             }

@@ -96,6 +96,10 @@ impl Uring {
             self.prepare();
             // The next wait meets an error again.
             busy = self.ring.has_unsubmitted() && self.ring.submit(&mut self.calls).is_err();
+            // A receive that is cancelled keeps its socket, and the peer without its end, until this has run.
+            if self.host.is_none() && self.ring.wants_enter() {
+                busy |= self.ring.submit(&mut self.calls).is_err();
+            }
         }
         // Nobody hears of a quiet send that succeeded, so another turn tells of it: the host may look at what is buffered.
         let quiet = !self.lists.quiet.is_empty();

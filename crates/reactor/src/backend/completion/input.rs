@@ -10,10 +10,15 @@ use crate::backend::Chunk;
 pub(super) struct Input {
     saved: Option<Box<Saved>>,
     pieces: VecDeque<Lent>,
+    /// How many bytes wait.
+    len: usize,
 }
 
+/// So many pieces are copied together: a peer that sends single bytes would cost a multiple of them otherwise.
+const MANY: usize = 256;
+
 /// Bytes that waited for so long that the pool wanted its buffer back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Saved {
     bytes: Vec<u8>,
     taken: usize,
@@ -21,7 +26,14 @@ struct Saved {
 
 impl Input {
     pub(super) fn push(&mut self, piece: Lent) {
+        self.len += piece.bytes().len();
+        if self.pieces.back_mut().is_some_and(|last| last.join(&piece)) {
+            return;
+        }
         self.pieces.push_back(piece);
+        if self.pieces.len() >= MANY {
+            self.save();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -35,17 +47,20 @@ impl Input {
 
     /// How many bytes wait.
     pub(super) fn len(&self) -> usize {
-        let saved = self.saved.as_ref().map_or(0, |saved| saved.bytes.len() - saved.taken);
-        saved + self.pieces.iter().map(|piece| piece.bytes().len()).sum::<usize>()
+        self.len
     }
 
     /// Takes the next bytes, as they lie.
     pub(super) fn take(&mut self) -> Option<Chunk> {
-        if let Some(saved) = self.saved.take() {
-            let end = saved.bytes.len();
-            return Some(Chunk::new(saved.bytes, saved.taken, end, 0));
-        }
-        self.pieces.pop_front().map(Chunk::lent)
+        let chunk = match self.saved.take() {
+            Some(saved) => {
+                let end = saved.bytes.len();
+                Chunk::new(saved.bytes, saved.taken, end, 0)
+            }
+            None => Chunk::lent(self.pieces.pop_front()?),
+        };
+        self.len -= chunk.bytes().len();
+        Some(chunk)
     }
 
     /// Copies the next bytes into `memory`, as many as fit: how many.
@@ -67,6 +82,7 @@ impl Input {
                 self.pieces.pop_front();
             }
         }
+        self.len -= filled;
         filled
     }
 
@@ -75,16 +91,12 @@ impl Input {
         if self.pieces.is_empty() {
             return;
         }
-        let len = self.len();
-        let mut bytes = Vec::with_capacity(len);
-        if let Some(saved) = self.saved.take() {
-            bytes.extend_from_slice(&saved.bytes[saved.taken..]);
-        }
+        let mut saved = self.saved.take().unwrap_or_default();
         for piece in self.pieces.drain(..) {
-            bytes.extend_from_slice(piece.bytes());
+            saved.bytes.extend_from_slice(piece.bytes());
         }
         self.pieces = VecDeque::new();
-        self.saved = Some(Box::new(Saved { bytes, taken: 0 }));
+        self.saved = Some(saved);
     }
 }
 

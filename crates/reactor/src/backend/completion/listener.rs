@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// How many connections are accepted ahead before the accept is cancelled. What has come by then is still kept.
+/// How many connections are accepted ahead before the accept is cancelled. What has come by then is still kept: a wait takes
+/// all that stand in the listener's backlog, so the bound is this and the backlog together.
 const AHEAD: usize = 64;
 
 /// A listening socket.

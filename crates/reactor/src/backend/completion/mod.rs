@@ -104,6 +104,8 @@ pub struct Uring {
     gather: Option<std::time::Duration>,
     busy: usize,
     peak: usize,
+    /// It is dropped: nothing begins any more.
+    ending: bool,
     /// A receive found no buffer since receives were last begun; and whether some are still to be begun.
     starved: bool,
     unbegun: bool,
@@ -163,6 +165,7 @@ impl Uring {
             gather: gathers.then_some(options.gather),
             busy: 0,
             peak: 0,
+            ending: false,
             starved: false,
             unbegun: false,
             urgent: false,
@@ -365,10 +368,15 @@ impl Backend for Uring {
     }
 
     fn watch_peer(&mut self, key: Key) {
-        if let Some(connection) = self.table.connection(key) {
-            connection.state.insert(connection::WATCHED);
-            self.poll_peer(key);
+        let Some(connection) = self.table.connection(key) else { return };
+        connection.state.insert(connection::WATCHED);
+        if connection.is(connection::EOF) && !connection.is(connection::PEER_TOLD) {
+            // The poll for a reset, which may be under way, has told of the end already.
+            connection.state.insert(connection::PEER_TOLD);
+            let reset = connection.broken().is_some();
+            self.answers.push_late(Completion::PeerClosed { key, reset });
         }
+        self.poll_peer(key);
     }
 
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {

@@ -337,7 +337,7 @@ impl Ring {
         unsafe { self.push(&entry.user_data(tag.into())) }
     }
 
-    /// Sends from the front of `outgoing`. Tells whether all of it was offered.
+    /// Sends from the front of `outgoing`. How much that is, `offered` in `sending.rs` tells.
     ///
     /// # Safety
     ///

@@ -103,9 +103,6 @@ impl Uring {
 
     /// Answers the quiet sends of which nothing was heard.
     pub(super) fn conclude_quiet_sends(&mut self) {
-        if !self.ring.took_all() {
-            return;
-        }
         self.urgent = false;
         let mut quiet = std::mem::take(&mut self.lists.quiet);
         for key in quiet.drain(..) {

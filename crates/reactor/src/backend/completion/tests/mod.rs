@@ -5,6 +5,7 @@
 //! - `dropped.rs`: the end of a ring with operations under way.
 
 mod dropped;
+mod edges;
 mod exhausted;
 mod late;
 mod overflow;
