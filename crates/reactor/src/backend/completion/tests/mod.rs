@@ -211,6 +211,10 @@ impl Rig {
             while self.backend.next().is_some() {
                 in_vain = 0;
             }
+            // It goes on without telling, as with receives of which only a few can be begun at a time.
+            if self.backend.has_events() {
+                in_vain = 0;
+            }
         }
     }
 
