@@ -69,11 +69,9 @@ impl Uring {
             self.answers.push_late(Completion::Closed(key));
         }
     }
-}
 
-/// R6.
-impl Drop for Uring {
-    fn drop(&mut self) {
+    /// Cancels everything, and waits until it is over, or until nothing has ended for a while.
+    pub(super) fn end_operations(&mut self) {
         self.ending = true;
         self.ring.cancel_everything(&mut self.calls);
         let mut last = Instant::monotonic() + PATIENCE;
@@ -92,6 +90,13 @@ impl Drop for Uring {
                 self.ring.cancel_everything(&mut self.calls);
             }
         }
+    }
+}
+
+/// R6.
+impl Drop for Uring {
+    fn drop(&mut self) {
+        self.end_operations();
         if self.under_way > 0 {
             tracing::error!(
                 operations = self.under_way,
