@@ -31,12 +31,10 @@ use std::rc::Rc;
 use std::slice;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use io_uring::types::BufRingEntry;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-
 use super::guard;
 use super::options::{Feature, Options};
 use super::ring::{GROUP, Ring};
+use io_uring::types::BufRingEntry;
 
 /// As liburing calls it; the number is in no crate.
 const PBUF_RING_INC: u16 = 2;
@@ -263,10 +261,16 @@ struct Map {
 
 impl Map {
     fn new(len: usize) -> io::Result<Self> {
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let (access, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+        );
+        // By way of the C library, so that sanitizers know of it.
         // SAFETY: a fresh mapping, at a place of the kernel's choice, is nobody else's.
-        let base =
-            unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)? };
+        let base = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { base, len })
     }
@@ -278,7 +282,7 @@ impl Drop for Map {
             return;
         }
         // SAFETY: it was mapped with this length, and whoever could point into it is gone (B4).
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+        let _ = unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
 
