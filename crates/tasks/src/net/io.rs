@@ -228,10 +228,6 @@ impl Door {
         }
         // A loss empties the queue too, and is told only after this turn's callbacks: the reason comes then.
         let is_lost_unheard = self.is_lost_unheard(&local, &transport)?;
-        if is_lost_unheard && transport.handle().is_ending() {
-            // It may come too late for whoever asks.
-            return Poll::Ready(Err(self.write_error()));
-        }
         if transport.buffered() <= at_most && !is_lost_unheard {
             self.with(&local, |state| state.writer.leave(ticket))?.settle();
             return Poll::Ready(Ok(transport));
