@@ -94,6 +94,7 @@ pub mod memory;
 mod no_alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 mod no_completion;
+mod object;
 mod options;
 mod outgoing;
 mod poller;

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
+use super::Object;
 use super::connection::{
     CLOSING, CONNECTING, EOF, LIMITED, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
 };
-use super::object::Object;
 use super::ring::Answer;
 use super::tag::What;
 use super::{Uring, aborted};
@@ -81,14 +81,14 @@ impl Uring {
 
     fn look_at(&mut self, answer: Answer) {
         match answer.tag.what() {
+            What::Ignored => {}
             // The polls of the backend's own end with it.
             What::Alarm | What::Wake | What::Foreign if self.ending => {}
-            What::Ignored | What::Alarm if answer.more() => {}
-            What::Ignored => {}
-            What::Alarm => self.poll_alarm(),
-            What::Wake if answer.more() => {}
-            What::Wake => self.poll_waker(),
             What::Foreign => self.foreign_answered(&answer),
+            // What they tell ends a wait, and that is all there is to it.
+            What::Alarm | What::Wake if answer.more() => {}
+            What::Alarm => self.poll_alarm(),
+            What::Wake => self.poll_waker(),
             _ => self.look_at_key(answer),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::Object;
 use super::Uring;
 use super::connection::CONNECTING;
-use super::object::Object;
 use super::tag::{Tag, What};
 use crate::backend::{Close, Completion, Started, socket};
 use crate::instant::Instant;

@@ -150,3 +150,13 @@ impl Connection {
         self.socket.take().map(IntoRawFd::into_raw_fd)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::backend::table::Table;
+
+    #[test]
+    fn an_idle_connection_costs_few_bytes() {
+        const { assert!(Table::<super::super::Object>::ENTRY <= 88) }
+    }
+}

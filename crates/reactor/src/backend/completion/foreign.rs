@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use super::object::Object;
+use super::Object;
 use super::ring::{Answer, READABLE};
 use super::tag::{Tag, What};
 use super::{Uring, unknown};

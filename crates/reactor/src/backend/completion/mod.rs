@@ -8,7 +8,6 @@
 //! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
 //! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
 //! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
-//! - `object.rs`: what a key stands for.
 //! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
 //! - `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
@@ -39,7 +38,6 @@ mod listener;
 mod message;
 #[cfg(not(marline_guard))]
 mod no_guard;
-mod object;
 mod options;
 mod ring;
 mod sending;
@@ -57,11 +55,12 @@ use std::sync::Arc;
 
 pub use options::{Feature, Options};
 
+use super::object;
 use super::poller::Poller;
 use super::table::Table;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Backend, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent, Started,
+    SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -75,10 +74,12 @@ use host::Host;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
-use object::Object;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
 use waker::Waker;
+
+/// What a key stands for, until its close was answered.
+type Object = object::Object<Connection, Listener>;
 
 /// The backend for Linux's io_uring.
 ///
@@ -392,10 +393,6 @@ impl Backend for Uring {
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.calls.others += 1;
         self.foreign()?.registry().try_clone()
-    }
-
-    fn release(&mut self, chunk: Chunk) {
-        drop(chunk);
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -91,9 +91,7 @@ impl Uring {
     pub(super) fn pulled_dry(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
         connection.state.remove(TOLD);
-        if connection.lacks_receive() {
-            self.want_receive(key);
-        }
+        self.want_receive(key);
     }
 
     /// Begins the receives that are listed. Where there were too few buffers it begins no more of them than there are buffers,

@@ -309,3 +309,13 @@ impl Connection {
 fn aborted() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::backend::table::Table;
+
+    #[test]
+    fn an_idle_connection_costs_few_bytes() {
+        const { assert!(Table::<super::super::Object>::ENTRY <= 32) }
+    }
+}

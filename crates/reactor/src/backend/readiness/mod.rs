@@ -6,7 +6,6 @@
 //! - `socket.rs`: the calls to the operating system, to be written anew for another system.
 //! - `connection.rs`: one connection, and what is known about its socket without asking.
 //! - `listener.rs`: one listener.
-//! - `object.rs`: what a key may stand for.
 //! - `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -22,7 +21,6 @@
 
 mod connection;
 mod listener;
-mod object;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -36,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bits::Bits;
+use super::object;
 use super::poller::{Event, Poller, due};
 use super::table::Table;
 use super::watched::Watched;
@@ -50,12 +49,14 @@ use crate::key::Key;
 use crate::watch::Interest;
 use connection::Connection;
 use listener::Listener;
-use object::Object;
 use socket::Socket;
 use waker::Waker;
 
 /// How much a receive asks for when the core has no memory of its own for it.
 const SCRATCH: usize = 64 * 1024;
+
+/// What a key stands for.
+type Object = object::Object<Connection, Listener>;
 
 /// The backend for the operating system's readiness multiplexer.
 ///

@@ -1,0 +1,36 @@
+//! What a key may stand for, on backends with real sockets.
+
+use super::table::Table;
+use super::watched::Watched;
+use crate::key::Key;
+
+/// What a key may stand for. Listeners are few, so they are boxed and do not make the entries of connections larger.
+#[derive(Debug)]
+pub(super) enum Object<C, L> {
+    Connection(C),
+    Listener(Box<L>),
+    Watched(Watched),
+}
+
+impl<C, L> Table<Object<C, L>> {
+    pub(super) fn connection(&mut self, key: Key) -> Option<&mut C> {
+        match self.get(key)? {
+            Object::Connection(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    pub(super) fn listener(&mut self, key: Key) -> Option<&mut L> {
+        match self.get(key)? {
+            Object::Listener(listener) => Some(listener),
+            _ => None,
+        }
+    }
+
+    pub(super) fn watched(&mut self, key: Key) -> Option<&mut Watched> {
+        match self.get(key)? {
+            Object::Watched(watched) => Some(watched),
+            _ => None,
+        }
+    }
+}
