@@ -220,7 +220,7 @@ conformance! {
             let (sockets, endpoint) = (world.open_sockets(), "tcp://nobody.home:80?timeout=3600");
             let outcome = Attempt::start(&world.handle(), endpoint, protocol).outcome(world);
             let text = outcome.as_ref().expect_err("nobody listens").to_string();
-            let Err(ConnectError::Failed { target, attempts }) = outcome else { panic!("{outcome:?}") };
+            let Err(ConnectError::Failed { target, attempts, look_up: None }) = outcome else { panic!("{outcome:?}") };
             assert_eq!(target, endpoint);
             let tried: Vec<_> = attempts.iter().map(|(address, _)| address.as_inet().expect("TCP")).collect();
             assert_eq!(tried, ports.all(), "every address, in order");

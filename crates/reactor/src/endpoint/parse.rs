@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use super::EndpointErrorKind as Kind;
-use super::{Endpoint, EndpointError, Options, Target};
+use super::{Endpoint, EndpointError, LEAST_ATTEMPT_DELAY, Options, Target};
 
 pub(super) const SCHEMES: &[&str] = &["tcp"];
 
 pub(super) const OPTIONS: &[&str] =
-    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay"];
+    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "attempt_delay", "bind", "nodelay"];
 
 /// What is wrong, and with which part.
 type Fault<'a> = (Kind, &'a str);
@@ -144,6 +144,10 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), Kind> {
         "reuse_port" => put(&mut options.reuse_port, flag(value), FLAG),
         "limit" => put(&mut options.limit, number(value), NUMBER),
         "timeout" => put(&mut options.timeout, seconds(value), "seconds, like 2.5"),
+        "attempt_delay" => {
+            let delay = seconds(value).filter(|delay| *delay >= LEAST_ATTEMPT_DELAY);
+            put(&mut options.attempt_delay, delay, "seconds, like 0.25, and at least 0.01")
+        }
         "bind" => put(&mut options.bind, value.parse::<SocketAddr>().ok(), "an address and a port"),
         "nodelay" => put(&mut options.nodelay, flag(value), FLAG),
         _ => Err(Kind::UnknownOption),

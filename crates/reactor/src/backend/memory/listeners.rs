@@ -65,6 +65,19 @@ impl State {
         Ok(id)
     }
 
+    /// Goes on with the connects to `address` that were left waiting.
+    pub(super) fn reach_late(&mut self, address: SocketAddr) {
+        let to = specified(address);
+        let is_late = |id: &Id| {
+            let end = self.ends.get(*id);
+            end.is_some_and(|end| end.phase == Phase::Connecting(None) && end.addresses.peer == to.into())
+        };
+        let late: Vec<Id> = self.ends.keys().into_iter().filter(is_late).collect();
+        for id in late {
+            self.reach_listener(id, to);
+        }
+    }
+
     fn reach_listener(&mut self, id: Id, to: SocketAddr) {
         let mut candidates = self.listeners_at(to.port(), |listener| listener.address.ip() == to.ip());
         if candidates.is_empty() {

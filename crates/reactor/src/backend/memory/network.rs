@@ -78,10 +78,20 @@ impl Network {
         self.state().hosts.insert(name.to_ascii_lowercase(), addresses);
     }
 
-    /// Lets every connect to `address` wait for ever.
+    /// Lets every connect to `address` wait, until it is [heeded](Self::heed).
     pub fn ignore(&self, address: impl Into<Address>) {
         if let Some(address) = address.into().as_inet() {
             self.state().ignored.insert(address);
+        }
+    }
+
+    /// Lets connects to `address` be answered again, those that [wait](Self::ignore) by now included.
+    pub fn heed(&self, address: impl Into<Address>) {
+        if let Some(address) = address.into().as_inet() {
+            let mut state = self.state();
+            if state.ignored.remove(&address) {
+                state.reach_late(address);
+            }
         }
     }
 
