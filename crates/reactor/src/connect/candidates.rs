@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use crate::address::Address;
 use crate::resolve::Family;
 
 /// The addresses of a target that are still to be tried. The families take turns (RFC 8305, section 4, with one address of the
 /// first family), and within each the order is kept. Pure logic.
 #[derive(Debug)]
 pub(super) struct Candidates {
+    /// What the endpoint itself names, if that has no family.
+    local: Option<Address>,
     v4: VecDeque<SocketAddr>,
     v6: VecDeque<SocketAddr>,
     /// Whose turn it is, if it has an address.
@@ -22,6 +25,7 @@ pub(super) struct Candidates {
 impl Candidates {
     pub(super) fn new(bind: Option<SocketAddr>) -> Self {
         Self {
+            local: None,
             v4: VecDeque::new(),
             v6: VecDeque::new(),
             next: Family::V6,
@@ -33,6 +37,15 @@ impl Candidates {
     /// Whether addresses of this family can be connected to.
     pub(super) fn accepts(&self, family: Family) -> bool {
         self.only.is_none_or(|only| only == family)
+    }
+
+    /// Adds what the endpoint itself names.
+    pub(super) fn add_literal(&mut self, address: Address) {
+        match address {
+            Address::Inet(address) => self.add(vec![address]),
+            _ if self.only.is_some() => self.skipped = true,
+            local => self.local = Some(local),
+        }
     }
 
     /// Adds these behind those that are there. The others of the same family keep their place.
@@ -52,16 +65,19 @@ impl Candidates {
         self.next = family;
     }
 
-    pub(super) fn pop(&mut self) -> Option<SocketAddr> {
+    pub(super) fn pop(&mut self) -> Option<Address> {
+        if let Some(local) = self.local.take() {
+            return Some(local);
+        }
         let next = self.next;
         let family = if self.of(next).is_empty() { next.other() } else { next };
         let address = self.of(family).pop_front()?;
         self.next = family.other();
-        Some(address)
+        Some(address.into())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+        usize::from(self.local.is_some()) + self.v4.len() + self.v6.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -93,7 +109,7 @@ mod tests {
     }
 
     fn rest(candidates: &mut Candidates) -> Vec<SocketAddr> {
-        std::iter::from_fn(|| candidates.pop()).collect()
+        std::iter::from_fn(|| candidates.pop()?.as_inet()).collect()
     }
 
     #[test]
@@ -117,7 +133,7 @@ mod tests {
     fn what_comes_later_has_its_turn_when_the_other_family_had_one() {
         let mut candidates = Candidates::new(None);
         candidates.add(vec![v6(1), v6(2), v6(3)]);
-        assert_eq!(candidates.pop(), Some(v6(1)));
+        assert_eq!(candidates.pop(), Some(v6(1).into()));
         candidates.add(vec![v4(1)]);
         assert_eq!(rest(&mut candidates), [v4(1), v6(2), v6(3)]);
     }

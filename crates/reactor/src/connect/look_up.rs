@@ -61,7 +61,7 @@ impl Shell {
     pub(super) fn look_up(self: &Rc<Self>, key: Key) {
         let asked = self.attempt(key, |attempt| {
             if let Some(address) = attempt.endpoint.literal() {
-                attempt.candidates.add(vec![address]);
+                attempt.candidates.add_literal(address);
                 return None;
             }
             attempt.look_up.begin();

@@ -13,7 +13,6 @@
 //! * Both are one timer: the attempt *pauses*.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ const AT_ONCE: usize = 64;
 
 /// What an attempt does next.
 enum Step {
-    Try(SocketAddr, ConnectOptions),
+    Try(Address, ConnectOptions),
     Pause(Duration),
     /// For an answer, of an address or of the resolver, or for the end of the pause.
     Wait,
@@ -96,7 +95,7 @@ impl Shell {
         loop {
             match self.attempt(key, Attempt::next_step) {
                 Some(Step::Try(address, options)) => {
-                    if self.try_address(key, &Address::Inet(address), &options) {
+                    if self.try_address(key, &address, &options) {
                         return self.give_it_time(key);
                     }
                 }

@@ -80,18 +80,15 @@ impl Network {
 
     /// Lets every connect to `address` wait, until it is [heeded](Self::heed).
     pub fn ignore(&self, address: impl Into<Address>) {
-        if let Some(address) = address.into().as_inet() {
-            self.state().ignored.insert(address);
-        }
+        self.state().ignored.insert(address.into());
     }
 
     /// Lets connects to `address` be answered again, those that [wait](Self::ignore) by now included.
     pub fn heed(&self, address: impl Into<Address>) {
-        if let Some(address) = address.into().as_inet() {
-            let mut state = self.state();
-            if state.ignored.remove(&address) {
-                state.reach_late(address);
-            }
+        let address = address.into();
+        let mut state = self.state();
+        if state.ignored.remove(&address) {
+            state.reach_late(&address);
         }
     }
 
@@ -102,9 +99,8 @@ impl Network {
     ///
     /// `ConnectionRefused` if nobody listens there.
     pub fn connect(&self, address: impl Into<Address>) -> io::Result<Peer> {
-        let to = inet(&address.into())?;
         let mut state = self.state();
-        let id = state.connect(Owner::Script, to, None)?;
+        let id = state.connect(Owner::Script, &address.into(), None)?;
         let Some(end) = state.ends.get(id) else {
             return Err(ErrorKind::NotConnected.into());
         };
@@ -122,9 +118,8 @@ impl Network {
     ///
     /// `AddrInUse` if somebody listens there.
     pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
-        let address = inet(&address.into())?;
-        let (id, address) = self.state().listen(Owner::Script, address, usize::MAX, false)?;
-        Ok(PeerListener::new(self.clone(), id, address.into()))
+        let (id, address) = self.state().listen(Owner::Script, &address.into(), usize::MAX, false)?;
+        Ok(PeerListener::new(self.clone(), id, address))
     }
 
     /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
@@ -171,8 +166,4 @@ impl fmt::Debug for Network {
 
 fn unknown(host: &str) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("no host is called {host:?}"))
-}
-
-pub(super) fn inet(address: &Address) -> io::Result<SocketAddr> {
-    address.as_inet().ok_or_else(|| ErrorKind::Unsupported.into())
 }
