@@ -24,7 +24,7 @@ use crate::reactor::{Handle, Shell};
 /// It is a callback like any other: the loop calls it, on its thread, and it must not block. It takes no part in futures or
 /// threads; whatever it needs for its work (a transport, a timer, a job on the pool, a task) it gets from the
 /// [`Handle`], and it answers at once or later, from a callback of the loop's. So a DNS client that sends its questions over
-/// datagrams and connections of the loop itself is an implementation of this trait, and needs no thread.
+/// datagrams and connections of the loop itself is an implementation of this trait, and needs no thread. There is none yet.
 ///
 /// Addresses in the place of a name (`tcp://[::1]:80`) are never asked for, and neither is a name that a listener listens
 /// on. The loop remembers no answers: a resolver that does so knows how long they hold.
