@@ -24,6 +24,7 @@
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
@@ -69,7 +70,7 @@ pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, OpenError, PostError,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
     ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
@@ -83,6 +84,7 @@ pub use reactor::{
 };
 pub use relay::relay;
 pub use remote::{Remote, Signal};
+pub use resolve::{Answer, Family, Query, Resolve, SystemResolver};
 pub use server::Server;
 pub use timer::Timer;
 pub use transport::{Transport, WriteStatus};

@@ -6,6 +6,7 @@
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
 //! * `adversary`: a backend that does whatever the contract allows, as chance has it.
+//! * `attempt`: a connect, and what it told; `script`: a resolver that answers as a test says.
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
@@ -21,6 +22,7 @@
 
 mod adversary;
 mod announce;
+mod attempt;
 mod dead_end;
 mod driver;
 mod ending;
@@ -36,6 +38,7 @@ mod notes;
 mod pipes;
 mod probe;
 mod raw;
+mod script;
 mod sources;
 mod stamp;
 mod tasks;
@@ -43,6 +46,7 @@ mod trace;
 mod traffic;
 mod world;
 
+pub use attempt::Attempt;
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
@@ -54,6 +58,7 @@ pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
+pub use script::Script;
 pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::Drops;
 pub use trace::{Event, Log, Trace, reason_name};
