@@ -50,6 +50,7 @@ mod l_listening;
 mod l_sockets;
 mod l_trouble;
 mod lag;
+mod m_endpoints;
 mod n_pool;
 mod n_pool_end;
 mod n_threads;

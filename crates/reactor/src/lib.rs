@@ -43,6 +43,7 @@ mod debug;
 mod endpoint;
 mod error;
 pub mod framing;
+mod inherited;
 mod instant;
 mod key;
 mod lost;
@@ -68,7 +69,10 @@ pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
-pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
+pub use endpoint::{
+    ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,
+    IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
+};
 pub use error::{
     ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
     ReplaceError, RunError, WatermarkError, WriteLimitExceeded,

@@ -60,12 +60,13 @@ impl Shell {
     /// Finds the addresses: in the endpoint itself, or by way of the resolver. A program's resolver is called from the loop.
     pub(super) fn look_up(self: &Rc<Self>, key: Key) {
         let asked = self.attempt(key, |attempt| {
-            if let Some(address) = attempt.endpoint.literal() {
+            if let Some(address) = attempt.endpoint.target().literal() {
                 attempt.candidates.add_literal(address);
                 return None;
             }
             attempt.look_up.begin();
-            Some((Query::new(attempt.endpoint.host(), attempt.endpoint.port()), attempt.place))
+            let host = attempt.endpoint.host()?;
+            Some((Query::new(host.name(), host.port()), attempt.place))
         });
         let Some(asked) = asked else { return };
         let Some((query, place)) = asked else { return self.go_on_connecting(key) };
