@@ -32,6 +32,7 @@
 //! * [`backend`] is the contract of multiplexers.
 
 mod address;
+mod adopt;
 pub mod backend;
 mod before_sleep;
 mod choice;
@@ -69,7 +70,7 @@ pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, PostError,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
     ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
