@@ -62,11 +62,11 @@ impl Attempt {
     }
 
     /// Whether the resolver may still find addresses of this family that could be tried.
-    fn expects(&self, family: Family) -> bool {
+    pub(super) fn expects(&self, family: Family) -> bool {
         self.look_up.awaits(family) && self.candidates.accepts(family)
     }
 
-    fn expects_more(&self) -> bool {
+    pub(super) fn expects_more(&self) -> bool {
         self.expects(Family::V4) || self.expects(Family::V6)
     }
 
