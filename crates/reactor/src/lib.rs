@@ -25,6 +25,7 @@
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
+//! * [`policy`] wraps protocols: timeouts, limits, a log.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -44,6 +45,7 @@ pub mod framing;
 mod instant;
 mod key;
 mod lost;
+pub mod policy;
 mod pool;
 mod program;
 mod protocol;
@@ -64,6 +66,7 @@ pub use address::{Address, Addresses};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
+pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};

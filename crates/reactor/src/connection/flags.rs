@@ -67,6 +67,9 @@ impl Flags {
     /// The check of the flow was put off once, for a send that the backend may not have tried yet.
     pub(crate) const FLOW_PUT_OFF: Self = Self(1 << 22);
 
+    /// A layer around the protocol keeps it from reading.
+    pub(crate) const SUSPENDED: Self = Self(1 << 23);
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }
