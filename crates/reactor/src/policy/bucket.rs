@@ -28,13 +28,11 @@ impl Bucket {
         Self { rate: u128::from(rate.max(1)), burst, level: burst, filled: Instant::ZERO }
     }
 
-    /// So many bytes passed: how long to wait before more may. The clock is read only if there is less in the bucket.
-    pub(super) fn take(&mut self, bytes: u64, now: impl FnOnce() -> Instant) -> Option<Duration> {
-        let bytes = i128::from(bytes);
-        if self.level < bytes {
-            self.fill(now());
-        }
-        self.level -= bytes;
+    /// So many bytes passed: how long to wait before more may. It has to be told the time of each, or a bucket that was full for
+    /// long would have its burst twice.
+    pub(super) fn take(&mut self, bytes: u64, now: Instant) -> Option<Duration> {
+        self.fill(now);
+        self.level -= i128::from(bytes);
         let owed = u128::try_from(-self.level).ok().filter(|owed| *owed > 0)?;
         let nanos = (owed * SECOND).div_ceil(self.rate);
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))

@@ -13,8 +13,8 @@ use crate::transport::Transport;
 /// is slowed down by its system, and nothing is dropped. That pause is beside the protocol's own: reading goes on when
 /// neither wants it to stop. As with any pause, the peer's end is seen only after it.
 ///
-/// Bytes that the protocol [gives back](Transport::unread) count once. No timer is touched, and no clock read, while there
-/// is enough of the burst left.
+/// Bytes that the protocol [gives back](Transport::unread) count once. No timer is touched while there is enough of the
+/// burst left.
 ///
 /// ```
 /// use marline_reactor::policy::RateLimit;
@@ -76,7 +76,7 @@ impl Rate {
     fn pay(&mut self, transport: &Transport) {
         let received = transport.traffic().received;
         let fresh = received.saturating_sub(std::mem::replace(&mut self.counted, received));
-        if let Some(wait) = self.bucket.take(fresh, || transport.handle().now()) {
+        if let Some(wait) = self.bucket.take(fresh, transport.handle().now()) {
             let suspension = transport.suspend_reading();
             let timer = transport.handle().call_later(wait, move || drop(suspension));
             timer.unreference();
