@@ -47,6 +47,8 @@ mod l_listening;
 mod l_sockets;
 mod l_trouble;
 mod lag;
+mod layers;
+mod m_policies;
 mod n_pool;
 mod n_pool_end;
 mod n_threads;
