@@ -49,6 +49,8 @@ mod l_trouble;
 mod lag;
 mod layers;
 mod m_policies;
+mod m_policies_async;
+mod m_traffic_log;
 mod n_pool;
 mod n_pool_end;
 mod n_threads;
