@@ -119,6 +119,42 @@ conformance! {
         assert!(raw.is_reset(), "what was cut off does not look whole");
     }
 
+    fn m10_who_is_not_read_because_of_a_rate_is_not_idle(world: &World) {
+        const BYTES: usize = 1000;
+        let log = Log::new();
+        let begun = world.handle().now();
+        let (protocol, lost_at) = timed(&log);
+        // Paid for in four times the time for which it may be idle.
+        let rate = RateLimit::new(BYTES as u64 * 1000 / (4 * IDLE.as_millis() as u64), 0, protocol);
+        let (_, raw) = world.accept_one(IdleTimeout::new(IDLE, rate));
+        raw.write(&[b'x'; BYTES]);
+        world.until(|| log.is_lost());
+        assert_eq!(log.reason().as_deref(), Some("Timeout"));
+        // A machine that stands still for so long may end it between two pieces.
+        if world.is_memory() || log.received() == BYTES {
+            assert_eq!(log.received(), BYTES);
+            assert!(lost_at.get().expect("a loss") >= begun + 4 * IDLE);
+        }
+    }
+
+    fn m10_a_successor_that_the_protocol_names_itself_is_without_the_policy(world: &World) {
+        let (log, successor) = (Log::new(), Log::new());
+        let next = successor.clone();
+        let protocol = Trace::new(&log).on(Event::Data(0), move |transport| {
+            transport.set_protocol(Trace::new(&next), b"unread").expect("a live connection");
+        });
+        let hour = Duration::from_secs(3600);
+        let (transport, raw) = world.accept_one(IdleTimeout::new(hour, TotalTimeout::new(hour, protocol)));
+        assert_eq!(world.handle().stats().timers, 2);
+        raw.write(b"x");
+        world.until(|| successor.received() == 6);
+        assert_eq!((world.handle().stats().timers, transport.is_closing()), (0, false));
+        assert_eq!(log.losses(), 0);
+        raw.finish();
+        world.until(|| successor.is_lost());
+        assert_eq!(log.losses(), 0, "who was replaced hears of no loss");
+    }
+
     fn m10_the_total_time_passes_whatever_moves(world: &World) {
         let log = Log::new();
         let begun = world.handle().now();
@@ -305,15 +341,21 @@ streams! {
     }
 
     fn a_parser_under_a_rate_limit_gets_every_line_once(world: &World) {
+        const RATE: u64 = 20_000;
         let lines = Rc::new(RefCell::new(Vec::new()));
         let protocol = Lines(Collect { lines: Rc::clone(&lines) });
-        let (transport, raw) = world.accept_one(RateLimit::new(20_000, 10, protocol));
+        let begun = world.handle().now();
+        let (transport, raw) = world.accept_one(RateLimit::new(RATE, 10, protocol));
         let text: String = (0..200).map(|number| format!("line {number}\n")).collect();
         pour(world, &raw, text.as_bytes());
         world.until(|| lines.borrow().len() == 200);
         let all = lines.borrow().join("\n") + "\n";
         assert_eq!(all, text);
         assert_eq!(transport.traffic().received, text.len() as u64, "what is given back counts once");
+        if world.is_memory() {
+            let (passed, due) = (world.handle().now() - begun, Duration::from_secs(text.len() as u64) / RATE as u32);
+            assert!(passed <= due + Duration::from_millis(1), "{passed:?}, though {due:?} would do");
+        }
     }
 }
 

@@ -160,6 +160,12 @@ impl Transport {
         self.shell.inspect(self.key, |connection| connection.is_paused()).unwrap_or(false)
     }
 
+    /// Whether a [suspension](Self::suspend_reading) keeps it from reading.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.is_suspended()).unwrap_or(false)
+    }
+
     /// Whether its protocol gets the bytes that come: reading is neither paused nor suspended, the connection not closing,
     /// and no other protocol about to take over.
     #[must_use]

@@ -145,6 +145,11 @@ impl Connection {
         self.flags.any(Flags::PAUSED)
     }
 
+    /// Whether a layer keeps it from reading.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.flags.any(Flags::SUSPENDED)
+    }
+
     /// Whether a protocol waits to take over.
     pub(crate) fn has_successor(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.successor.is_some())

@@ -19,7 +19,7 @@ const TARGET: &str = "marline::traffic";
 ///
 /// What comes in is reported before the protocol is told. What goes out is reported as the protocol's writes of one callback,
 /// after that; what others wrote, such as tasks, at the connection's next event, together. A policy sees how much is
-/// written, and not what. Where nobody listens to the target an event costs a comparison.
+/// written, and not what. Bytes that the protocol gave back are reported again when they come again. Where nobody listens to the target an event costs a comparison.
 ///
 /// ```
 /// use marline_reactor::policy::TrafficLog;

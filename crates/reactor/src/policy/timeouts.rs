@@ -18,8 +18,9 @@ const LOOKS: u32 = 4;
 ///
 /// The end is [`Transport::time_out`], and the reason [`Reason::Timeout`](crate::Reason::Timeout). Bytes that were received
 /// count, and bytes that the system took: whoever has written and waits for a peer that takes nothing is idle, and so is
-/// whoever is not read because reading is paused. A protocol that works long on an answer has to be given the
-/// time.
+/// whoever is not read because the protocol paused reading. A protocol that works long on an answer has to be given the
+/// time. While a layer [suspends](Transport::suspend_reading) the reading, as a [`RateLimit`](super::RateLimit) does,
+/// nobody counts as idle.
 ///
 /// Nothing happens per message: the loop counts a connection's bytes anyway, and the counts are looked at four
 /// times in the `duration`. The connection therefore never ends before it was idle for `duration`, and at most a
@@ -98,7 +99,7 @@ struct Watch {
     duration: Duration,
     /// What had moved at the last look.
     seen: Cell<Traffic>,
-    /// By then it had moved.
+    /// The last look before which something had moved, or at which the reading was suspended.
     since: Cell<Instant>,
     timer: RefCell<Option<Timer>>,
 }
@@ -118,7 +119,7 @@ impl Watch {
     fn look(self: &Rc<Self>) {
         let (handle, traffic) = (self.transport.handle(), self.transport.traffic());
         let now = handle.now();
-        if self.seen.replace(traffic) != traffic {
+        if self.seen.replace(traffic) != traffic || self.transport.is_suspended() {
             self.since.set(now);
         }
         let end = self.since.get() + self.duration;
