@@ -68,7 +68,11 @@ impl Flags {
     pub(crate) const FLOW_PUT_OFF: Self = Self(1 << 22);
 
     /// A layer around the protocol keeps it from reading.
-    pub(crate) const SUSPENDED: Self = Self(1 << 23);
+    pub(crate) const SUSPENDED: Self = Self(1 << 25);
+    /// There is nothing to read, and never was: the end of the peer's direction is nothing to be told of.
+    pub(crate) const WRITES_ONLY: Self = Self(1 << 23);
+    /// Closing over bytes that were not read does no harm, and they may be meant for others.
+    pub(crate) const KEEPS_INPUT: Self = Self(1 << 24);
 
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0

@@ -35,6 +35,8 @@ pub(super) struct State {
     /// The listeners of each port, in the order they began.
     pub(super) ports: HashMap<u16, Vec<Id>>,
     pub(super) inboxes: Slab<Inbox>,
+    /// Our end of standard input and output, until a loop opens it.
+    pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
     /// How many ends and listeners belong to backends.
     pub(super) sockets: usize,
@@ -53,6 +55,7 @@ impl State {
             listeners: Slab::new(),
             ports: HashMap::new(),
             inboxes: Slab::new(),
+            stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
@@ -145,6 +148,8 @@ pub(super) struct End {
     pub(super) drained: bool,
     /// The owner wants to hear of the peer's end.
     pub(super) watched: bool,
+    /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
+    pub(super) ends_alone: bool,
 }
 
 impl End {
@@ -160,6 +165,7 @@ impl End {
             notice: Notice::new(),
             drained: true,
             watched: false,
+            ends_alone: false,
         }
     }
 
