@@ -26,6 +26,7 @@
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
+//! * [`policy`] wraps protocols: timeouts, limits, a log.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -47,6 +48,7 @@ mod inherited;
 mod instant;
 mod key;
 mod lost;
+pub mod policy;
 mod pool;
 mod program;
 mod protocol;
@@ -67,6 +69,7 @@ pub use address::{Address, Addresses, UnixAddress};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
+pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{
