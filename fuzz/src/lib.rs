@@ -39,7 +39,7 @@ pub fn head(data: &[u8], most: usize) -> (&[u8], &[u8]) {
 
 fn pull<'p, F>(parser: &mut F, pieces: impl Iterator<Item = &'p [u8]>) -> Found<F::Error>
 where
-    F: for<'a> Feed<Frame<'a> = &'a [u8]>,
+    F: for<'a> Feed<Frame<'a> = &'a [u8]> + 'static,
 {
     let mut found = Vec::new();
     for mut piece in pieces {
@@ -58,7 +58,7 @@ where
 /// As [`pull`], with a handler that stops after each frame.
 fn push<'p, F>(parser: &mut F, pieces: impl Iterator<Item = &'p [u8]>) -> Found<F::Error>
 where
-    F: for<'a> Feed<Frame<'a> = &'a [u8]>,
+    F: for<'a> Feed<Frame<'a> = &'a [u8]> + 'static,
 {
     let mut found = Vec::new();
     for mut piece in pieces {
@@ -83,7 +83,7 @@ where
 /// is read.
 pub fn check<F>(make: impl Fn() -> F, limit: usize, cuts: &[u8], bytes: &[u8])
 where
-    F: for<'a> Feed<Frame<'a> = &'a [u8], Error: PartialEq> + Encode<Item = [u8]>,
+    F: for<'a> Feed<Frame<'a> = &'a [u8], Error: PartialEq> + Encode<Item = [u8]> + 'static,
 {
     let pieces = || Pieces { bytes, lengths: cuts.iter().cycle() };
     let whole = pull(&mut make(), std::iter::once(bytes));
