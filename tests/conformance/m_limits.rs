@@ -218,7 +218,7 @@ conformance! {
         world.until(|| raw.is_finished() || raw.is_reset());
         raw.close();
         world.until(|| got.is_lost());
-        assert_eq!((got.count(), refused.get()), (2, 1));
+        assert_eq!((got.count(), refused.get()), (1, 1));
         assert!(!matches!(got.lost.borrow().as_ref().expect("a loss").reason(), Reason::Failed(_)));
     }
 }

@@ -3,6 +3,9 @@
 #[doc = include_str!("../../../docs/design.md")]
 mod design {}
 
+#[doc = include_str!("../../../docs/framing.md")]
+mod framing {}
+
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 

@@ -64,8 +64,8 @@ pub struct Framed<S, F> {
     received: Vec<u8>,
     used: usize,
     filled: usize,
-    /// No more frames come.
-    is_over: bool,
+    /// The stream ended.
+    has_ended: bool,
     /// Frames, of which this many bytes are written.
     outgoing: Vec<u8>,
     written: usize,
@@ -105,7 +105,7 @@ impl<S, F> Framed<S, F> {
             received: Vec::new(),
             used: 0,
             filled: 0,
-            is_over: false,
+            has_ended: false,
             outgoing: Vec::new(),
             written: 0,
         }
@@ -153,9 +153,14 @@ impl<S, F: Feed> Framed<S, F> {
         taken
     }
 
+    /// Whether no frame comes any more.
+    fn is_over(&self) -> bool {
+        self.has_ended || self.parser.is_broken()
+    }
+
     /// After the end of the stream.
     fn finish(&mut self) -> Result<(), FramedError<F::Error>> {
-        self.is_over = true;
+        self.has_ended = true;
         let rest = self.parser.take_rest();
         if rest.is_empty() { Ok(()) } else { Err(FramedError::Unfinished(rest)) }
     }
@@ -220,7 +225,7 @@ impl<'a, S: AsyncRead + Unpin, F: Feed + 'static> Future for NextFrame<'a, S, F>
     type Output = Result<Option<F::Frame<'a>>, FramedError<F::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(mut framed) = self.framed.take().filter(|framed| !framed.is_over) else {
+        let Some(mut framed) = self.framed.take().filter(|framed| !framed.is_over()) else {
             return Poll::Ready(Ok(None));
         };
         loop {
