@@ -6,6 +6,9 @@ mod design {}
 #[doc = include_str!("../../../docs/framing.md")]
 mod framing {}
 
+#[doc = include_str!("../../../docs/names.md")]
+mod names {}
+
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 

@@ -8,19 +8,27 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use error::{EndpointError, EndpointErrorKind};
 pub use into::IntoEndpoint;
 
-use crate::address::Address;
+use crate::address::{Address, UnixAddress};
 use crate::backend::{ConnectOptions, ListenOptions};
+
+/// The attempt delay that RFC 8305 recommends in its section 8,
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// and the least that it allows.
+const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// Where to listen, or what to connect to, and how: as a string, or built step by step.
 ///
 /// ```text
 /// tcp://HOST:PORT?OPTION=VALUE&OPTION=VALUE
+/// unix://PATH
+/// unix-abstract://NAME
 /// ```
 ///
 /// HOST is a name, an IPv4 address, or an IPv6 address in brackets, with a numeric scope if it needs one
@@ -33,7 +41,9 @@ use crate::backend::{ConnectOptions, ListenOptions};
 /// | `reuse_port` | 1 or 0 | listeners | share the port among several listeners; 0 by default |
 /// | `limit` | number | listeners | connections alive at the same time; unlimited by default |
 /// | `timeout` | seconds | connecting | for how long to try, like `2.5` |
+/// | `attempt_delay` | seconds | connecting | the time that an address has alone before the next is tried beside it; 0.25 by default, at least 0.01 |
 /// | `bind` | address:port | connecting | the local address to connect from; any by default |
+/// | `mode` | octal number | listeners | the permissions of a socket file, like `600`; by default the process's mask decides |
 /// | `nodelay` | 1 or 0 | both | send small writes at once (TCP_NODELAY); 1 by default |
 ///
 /// ```
@@ -59,6 +69,7 @@ enum Target {
         host: String,
         port: u16,
     },
+    Unix(UnixAddress),
 }
 
 /// What was chosen. What was not is left to the defaults.
@@ -69,8 +80,10 @@ struct Options {
     reuse_port: Option<bool>,
     limit: Option<usize>,
     timeout: Option<Duration>,
+    attempt_delay: Option<Duration>,
     bind: Option<SocketAddr>,
     nodelay: Option<bool>,
+    mode: Option<u32>,
 }
 
 impl Endpoint {
@@ -82,6 +95,13 @@ impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     pub fn tcp(host_port: impl ToString) -> Result<Self, EndpointError> {
         parse::tcp(&host_port.to_string())
+    }
+
+    /// The socket file at `path`. A file that a listener left behind is replaced when listening; the file is removed when
+    /// listening ends.
+    #[must_use]
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        UnixAddress::path(path).into()
     }
 
     /// How many connections the system keeps that were not accepted yet (it may cap the number).
@@ -119,7 +139,25 @@ impl Endpoint {
         self
     }
 
-    /// The local address to connect from.
+    /// For how long an address has the attempt to itself before the next one of the host is tried beside it (RFC 8305). At
+    /// least 10 ms: less counts as that.
+    ///
+    /// ```
+    /// use marline_reactor::Endpoint;
+    /// use std::time::Duration;
+    ///
+    /// let patient = Endpoint::tcp("example.org:80")?.attempt_delay(Duration::from_secs(2));
+    /// assert_eq!(patient.to_string(), "tcp://example.org:80?attempt_delay=2");
+    /// # Ok::<(), marline_reactor::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub const fn attempt_delay(mut self, delay: Duration) -> Self {
+        let is_short = delay.as_nanos() < LEAST_ATTEMPT_DELAY.as_nanos();
+        self.options.attempt_delay = Some(if is_short { LEAST_ATTEMPT_DELAY } else { delay });
+        self
+    }
+
+    /// The local address to connect from. Addresses of another family are not tried then.
     #[must_use]
     pub const fn bind(mut self, address: SocketAddr) -> Self {
         self.options.bind = Some(address);
@@ -134,6 +172,15 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The permissions of the socket file that a listener makes, such as `0o600`.
+    #[must_use]
+    pub const fn mode(mut self, mode: u32) -> Self {
+        self.options.mode = Some(mode);
+        self
+    }
+}
+
 #[allow(dead_code)]
 impl Endpoint {
     /// The host: a name, or an address without brackets.
@@ -144,6 +191,7 @@ impl Endpoint {
             }
             Target::Literal(address) => address.ip().to_string(),
             Target::Name { host, .. } => host.clone(),
+            Target::Unix(_) => String::new(),
         }
     }
 
@@ -151,13 +199,15 @@ impl Endpoint {
         match &self.target {
             Target::Literal(address) => address.port(),
             Target::Name { port, .. } => *port,
+            Target::Unix(_) => 0,
         }
     }
 
     /// The address, if there is nothing to resolve.
-    pub(crate) const fn literal(&self) -> Option<SocketAddr> {
+    pub(crate) fn literal(&self) -> Option<Address> {
         match &self.target {
-            Target::Literal(address) => Some(*address),
+            Target::Literal(address) => Some((*address).into()),
+            Target::Unix(address) => Some(address.clone().into()),
             Target::Name { .. } => None,
         }
     }
@@ -169,6 +219,7 @@ impl Endpoint {
             reuse_address: chosen.reuse_address.unwrap_or(default.reuse_address),
             reuse_port: chosen.reuse_port.unwrap_or(default.reuse_port),
             nodelay: chosen.nodelay.unwrap_or(default.nodelay),
+            mode: chosen.mode.or(default.mode),
         }
     }
 
@@ -186,6 +237,14 @@ impl Endpoint {
 
     pub(crate) const fn timeout_value(&self) -> Option<Duration> {
         self.options.timeout
+    }
+
+    pub(crate) fn attempt_delay_value(&self) -> Duration {
+        self.options.attempt_delay.unwrap_or(ATTEMPT_DELAY)
+    }
+
+    pub(crate) const fn bind_value(&self) -> Option<SocketAddr> {
+        self.options.bind
     }
 }
 
@@ -206,11 +265,9 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
-impl From<&Address> for Endpoint {
-    fn from(address: &Address) -> Self {
-        match address {
-            Address::Inet(address) => Self::from(*address),
-        }
+impl From<UnixAddress> for Endpoint {
+    fn from(address: UnixAddress) -> Self {
+        Self { target: Target::Unix(address), options: Options::default() }
     }
 }
 
@@ -220,6 +277,7 @@ impl fmt::Display for Endpoint {
         match &self.target {
             Target::Literal(address) => write!(f, "tcp://{address}")?,
             Target::Name { host, port } => write!(f, "tcp://{host}:{port}")?,
+            Target::Unix(address) => write!(f, "{address}")?,
         }
         write!(f, "{}", self.options)
     }
@@ -234,8 +292,10 @@ impl fmt::Display for Options {
             ("reuse_port", flag(self.reuse_port)),
             ("limit", self.limit.map(|value| value.to_string())),
             ("timeout", self.timeout.map(seconds)),
+            ("attempt_delay", self.attempt_delay.map(seconds)),
             ("bind", self.bind.map(|value| value.to_string())),
             ("nodelay", flag(self.nodelay)),
+            ("mode", self.mode.map(|mode| format!("{mode:o}"))),
         ];
         let mut separator = '?';
         for (name, value) in options {

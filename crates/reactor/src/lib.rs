@@ -24,6 +24,7 @@
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
@@ -31,6 +32,7 @@
 //! * [`backend`] is the contract of multiplexers.
 
 mod address;
+mod adopt;
 pub mod backend;
 mod before_sleep;
 mod choice;
@@ -60,7 +62,7 @@ mod timer;
 mod transport;
 mod watch;
 
-pub use address::{Address, Addresses};
+pub use address::{Address, Addresses, UnixAddress};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
@@ -68,8 +70,8 @@ pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,
-    WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
+    ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;
@@ -82,6 +84,7 @@ pub use reactor::{
 };
 pub use relay::relay;
 pub use remote::{Remote, Signal};
+pub use resolve::{Answer, Family, Query, Resolve, SystemResolver};
 pub use server::Server;
 pub use timer::Timer;
 pub use transport::{Transport, WriteStatus};

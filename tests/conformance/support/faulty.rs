@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
+    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
 
@@ -273,7 +273,7 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.listen(key, address, options)
     }
 
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.inner.adopt(key, listener)
     }
 
@@ -304,6 +304,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         self.inner.connect(key, address, options)
+    }
+
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        self.inner.open(key, opening)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

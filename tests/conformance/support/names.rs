@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
+    Received, Sent, Started, SystemCalls, Wait, Wakeup,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Key};
 
@@ -98,7 +98,7 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.listen(key, address, options)
     }
 
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.inner.adopt(key, listener)
     }
 
@@ -108,6 +108,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         self.inner.connect(key, address, options)
+    }
+
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        self.inner.open(key, opening)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

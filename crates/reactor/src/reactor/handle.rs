@@ -1,7 +1,7 @@
 //! What a program asks of a loop.
 
 use std::fmt;
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,7 +30,8 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
-/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
+/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
+///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
@@ -128,21 +129,29 @@ impl Handle {
         Server::listen(&self.shell, &endpoint, Box::new(move |addresses| factory(addresses).into_protocol()))
     }
 
-    /// Takes over a socket that listens already.
+    /// Takes over a stream socket that listens already: of TCP, or a UNIX socket.
     ///
     /// # Errors
     ///
-    /// If it is no listening TCP socket, or the backend has no use for sockets.
+    /// If it is no listening stream socket, or the backend has no use for sockets.
     pub fn adopt_listener<P: IntoProtocol>(
         &self,
-        listener: TcpListener,
+        listener: impl Into<OwnedFd>,
         mut factory: impl FnMut(&Addresses) -> P + 'static,
     ) -> Result<Server, ListenError> {
-        Server::adopt(&self.shell, listener, Box::new(move |addresses| factory(addresses).into_protocol()))
+        Server::adopt(
+            &self.shell,
+            listener.into(),
+            Box::new(move |addresses| factory(addresses).into_protocol()),
+        )
     }
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
     /// returned. Every error comes that way too.
+    ///
+    /// A host name is looked up by the loop's [resolver](Self::set_resolver). If it has several addresses, the next is tried
+    /// beside those that have not answered after a [short time](crate::Endpoint::attempt_delay), and the first that answers wins
+    /// (RFC 8305).
     #[track_caller]
     pub fn connect<P: IntoProtocol>(
         &self,

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::peer::{Peer, PeerListener};
 use super::state::{Id, Owner, Phase, State};
+use super::virtual_stream::{StreamKind, VirtualStream};
 use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
@@ -78,10 +79,17 @@ impl Network {
         self.state().hosts.insert(name.to_ascii_lowercase(), addresses);
     }
 
-    /// Lets every connect to `address` wait for ever.
+    /// Lets every connect to `address` wait, until it is [heeded](Self::heed).
     pub fn ignore(&self, address: impl Into<Address>) {
-        if let Some(address) = address.into().as_inet() {
-            self.state().ignored.insert(address);
+        self.state().ignored.insert(address.into());
+    }
+
+    /// Lets connects to `address` be answered again, those that [wait](Self::ignore) by now included.
+    pub fn heed(&self, address: impl Into<Address>) {
+        let address = address.into();
+        let mut state = self.state();
+        if state.ignored.remove(&address) {
+            state.reach_late(&address);
         }
     }
 
@@ -92,9 +100,8 @@ impl Network {
     ///
     /// `ConnectionRefused` if nobody listens there.
     pub fn connect(&self, address: impl Into<Address>) -> io::Result<Peer> {
-        let to = inet(&address.into())?;
         let mut state = self.state();
-        let id = state.connect(Owner::Script, to, None)?;
+        let id = state.connect(Owner::Script, &address.into(), None)?;
         let Some(end) = state.ends.get(id) else {
             return Err(ErrorKind::NotConnected.into());
         };
@@ -112,9 +119,26 @@ impl Network {
     ///
     /// `AddrInUse` if somebody listens there.
     pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
-        let address = inet(&address.into())?;
-        let (id, address) = self.state().listen(Owner::Script, address, usize::MAX, false)?;
-        Ok(PeerListener::new(self.clone(), id, address.into()))
+        let (id, address) = self.state().listen(Owner::Script, &address.into(), usize::MAX, false)?;
+        Ok(PeerListener::new(self.clone(), id, address))
+    }
+
+    /// A stream that was not made by connecting, a pipe for example: what a loop opens with
+    /// [`adopt_stream`](crate::Handle::adopt_stream), and the other end.
+    #[must_use]
+    pub fn stream(&self, kind: StreamKind) -> (VirtualStream, Peer) {
+        let words = if kind == StreamKind::Duplex { "stream" } else { "pipe" };
+        VirtualStream::pair(self, kind, words)
+    }
+
+    /// Makes standard input and output for the loop that opens [them](crate::backend::Opening::Stdio) next, and answers with
+    /// the other end: whoever reads and writes them, as a terminal or the rest of a pipeline does.
+    #[must_use]
+    pub fn stdio(&self) -> Peer {
+        let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
+        let id = stream.into_id();
+        self.state().stdio = id;
+        peer
     }
 
     /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
@@ -142,6 +166,17 @@ impl Network {
         self.state.borrow_mut()
     }
 
+    /// Whether this is a handle of the same network.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.state, &other.state)
+    }
+
+    pub(super) fn take_stdio(&self) -> io::Result<VirtualStream> {
+        let id = self.state().stdio.take();
+        let none = || io::Error::new(ErrorKind::NotFound, "the test made no standard input and output");
+        id.map(|id| VirtualStream::from_id(self, id)).ok_or_else(none)
+    }
+
     pub(super) fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let name = host.to_ascii_lowercase();
         let ips = match self.state().hosts.get(&name) {
@@ -161,8 +196,4 @@ impl fmt::Debug for Network {
 
 fn unknown(host: &str) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("no host is called {host:?}"))
-}
-
-pub(super) fn inet(address: &Address) -> io::Result<SocketAddr> {
-    address.as_inet().ok_or_else(|| ErrorKind::Unsupported.into())
 }

@@ -1,11 +1,11 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::inbox::Inbox;
 use super::wire::{Chunking, Wire};
-use crate::address::{Address, Addresses};
+use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
 use crate::key::Key;
@@ -27,12 +27,16 @@ pub(super) struct State {
     /// How many bytes each direction holds; at least one.
     pub(super) capacity: usize,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
-    pub(super) ignored: HashSet<SocketAddr>,
+    pub(super) ignored: HashSet<Address>,
+    /// The listeners of UNIX sockets.
+    pub(super) names: HashMap<UnixAddress, Id>,
     pub(super) ends: Slab<End>,
     pub(super) listeners: Slab<Listener>,
     /// The listeners of each port, in the order they began.
     pub(super) ports: HashMap<u16, Vec<Id>>,
     pub(super) inboxes: Slab<Inbox>,
+    /// Our end of standard input and output, until a loop opens it.
+    pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
     /// How many ends and listeners belong to backends.
     pub(super) sockets: usize,
@@ -46,10 +50,12 @@ impl State {
             capacity: CAPACITY,
             hosts: HashMap::new(),
             ignored: HashSet::new(),
+            names: HashMap::new(),
             ends: Slab::new(),
             listeners: Slab::new(),
             ports: HashMap::new(),
             inboxes: Slab::new(),
+            stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
@@ -142,6 +148,8 @@ pub(super) struct End {
     pub(super) drained: bool,
     /// The owner wants to hear of the peer's end.
     pub(super) watched: bool,
+    /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
+    pub(super) ends_alone: bool,
 }
 
 impl End {
@@ -157,6 +165,7 @@ impl End {
             notice: Notice::new(),
             drained: true,
             watched: false,
+            ends_alone: false,
         }
     }
 
@@ -169,7 +178,7 @@ impl End {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) owner: Owner,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) backlog: usize,
     /// Others may listen here too, if they also say so.
     pub(super) shared: bool,
@@ -178,8 +187,4 @@ pub(super) struct Listener {
     /// The other ends of those that do not fit into the backlog.
     pub(super) queue: VecDeque<Id>,
     pub(super) notice: Notice,
-}
-
-pub(super) fn addresses(local: SocketAddr, peer: SocketAddr) -> Addresses {
-    Addresses { local: Address::Inet(local), peer: Address::Inet(peer) }
 }

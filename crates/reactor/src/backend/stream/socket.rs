@@ -1,0 +1,178 @@
+//! Sockets: the calls to the operating system that move bytes. This is the file to write anew for another system.
+//!
+//! Every call is counted as `strace` would show it, the repetitions after an interrupted one included (but not the
+//! check of the descriptor that the standard library makes before each close in debug builds).
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use mio::unix::SourceFd;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+
+use super::Channel;
+use crate::address::{Address, Addresses};
+use crate::backend::poller::Poller;
+use crate::backend::{Close, ConnectOptions, Outgoing, SystemCalls, socket};
+use crate::key::Key;
+
+/// How many segments one call sends at most: as many as fit on the stack without being felt there.
+pub(super) const PARTS: usize = 64;
+
+/// How often a close looks for bytes to throw away.
+const DISCARDS: usize = 16;
+
+/// Writing to a dead peer is an error, and never a signal.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+/// There is no such flag here; Rust's runtime has the signal ignored before `main`.
+#[cfg(target_vendor = "apple")]
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
+
+/// The socket of a connection, registered with the poller.
+///
+/// It is created close-on-exec and never duplicated, so closing it takes its registration back as well.
+#[derive(Debug)]
+pub(in crate::backend) struct Socket(OwnedFd);
+
+impl Socket {
+    /// Registers `socket`; on an error it is closed.
+    pub(in crate::backend) fn register(
+        socket: impl Into<OwnedFd>,
+        poller: &Poller,
+        key: Key,
+        calls: &mut SystemCalls,
+    ) -> io::Result<Self> {
+        let socket = socket.into();
+        let registered = poller.connection(&mut SourceFd(&socket.as_raw_fd()), key, calls);
+        calls.closes += u64::from(registered.is_err());
+        registered.map(|()| Self(socket))
+    }
+
+    fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let filled = outgoing.fill(&mut parts);
+        let parts = &parts[..filled];
+        let sent = uninterrupted(|| {
+            calls.sends += 1;
+            rustix::net::sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), SEND)
+        })?;
+        let offered: usize = parts.iter().map(|part| part.len()).sum();
+        Ok((sent, sent == offered))
+    }
+
+    #[cfg(test)]
+    pub(in crate::backend) fn has_nodelay(&self) -> bool {
+        socket2::SockRef::from(&self.0).tcp_nodelay().unwrap_or(false)
+    }
+
+    /// Closes it without a word about how.
+    pub(in crate::backend) fn drop_it(self, calls: &mut SystemCalls) {
+        calls.closes += 1;
+        drop(self);
+    }
+}
+
+impl Channel for Socket {
+    fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
+        socket::addresses(self, calls)
+    }
+
+    fn is_connected(&self, calls: &mut SystemCalls) -> bool {
+        socket::is_connected(self, calls)
+    }
+
+    fn drains(&self) -> bool {
+        true
+    }
+
+    fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
+        uninterrupted(|| {
+            calls.receives += 1;
+            rustix::net::recv(&self.0, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
+        })
+    }
+
+    fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        if outgoing.segments() > 1 {
+            return self.send_parts(outgoing, calls);
+        }
+        self.send_bytes(outgoing.front(), calls)
+    }
+
+    /// What takes less than was offered is full, and tells when it has room again.
+    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        let sent = uninterrupted(|| {
+            calls.sends += 1;
+            rustix::net::send(&self.0, bytes, SEND)
+        })?;
+        Ok((sent, sent == bytes.len()))
+    }
+
+    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
+        calls.shutdowns += 1;
+        Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?)
+    }
+
+    fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+        socket::take_error(self, calls)
+    }
+
+    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+        socket::take_error(self, calls)
+    }
+
+    /// close(2) over received bytes sends a reset in place of the FIN, and the reset overtakes what the peer has still to
+    /// get from us (RFC 2525, 2.17; RFC 9112, 9.6). A peer that goes on sending is reset in the end, as
+    /// the bytes it sends to a closed socket are refused.
+    fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
+        for _ in 0..DISCARDS {
+            match self.receive(scratch, calls) {
+                Ok(count) if count == scratch.len() => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {
+        if how == Close::Reset {
+            socket::reset_on_close(&self, calls);
+        }
+        self.drop_it(calls);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Makes a socket and begins to connect it. On an error it is closed.
+pub(in crate::backend) fn connect(
+    address: &Address,
+    options: &ConnectOptions,
+    calls: &mut SystemCalls,
+) -> io::Result<OwnedFd> {
+    let (socket, address) = socket::prepare(address, options, calls)?;
+    calls.connects += 1;
+    match socket.connect(&address) {
+        Ok(()) => Ok(socket.into()),
+        // An interrupted connect goes on in the background, as one in progress does (POSIX, connect()).
+        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => Ok(socket.into()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(socket.into()),
+        Err(error) => {
+            calls.closes += 1;
+            Err(error)
+        }
+    }
+}
+
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
