@@ -1,6 +1,6 @@
 //! A C library finds the messages: JSON objects, by yajl, in front of a protocol of callbacks.
 //!
-//! `cargo run --features yajl --example json_stream -- tcp://127.0.0.1:8000`, and then in another terminal
+//! `cargo run --example json_stream --features yajl -- tcp://127.0.0.1:8000`, and then in another terminal
 //! `nc 127.0.0.1 8000`: each object that you type, on one line or on several, or in the middle of one, is answered with
 //! its fields. It wants yajl on the system (Debian: libyajl-dev).
 

@@ -120,8 +120,8 @@ impl<'a> Rest<'a> {
 
     /// Takes the bytes out: neither this protocol nor a successor gets them any more.
     #[must_use = "nobody else gets these bytes any more"]
-    pub const fn take(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.bytes, &[])
+    pub fn take(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.bytes)
     }
 }
 
