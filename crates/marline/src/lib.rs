@@ -9,11 +9,14 @@ pub use marline_tasks::*;
 
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
-    pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::framing::{
+        Encode, Feed, FrameProtocol, FrameTooLong, Frames, LineParser, LineProtocol, LineTooLong, Lines,
+        Netstring, NetstringError, NetstringParser, Prefix, PrefixParser, Rest,
+    };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
-        Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
+        Addresses, Call, Error, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol,
+        Reactor, Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
