@@ -25,6 +25,7 @@
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
+//! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -44,6 +45,7 @@ pub mod framing;
 mod instant;
 mod key;
 mod lost;
+mod os_signal;
 mod pool;
 mod program;
 mod protocol;
@@ -74,6 +76,7 @@ pub use error::{
 pub use instant::Instant;
 pub use key::Key;
 pub use lost::{Lost, Reason};
+pub use os_signal::{SignalError, SignalHandler, SignalKind};
 pub use pool::{Job, JobError, PoolError};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};

@@ -29,6 +29,7 @@
 //!   with values of their own: [`task`]. Work that blocks: [`spawn_blocking`].
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
+//! * Signals of the operating system: [`signal`], [`ctrl_c`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
@@ -40,6 +41,7 @@ mod local;
 mod mail;
 mod net;
 pub mod scope;
+mod signals;
 mod table;
 pub mod task;
 mod time;
@@ -54,6 +56,7 @@ pub use net::{
     ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
+pub use signals::{CtrlC, Signals, ctrl_c, signal};
 pub use task::{
     AbortHandle, Blocking, BlockingError, GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow,
     run, run_on, spawn, spawn_blocking, spawn_on, spawn_remote, spawn_remote_with, task_list, task_list_on,

@@ -124,6 +124,7 @@ use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::watch::{Interest, Ready};
 use memory::VirtualSource;
 
@@ -148,6 +149,14 @@ pub trait Backend {
     /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver.
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
+        None
+    }
+
+    /// Signals of the backend's own, in place of the operating system's: from now on each `signal` is a
+    /// [`Ready`](Completion::Ready) of `key`, until its [`close`](Self::close). `None` (the default) leaves it to the system;
+    /// then the loop [watches](Self::watch) a descriptor.
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        let _ = (key, signal);
         None
     }
 

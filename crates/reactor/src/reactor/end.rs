@@ -34,6 +34,7 @@ impl Shell {
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
+        self.end_signals();
         self.clear_signals();
         self.clear_connects();
         let hooks = self.shutdown.borrow_mut().clear();

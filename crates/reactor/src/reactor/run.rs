@@ -51,7 +51,7 @@ impl Shell {
 
     /// Whether nothing is left that could ever call back.
     pub(crate) fn is_idle(&self) -> bool {
-        self.slot_count() == self.watches.unreferenced()
+        self.slot_count() == self.watches.unreferenced() + self.os_signals.slots()
             && self.guards.get() == 0
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()

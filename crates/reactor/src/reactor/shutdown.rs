@@ -106,6 +106,7 @@ impl Shell {
             self.stop_listeners();
             self.lose_all();
             self.drop_watches();
+            self.end_signals();
             self.revoke_jobs();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);

@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::ready::Entry;
+use crate::watch::Ready;
 
 /// I/O and timers are looked at again after at most so many batches,
 const BATCHES: usize = 64;
@@ -125,7 +126,7 @@ impl Shell {
                 Completion::Shut(key, result) => self.shut_completed(key, result),
                 Completion::Closed(key) => self.closed(key),
                 Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
-                Completion::Ready { key, ready } => self.tell_watch(key, ready),
+                Completion::Ready { key, ready } => self.deliver_ready(key, ready),
             }
         }
     }
@@ -139,6 +140,17 @@ impl Shell {
         }
     }
 
+    fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
+        let signal = self.slot(key, |slot| match slot {
+            Slot::OsSignal(signal) => Some(*signal),
+            _ => None,
+        });
+        match signal.flatten() {
+            Some(signal) => self.signal_came(signal),
+            None => self.tell_watch(key, ready),
+        }
+    }
+
     fn closed(self: &Rc<Self>, key: Key) {
         enum Was {
             Connection,
@@ -148,7 +160,7 @@ impl Shell {
         let was = self.slot(key, |slot| match slot {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
-            Slot::Attempt(_) | Slot::Watch(_) | Slot::Reserved => Was::Other,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Reserved => Was::Other,
         });
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),

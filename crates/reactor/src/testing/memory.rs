@@ -9,6 +9,7 @@ use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
 use crate::choice::Choices;
 use crate::error::RunError;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::reactor::{Builder, Handle, Reactor};
 
 /// After so many turns a pump gives up: something is always ready.
@@ -104,6 +105,12 @@ impl MemoryReactor {
         let address = address.strip_prefix("tcp://").unwrap_or(address);
         let parsed = address.parse::<SocketAddr>();
         self.network.connect(parsed.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?)
+    }
+
+    /// Lets a signal come to this loop: whether it watches it.
+    #[allow(clippy::must_use_candidate)]
+    pub fn raise(&self, signal: SignalKind) -> bool {
+        self.network.raise_for(self.inbox, signal)
     }
 
     /// Makes one turn, without waiting. The clock stands still.
