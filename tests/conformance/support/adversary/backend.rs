@@ -1,7 +1,7 @@
 //! The adversary as a backend.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ impl<B: Backend> Backend for Adversary<B> {
         Ok(address)
     }
 
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.promises.stands(key);
         let address = self.inner.adopt(key, listener)?;
         self.listeners.insert(key, false);

@@ -81,9 +81,7 @@ impl Network {
 
     /// Lets every connect to `address` wait for ever.
     pub fn ignore(&self, address: impl Into<Address>) {
-        if let Some(address) = address.into().as_inet() {
-            self.state().ignored.insert(address);
-        }
+        self.state().ignored.insert(address.into());
     }
 
     /// Connects a scripted client. If the listener's backlog is full, the client
@@ -93,9 +91,8 @@ impl Network {
     ///
     /// `ConnectionRefused` if nobody listens there.
     pub fn connect(&self, address: impl Into<Address>) -> io::Result<Peer> {
-        let to = inet(&address.into())?;
         let mut state = self.state();
-        let id = state.connect(Owner::Script, to, None)?;
+        let id = state.connect(Owner::Script, &address.into(), None)?;
         let Some(end) = state.ends.get(id) else {
             return Err(ErrorKind::NotConnected.into());
         };
@@ -113,9 +110,8 @@ impl Network {
     ///
     /// `AddrInUse` if somebody listens there.
     pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
-        let address = inet(&address.into())?;
-        let (id, address) = self.state().listen(Owner::Script, address, usize::MAX, false)?;
-        Ok(PeerListener::new(self.clone(), id, address.into()))
+        let (id, address) = self.state().listen(Owner::Script, &address.into(), usize::MAX, false)?;
+        Ok(PeerListener::new(self.clone(), id, address))
     }
 
     /// Lets a signal come to every loop on this network, as to the threads of one process: whether any of them watches it.
@@ -188,8 +184,4 @@ impl fmt::Debug for Network {
 
 fn unknown(host: &str) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("no host is called {host:?}"))
-}
-
-pub(super) fn inet(address: &Address) -> io::Result<SocketAddr> {
-    address.as_inet().ok_or_else(|| ErrorKind::Unsupported.into())
 }
