@@ -25,6 +25,7 @@
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
+//! * A [`Command`] is a program to start as a child [`Process`]; a [`ProcessProtocol`] is told what happens with it.
 //! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
@@ -47,6 +48,7 @@ mod key;
 mod lost;
 mod os_signal;
 mod pool;
+mod process;
 mod program;
 mod protocol;
 mod reactor;
@@ -78,6 +80,7 @@ pub use key::Key;
 pub use lost::{Lost, Reason};
 pub use os_signal::{SignalError, SignalHandler, SignalKind};
 pub use pool::{Job, JobError, PoolError};
+pub use process::{ChildFd, Command, Exit, KillError, Process, ProcessProtocol, SpawnError};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};
 pub use reactor::{

@@ -120,11 +120,14 @@ use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 
+pub use crate::process::{Child, Spawned};
+
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 use memory::VirtualSource;
 
@@ -157,6 +160,13 @@ pub trait Backend {
     /// then the loop [watches](Self::watch) a descriptor.
     fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
         let _ = (key, signal);
+        None
+    }
+
+    /// Processes of the backend's own, in place of the operating system's: a [`Ready`](Completion::Ready) of `key` tells that
+    /// the child has exited, until the [`close`](Self::close) of the key. `None` (the default) leaves it to the system.
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        let _ = (key, command);
         None
     }
 

@@ -3,7 +3,7 @@
 //!
 //! * `kind`: which signal; `error`: what can go wrong.
 //! * `process_wide`: the handlers that the whole process shares, and the socket by which one tells a loop;
-//!   `disposition`: what the process does about a signal.
+//!   `disposition`: what the process does about a signal; `sigpipe`: the one that must not end it.
 //! * This file: what a loop watches, and the handle of one of its handlers.
 //!
 //! A loop has a source for each signal that it watches, which is an ordinary one to the backend: the end of a socket whose
@@ -13,6 +13,7 @@ mod disposition;
 mod error;
 mod kind;
 mod process_wide;
+mod sigpipe;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use std::rc::{Rc, Weak};
 pub use error::SignalError;
 pub use kind::SignalKind;
 use process_wide::SignalSocket;
+pub(crate) use sigpipe::survive_sigpipe;
 
 use crate::backend::{Close, Started, Watchable};
 use crate::key::Key;

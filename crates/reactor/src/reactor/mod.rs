@@ -52,6 +52,8 @@ pub(crate) enum Slot {
     Watch(Box<Watching>),
     /// A watched signal of the operating system.
     OsSignal(SignalKind),
+    /// The exit of a child process, with the key of that process.
+    Child(Key),
     /// A connection attempt, with the key of what it is an attempt of.
     Attempt(Key),
     /// A connection that is being accepted, or was refused and is being closed; a watch that begins or ends.

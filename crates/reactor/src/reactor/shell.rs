@@ -30,6 +30,7 @@ use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::OsSignals;
 use crate::pool::{Pool, Whose};
+use crate::process::ProcessTable;
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
 use crate::resolve::RESOLVER;
@@ -67,6 +68,7 @@ pub(crate) struct Shell {
     pub(crate) timers: Timers,
     pub(crate) signals: RefCell<SignalTable>,
     pub(crate) os_signals: OsSignals,
+    pub(crate) processes: RefCell<ProcessTable>,
     pub(crate) connects: RefCell<ConnectTable>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) resolver: RefCell<Pool>,
@@ -114,6 +116,7 @@ impl Shell {
             timers: Timers::new(),
             signals: RefCell::default(),
             os_signals: OsSignals::default(),
+            processes: RefCell::default(),
             connects: RefCell::default(),
             pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
             resolver: RefCell::new(Pool::new(Whose::Resolver, RESOLVER)),
@@ -192,7 +195,7 @@ impl Shell {
                 Slot::Connection(_) => connections += 1,
                 Slot::Listener(_) => listeners += 1,
                 Slot::Watch(_) => watches += 1,
-                Slot::OsSignal(_) | Slot::Attempt(_) | Slot::Reserved => {}
+                Slot::OsSignal(_) | Slot::Child(_) | Slot::Attempt(_) | Slot::Reserved => {}
             }
         }
         (connections, listeners, watches)

@@ -107,6 +107,7 @@ impl Shell {
             self.lose_all();
             self.drop_watches();
             self.end_signals();
+            self.leave_children();
             self.revoke_jobs();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);

@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::ready::Entry;
 use crate::watch::Ready;
 
@@ -141,13 +142,20 @@ impl Shell {
     }
 
     fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
-        let signal = self.slot(key, |slot| match slot {
-            Slot::OsSignal(signal) => Some(*signal),
-            _ => None,
+        enum Of {
+            Signal(SignalKind),
+            Child(Key),
+            Other,
+        }
+        let of = self.slot(key, |slot| match slot {
+            Slot::OsSignal(signal) => Of::Signal(*signal),
+            Slot::Child(process) => Of::Child(*process),
+            _ => Of::Other,
         });
-        match signal.flatten() {
-            Some(signal) => self.signal_came(signal),
-            None => self.tell_watch(key, ready),
+        match of {
+            Some(Of::Signal(signal)) => self.signal_came(signal),
+            Some(Of::Child(process)) => self.child_told(process),
+            _ => self.tell_watch(key, ready),
         }
     }
 
@@ -160,7 +168,9 @@ impl Shell {
         let was = self.slot(key, |slot| match slot {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
-            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Reserved => Was::Other,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Child(_) | Slot::Reserved => {
+                Was::Other
+            }
         });
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),
