@@ -144,6 +144,21 @@ pub enum ListenError {
     Over,
 }
 
+/// A stream of bytes could not be taken over. Its descriptors are closed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused, it is no stream of bytes, or the loop's backend has no use for it.
+    #[error("cannot take over the stream: {source}")]
+    System {
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The loop was shut down or dropped.
+    #[error("cannot take over the stream: the loop has ended")]
+    Over,
+}
+
 impl ListenError {
     pub(crate) fn system(address: Address, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {

@@ -33,6 +33,7 @@
 //! * [`backend`] is the contract of multiplexers.
 
 mod address;
+mod adopt;
 pub mod backend;
 mod before_sleep;
 mod choice;
@@ -72,8 +73,8 @@ pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,
-    WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, OpenError, PostError,
+    ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -15,6 +15,7 @@
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
+//! * `pipes`: pipes of a loop, and their far ends.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
@@ -32,6 +33,7 @@ mod kind;
 mod names;
 mod nosy;
 mod notes;
+mod pipes;
 mod probe;
 mod raw;
 mod sources;
@@ -49,6 +51,7 @@ pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
+pub use pipes::FarPipe;
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
 pub use sources::{Far, Near, pair as source_pair};

@@ -100,6 +100,8 @@ mod outgoing;
 mod poller;
 pub mod readiness;
 mod socket;
+mod stream;
+mod system_calls;
 mod table;
 mod watched;
 
@@ -119,6 +121,8 @@ use no_alarm::Alarm;
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use stream::{Opened, Opening};
+pub use system_calls::SystemCalls;
 
 pub use crate::process::{Child, Spawned};
 
@@ -244,6 +248,19 @@ pub trait Backend {
     /// Where it fails at once. Then there is nothing to close. `Unsupported` is the default, for backends that serve only.
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         let _ = (key, address, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes over a stream of bytes that exists already: `key` is a connection from now on, as if it had been connected.
+    /// What is not to be read is never announced, but that nobody reads what we write (as a failed receive), and what cannot be
+    /// written is never sent to nor shut down. It is closed on an error.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default) for what this backend has no use for, `InvalidInput` for what is no stream of bytes, and
+    /// otherwise the operating system's.
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        let _ = (key, opening);
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -461,29 +478,4 @@ pub enum Close {
 pub trait Wakeup: Send + Sync {
     /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
     fn wake(&self);
-}
-
-/// Counts of calls to the operating system, by kind. Calls are counted as they are made: an operation that is submitted with
-/// others in one call is none of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SystemCalls {
-    /// Waits for events.
-    pub waits: u64,
-    /// Receives, those that found nothing included.
-    pub receives: u64,
-    /// Sends, those that were refused included.
-    pub sends: u64,
-    /// Accepts, those that found nothing included.
-    pub accepts: u64,
-    /// Registrations with the multiplexer, and changes of them.
-    pub registrations: u64,
-    /// Connects.
-    pub connects: u64,
-    /// Shutdowns of one direction.
-    pub shutdowns: u64,
-    /// Closes.
-    pub closes: u64,
-    /// Everything else: options, names, errors.
-    pub others: u64,
 }

@@ -1,5 +1,6 @@
 //! What a key may stand for, on backends with real sockets.
 
+use super::stream::{Connection, Ends};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
@@ -9,6 +10,8 @@ use crate::key::Key;
 pub(super) enum Object<C, L> {
     Connection(C),
     Listener(Box<L>),
+    /// A stream that is no socket. There are few.
+    Stream(Box<Connection<Ends>>),
     Watched(Watched),
 }
 
@@ -23,6 +26,13 @@ impl<C, L> Table<Object<C, L>> {
     pub(super) fn listener(&mut self, key: Key) -> Option<&mut L> {
         match self.get(key)? {
             Object::Listener(listener) => Some(listener),
+            _ => None,
+        }
+    }
+
+    pub(super) fn stream(&mut self, key: Key) -> Option<&mut Connection<Ends>> {
+        match self.get(key)? {
+            Object::Stream(stream) => Some(stream),
             _ => None,
         }
     }

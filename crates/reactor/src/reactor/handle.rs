@@ -30,7 +30,8 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
-/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
+/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`adopt_stream`](Self::adopt_stream),
+///   [`stdio`](Self::stdio).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
 /// * Signals of the operating system: [`on_signal`](Self::on_signal).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).

@@ -32,4 +32,6 @@ mod recorder;
 pub use memory::MemoryReactor;
 pub use recorder::Recorder;
 
-pub use crate::backend::memory::{Chunking, Clock, Network, Peer, PeerListener, VirtualSource};
+pub use crate::backend::memory::{
+    Chunking, Clock, Network, Peer, PeerListener, StreamKind, VirtualSource, VirtualStream,
+};

@@ -20,6 +20,7 @@ impl Uring {
             Some(Object::Connection(_)) => self.close_connection(key, how),
             Some(Object::Listener(_)) => self.close_listener(key),
             Some(Object::Watched(_)) => self.end_watch(key, how),
+            Some(Object::Stream(_)) => return self.close_stream(key, how),
             None => return Started::Done(()),
         }
         if self.table.get(key).is_some() { Started::Pending } else { Started::Done(()) }

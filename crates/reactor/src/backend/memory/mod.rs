@@ -26,7 +26,8 @@
 //! # How it is laid out
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
-//! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched. `inbox` orders the events of one backend, `sockets` tells
+//! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
+//! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
@@ -39,6 +40,7 @@ mod peer;
 mod sockets;
 mod state;
 mod virtual_source;
+mod virtual_stream;
 mod wire;
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ pub use clock::Clock;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
 pub use virtual_source::VirtualSource;
+pub use virtual_stream::{StreamKind, VirtualStream};
 pub use wire::Chunking;
 
 use self::inbox::Inbox;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::peer::{Peer, PeerListener};
 use super::state::{Id, Owner, Phase, State};
+use super::virtual_stream::{StreamKind, VirtualStream};
 use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
@@ -140,6 +141,24 @@ impl Network {
         self.state().raise_signal(signal, Some(inbox))
     }
 
+    /// A stream that was not made by connecting, a pipe for example: what a loop opens with
+    /// [`adopt_stream`](crate::Handle::adopt_stream), and the other end.
+    #[must_use]
+    pub fn stream(&self, kind: StreamKind) -> (VirtualStream, Peer) {
+        let words = if kind == StreamKind::Duplex { "stream" } else { "pipe" };
+        VirtualStream::pair(self, kind, words)
+    }
+
+    /// Makes standard input and output for the loop that opens [them](crate::backend::Opening::Stdio) next, and answers with
+    /// the other end: whoever reads and writes them, as a terminal or the rest of a pipeline does.
+    #[must_use]
+    pub fn stdio(&self) -> Peer {
+        let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
+        let id = stream.into_id();
+        self.state().stdio = id;
+        peer
+    }
+
     /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
     /// have descriptors for.
     #[must_use]
@@ -163,6 +182,17 @@ impl Network {
     /// The state, for one operation. No code of the user's ever runs while it is borrowed.
     pub(super) fn state(&self) -> RefMut<'_, State> {
         self.state.borrow_mut()
+    }
+
+    /// Whether this is a handle of the same network.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.state, &other.state)
+    }
+
+    pub(super) fn take_stdio(&self) -> io::Result<VirtualStream> {
+        let id = self.state().stdio.take();
+        let none = || io::Error::new(ErrorKind::NotFound, "the test made no standard input and output");
+        id.map(|id| VirtualStream::from_id(self, id)).ok_or_else(none)
     }
 
     pub(super) fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

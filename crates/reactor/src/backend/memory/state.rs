@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) inboxes: Slab<Inbox>,
     /// The signals that backends watch, by inbox and key.
     pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
+    /// Our end of standard input and output, until a loop opens it.
+    pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
     /// How many ends and listeners belong to backends.
     pub(super) sockets: usize,
@@ -58,6 +60,7 @@ impl State {
             ports: HashMap::new(),
             inboxes: Slab::new(),
             signals: BTreeMap::new(),
+            stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
@@ -164,6 +167,8 @@ pub(super) struct End {
     pub(super) drained: bool,
     /// The owner wants to hear of the peer's end.
     pub(super) watched: bool,
+    /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
+    pub(super) ends_alone: bool,
 }
 
 impl End {
@@ -179,6 +184,7 @@ impl End {
             notice: Notice::new(),
             drained: true,
             watched: false,
+            ends_alone: false,
         }
     }
 
