@@ -60,6 +60,9 @@ impl Prepared {
 
 /// The child's end of a descriptor; ours, if there is one, is added to `ours`.
 fn make(number: RawFd, what: ChildFd, ours: &mut Vec<(RawFd, OwnedFd)>) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let (theirs, own) = match what {
         ChildFd::Inherit => return own_descriptor(number),
         ChildFd::Null => return null().map(OwnedFd::from),
