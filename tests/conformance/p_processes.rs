@@ -1,6 +1,7 @@
 //! P: child processes, as callbacks.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -23,7 +24,7 @@ type Log = Rc<RefCell<Vec<String>>>;
 #[derive(Clone, Default)]
 pub struct Record {
     log: Log,
-    received: Rc<RefCell<Vec<u8>>>,
+    received: Rc<RefCell<BTreeMap<RawFd, Vec<u8>>>>,
 }
 
 impl Record {
@@ -39,9 +40,13 @@ impl Record {
         self.log.borrow().clone()
     }
 
-    /// What the child wrote, whatever descriptor it wrote it to.
+    /// What the child wrote: that of each descriptor after that of the one before it.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.received.borrow().values().flatten().copied().collect()
+    }
+
     pub fn received(&self) -> String {
-        String::from_utf8_lossy(&self.received.borrow()).into_owned()
+        String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 }
 
@@ -51,9 +56,9 @@ impl ProcessProtocol for Record {
         self.note("made");
     }
 
-    fn data_received(&mut self, _: &Process, _: RawFd, data: &[u8]) {
+    fn data_received(&mut self, _: &Process, descriptor: RawFd, data: &[u8]) {
         assert!(!self.has("ended"));
-        self.received.borrow_mut().extend_from_slice(data);
+        self.received.borrow_mut().entry(descriptor).or_default().extend_from_slice(data);
     }
 
     fn pipe_lost(&mut self, _: &Process, descriptor: RawFd, lost: &Lost) {
@@ -264,7 +269,7 @@ conformance! {
         input.write(&data);
         input.close();
         world.until(|| record.has("ended"));
-        assert!(*record.received.borrow() == data);
+        assert!(record.bytes() == data);
         assert_eq!(process.exit(), Some(Exit::Code(0)));
     }
 
