@@ -50,6 +50,7 @@ mod lag;
 mod n_pool;
 mod n_pool_end;
 mod n_threads;
+mod p_process_tasks;
 mod p_processes;
 mod p_signal_tasks;
 mod p_signals;

@@ -29,6 +29,7 @@
 //!   with values of their own: [`task`]. Work that blocks: [`spawn_blocking`].
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
+//! * Child processes: [`Child`], [`output`].
 //! * Signals of the operating system: [`signal`], [`ctrl_c`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
 //! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
@@ -40,6 +41,7 @@ mod error;
 mod local;
 mod mail;
 mod net;
+mod process;
 pub mod scope;
 mod signals;
 mod table;
@@ -55,6 +57,7 @@ pub use net::{
     Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
     ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
 };
+pub use process::{Child, Output, Wait, output, output_up_to};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use signals::{CtrlC, Signals, ctrl_c, signal};
 pub use task::{

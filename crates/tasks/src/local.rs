@@ -7,6 +7,7 @@ use marline_reactor::{Handle, Remote};
 
 use crate::mail::Reachable;
 use crate::net::{Listeners, Streams};
+use crate::process::Children;
 use crate::signals::Waiting;
 use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
@@ -16,6 +17,7 @@ pub(crate) struct Local {
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners,
     pub(crate) waiting: Waiting,
+    pub(crate) children: Children,
     pub(crate) sleepers: RefCell<Sleepers>,
     /// Lets handles on other threads reach all of it.
     _reachable: Reachable,
@@ -29,6 +31,7 @@ impl Local {
             streams: Streams::default(),
             listeners: Listeners::default(),
             waiting: Waiting::default(),
+            children: Children::default(),
             sleepers: RefCell::default(),
             _reachable: Reachable::new(handle),
         })
@@ -47,6 +50,7 @@ impl Drop for Local {
         self.streams.end();
         self.listeners.end();
         self.waiting.end();
+        self.children.end();
         end_sleeps(self.sleepers.take());
     }
 }

@@ -162,6 +162,13 @@ impl Command {
         self
     }
 
+    /// What the child's descriptor of this number is, unless that was said before.
+    #[must_use]
+    pub fn descriptor_or(mut self, number: RawFd, what: impl Into<ChildFd>) -> Self {
+        self.descriptors.entry(number).or_insert_with(|| what.into());
+        self
+    }
+
     /// What its standard input is: descriptor 0.
     #[must_use]
     pub fn stdin(self, what: impl Into<ChildFd>) -> Self {

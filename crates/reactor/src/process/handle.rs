@@ -69,6 +69,12 @@ impl Process {
         self.shell.process_pipe(self.key, descriptor)
     }
 
+    /// The child's descriptors to which there are pipes.
+    #[must_use]
+    pub fn pipes(&self) -> Vec<RawFd> {
+        self.shell.process_pipes(self.key)
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

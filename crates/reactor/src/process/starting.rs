@@ -12,7 +12,7 @@ use super::prepare::Prepared;
 use super::{Command, Process, ProcessProtocol, SpawnError};
 use crate::backend::{Opening, Spawned, Watchable};
 use crate::key::Key;
-use crate::os_signal::{SignalKind, survive_sigpipe};
+use crate::os_signal::SignalKind;
 use crate::reactor::{Shell, Slot};
 use crate::ready::{Callback, Entry};
 use crate::watch::Interest;
@@ -62,7 +62,6 @@ impl Shell {
             return own.map_err(|cause| system(&program, cause));
         }
         collect_orphans();
-        survive_sigpipe().map_err(|cause| system(&program, cause))?;
         let Prepared { program: mut prepared, ours } = Prepared::new(command)?;
         let child = prepared.spawn().and_then(SystemChild::new).map_err(|cause| system(&program, cause))?;
         // The child's ends are closed here, so that we see it close them.

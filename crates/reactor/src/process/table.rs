@@ -182,6 +182,10 @@ impl Shell {
         self.process(key, |entry| entry.pipes.get(&number).cloned()).flatten()
     }
 
+    pub(super) fn process_pipes(&self, key: Key) -> Vec<RawFd> {
+        self.process(key, |entry| entry.pipes.keys().copied().collect()).unwrap_or_default()
+    }
+
     pub(super) fn signal_process(self: &Rc<Self>, key: Key, signal: SignalKind) -> Result<(), KillError> {
         let sent = self.process(key, |entry| {
             if entry.has_exited() {
