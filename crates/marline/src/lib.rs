@@ -16,11 +16,12 @@ pub mod prelude {
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
         Addresses, Call, Error, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol,
-        Reactor, Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
+        Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
-        CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
-        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, timeout, yield_now,
+        CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,
+        interval, race, relay, select, settle, shield, signal, sleep, spawn, spawn_blocking, spawn_remote,
+        timeout, yield_now,
     };
 }
 

@@ -33,6 +33,7 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
 ///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
+/// * Signals of the operating system: [`on_signal`](Self::on_signal).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).

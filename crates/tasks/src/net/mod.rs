@@ -30,6 +30,7 @@ pub use copy::copy;
 pub use framed::{Framed, FramedError, FramedSendError, NextFrame};
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
+pub(crate) use io::on_loop;
 pub(crate) use listener::Listeners;
 pub use listener::{Accept, Incoming, Listener};
 pub use operations::{Read, WriteAll};
