@@ -22,6 +22,7 @@
 //!
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`DatagramProtocol`] and a [`DatagramTransport`] are the same for datagrams.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
@@ -37,6 +38,7 @@ mod choice;
 mod connect;
 mod connection;
 mod contain;
+mod datagram;
 mod debug;
 mod endpoint;
 mod error;
@@ -61,10 +63,12 @@ mod transport;
 mod watch;
 
 pub use address::{Address, Addresses};
+pub use backend::{DatagramOptions, MulticastInterface};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use contain::Panic;
+pub use datagram::{DatagramError, DatagramProtocol, DatagramTransport, MulticastError, SendError};
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{

@@ -38,6 +38,7 @@ pub use stats::Stats;
 
 use crate::backend::Backend;
 use crate::connection::Connection;
+use crate::datagram::Port;
 use crate::error::{CreateError, RunError};
 use crate::instant::Instant;
 use crate::key::Key;
@@ -49,6 +50,7 @@ pub(crate) enum Slot {
     Connection(Connection),
     Listener(Box<Listening>),
     Watch(Box<Watching>),
+    Datagram(Box<Port>),
     /// A connection attempt, with the key of what it is an attempt of.
     Attempt(Key),
     /// A connection that is being accepted, or was refused and is being closed; a watch that begins or ends.

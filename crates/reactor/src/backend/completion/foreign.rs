@@ -53,8 +53,10 @@ impl Uring {
         // There may be more than fits.
         self.foreign_ready = poller.is_full();
         while let Some(mut event) = poller.pop() {
-            let told = self.table.watched(event.key).and_then(|watched| watched.advance(&mut event));
-            told.into_iter().for_each(|completion| self.answers.push(completion));
+            // Each time one thing less is due.
+            while let Some(told) = self.table.advance_polled(&mut event) {
+                self.answers.push(told);
+            }
         }
         Ok(())
     }
@@ -81,6 +83,7 @@ impl Uring {
         self.table.iter().any(|object| match object {
             Object::Connection(connection) => connection.fd() == Some(descriptor),
             Object::Listener(listener) => listener.fd() == Some(descriptor),
+            Object::Datagram(socket) => socket.descriptor() == descriptor,
             Object::Watched(_) => false,
         })
     }

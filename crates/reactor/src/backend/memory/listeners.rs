@@ -212,18 +212,18 @@ impl State {
     }
 }
 
-fn overlap(one: IpAddr, other: IpAddr) -> bool {
+pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
-fn loopback(like: IpAddr) -> IpAddr {
+pub(super) fn loopback(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
 
-fn specified(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn specified(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(loopback(address.ip()));
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::inbox::Inbox;
+use super::mailbox::{Delivery, Mailbox};
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses};
 use crate::backend::{Completion, Outgoing};
@@ -24,6 +25,7 @@ pub(super) const FIRST_EPHEMERAL: u16 = 49152;
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) chunking: Chunking,
+    pub(super) delivery: Delivery,
     /// How many bytes each direction holds; at least one.
     pub(super) capacity: usize,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
@@ -32,9 +34,10 @@ pub(super) struct State {
     pub(super) listeners: Slab<Listener>,
     /// The listeners of each port, in the order they began.
     pub(super) ports: HashMap<u16, Vec<Id>>,
+    pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
     pub(super) next_port: u16,
-    /// How many ends and listeners belong to backends.
+    /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
 }
 
@@ -43,12 +46,14 @@ impl State {
         Self {
             choices,
             chunking: Chunking::default(),
+            delivery: Delivery::default(),
             capacity: CAPACITY,
             hosts: HashMap::new(),
             ignored: HashSet::new(),
             ends: Slab::new(),
             listeners: Slab::new(),
             ports: HashMap::new(),
+            mailboxes: Slab::new(),
             inboxes: Slab::new(),
             next_port: FIRST_EPHEMERAL,
             sockets: 0,

@@ -6,6 +6,7 @@
 //! - `socket.rs`: the calls to the operating system, to be written anew for another system.
 //! - `connection.rs`: one connection, and what is known about its socket without asking.
 //! - `listener.rs`: one listener.
+//! - `datagrams.rs`: datagram sockets.
 //! - `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -20,6 +21,7 @@
 //!   an orderly end to the call after that.
 
 mod connection;
+mod datagrams;
 mod listener;
 mod socket;
 #[cfg(test)]
@@ -34,13 +36,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bits::Bits;
+use super::datagram::Desk;
 use super::object;
 use super::poller::{Event, Poller, due};
 use super::table::Table;
 use super::watched::Watched;
 use super::{
-    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received,
-    Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
+    Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -74,6 +77,7 @@ pub struct Readiness {
     /// The memory for receives. It is away while it is out as a chunk; a receive meanwhile makes another, and one of
     /// them is kept.
     scratch: Option<Vec<u8>>,
+    desk: Desk,
     waker: Arc<Waker>,
     /// Once a host has asked for the descriptor.
     alarm: Option<Alarm>,
@@ -97,6 +101,7 @@ impl Readiness {
             table: Table::default(),
             answers: VecDeque::new(),
             scratch: None,
+            desk: Desk::default(),
             choices: Choices::random(),
             calls: SystemCalls {
                 // The multiplexer and the waker, and the latter's registration.
@@ -167,6 +172,7 @@ impl Backend for Readiness {
                 Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
+                Some(Object::Datagram(socket)) => socket.advance(&mut event),
                 None => continue,
             };
             if !event.due.is_empty() {
@@ -317,6 +323,7 @@ impl Backend for Readiness {
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
             Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
+            Some(Object::Datagram(socket)) => socket.close(&mut self.calls),
             None => {}
         }
         Started::Done(())
@@ -349,6 +356,10 @@ impl Backend for Readiness {
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.calls.others += 1;
         self.poller.registry().try_clone()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {
