@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -65,18 +64,16 @@ conformance! {
         let connected = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         let unbound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        // The test runs in several worlds at the same time.
-        let name = format!("marline-l11-{}-{:?}", std::process::id(), std::thread::current().id());
-        let path = std::env::temp_dir().join(name);
-        drop(std::fs::remove_file(&path));
-        let unix = UnixListener::bind(&path).expect("a UNIX listener");
-        drop(std::fs::remove_file(&path));
+        let records = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None).expect("a socket");
+        // The system chooses a name.
+        let any = socket2::SockAddr::unix("").expect("no name");
+        records.bind(&any).and_then(|()| records.listen(1)).expect("a listener");
         let file = std::fs::File::open("/dev/null").expect("a file");
         let wrong: [(&str, OwnedFd); 5] = [
             ("a connection", connected.into()),
             ("a socket that does not listen", unbound.expect("a socket").into()),
             ("a datagram socket", datagrams.into()),
-            ("a listener of another family", unix.into()),
+            ("a listener of records", records.into()),
             ("a file", file.into()),
         ];
         for (what, descriptor) in wrong {

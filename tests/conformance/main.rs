@@ -73,6 +73,7 @@ mod t_ready_queue;
 mod t_running;
 mod t_timers;
 mod t_wait;
+mod u_unix;
 mod w_asleep;
 mod w_flow;
 mod w_writing;

@@ -31,7 +31,7 @@ pub(crate) struct Attempt {
     factory: Factory,
     done: Done,
     /// Addresses that are still to be tried.
-    candidates: VecDeque<SocketAddr>,
+    candidates: VecDeque<Address>,
     failed: Vec<(Address, io::Error)>,
     /// The slot of the address that is being tried.
     current: Option<(Key, Address)>,
@@ -175,7 +175,8 @@ impl Shell {
             return;
         };
         if let Some(address) = literal {
-            return self.looked_up(key, Ok(vec![address]));
+            self.attempt(key, |attempt| attempt.candidates.push_back(address));
+            return self.try_next(key);
         }
         let known = self.backend().resolve(&host, port);
         match known {
@@ -199,7 +200,9 @@ impl Shell {
         });
         match result {
             Ok(addresses) => {
-                self.attempt(key, |attempt| attempt.candidates.extend(addresses));
+                self.attempt(key, |attempt| {
+                    attempt.candidates.extend(addresses.into_iter().map(Address::Inet))
+                });
                 self.try_next(key);
             }
             Err(source) => {
@@ -216,7 +219,7 @@ impl Shell {
         loop {
             let next = self.attempt(key, |attempt| {
                 let address = attempt.candidates.pop_front()?;
-                Some((Address::Inet(address), attempt.endpoint.connect_options()))
+                Some((address, attempt.endpoint.connect_options()))
             });
             let Some(next) = next else { return };
             let Some((address, options)) = next else {

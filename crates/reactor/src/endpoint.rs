@@ -8,19 +8,22 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use error::{EndpointError, EndpointErrorKind};
 pub use into::IntoEndpoint;
 
-use crate::address::Address;
+use crate::address::{Address, UnixAddress};
 use crate::backend::{ConnectOptions, ListenOptions};
 
 /// Where to listen, or what to connect to, and how: as a string, or built step by step.
 ///
 /// ```text
 /// tcp://HOST:PORT?OPTION=VALUE&OPTION=VALUE
+/// unix://PATH
+/// unix-abstract://NAME
 /// ```
 ///
 /// HOST is a name, an IPv4 address, or an IPv6 address in brackets, with a numeric scope if it needs one
@@ -34,6 +37,7 @@ use crate::backend::{ConnectOptions, ListenOptions};
 /// | `limit` | number | listeners | connections alive at the same time; unlimited by default |
 /// | `timeout` | seconds | connecting | for how long to try, like `2.5` |
 /// | `bind` | address:port | connecting | the local address to connect from; any by default |
+/// | `mode` | octal number | listeners | the permissions of a socket file, like `600`; by default the process's mask decides |
 /// | `nodelay` | 1 or 0 | both | send small writes at once (TCP_NODELAY); 1 by default |
 ///
 /// ```
@@ -59,6 +63,7 @@ enum Target {
         host: String,
         port: u16,
     },
+    Unix(UnixAddress),
 }
 
 /// What was chosen. What was not is left to the defaults.
@@ -71,6 +76,7 @@ struct Options {
     timeout: Option<Duration>,
     bind: Option<SocketAddr>,
     nodelay: Option<bool>,
+    mode: Option<u32>,
 }
 
 impl Endpoint {
@@ -82,6 +88,13 @@ impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     pub fn tcp(host_port: impl ToString) -> Result<Self, EndpointError> {
         parse::tcp(&host_port.to_string())
+    }
+
+    /// The socket file at `path`. A file that a listener left behind is replaced when listening; the file is removed when
+    /// listening ends.
+    #[must_use]
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        UnixAddress::path(path).into()
     }
 
     /// How many connections the system keeps that were not accepted yet (it may cap the number).
@@ -134,6 +147,15 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The permissions of the socket file that a listener makes, such as `0o600`.
+    #[must_use]
+    pub const fn mode(mut self, mode: u32) -> Self {
+        self.options.mode = Some(mode);
+        self
+    }
+}
+
 #[allow(dead_code)]
 impl Endpoint {
     /// The host: a name, or an address without brackets.
@@ -144,6 +166,7 @@ impl Endpoint {
             }
             Target::Literal(address) => address.ip().to_string(),
             Target::Name { host, .. } => host.clone(),
+            Target::Unix(_) => String::new(),
         }
     }
 
@@ -151,13 +174,15 @@ impl Endpoint {
         match &self.target {
             Target::Literal(address) => address.port(),
             Target::Name { port, .. } => *port,
+            Target::Unix(_) => 0,
         }
     }
 
     /// The address, if there is nothing to resolve.
-    pub(crate) const fn literal(&self) -> Option<SocketAddr> {
+    pub(crate) fn literal(&self) -> Option<Address> {
         match &self.target {
-            Target::Literal(address) => Some(*address),
+            Target::Literal(address) => Some((*address).into()),
+            Target::Unix(address) => Some(address.clone().into()),
             Target::Name { .. } => None,
         }
     }
@@ -169,6 +194,7 @@ impl Endpoint {
             reuse_address: chosen.reuse_address.unwrap_or(default.reuse_address),
             reuse_port: chosen.reuse_port.unwrap_or(default.reuse_port),
             nodelay: chosen.nodelay.unwrap_or(default.nodelay),
+            mode: chosen.mode.or(default.mode),
         }
     }
 
@@ -206,11 +232,9 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
-impl From<&Address> for Endpoint {
-    fn from(address: &Address) -> Self {
-        match address {
-            Address::Inet(address) => Self::from(*address),
-        }
+impl From<UnixAddress> for Endpoint {
+    fn from(address: UnixAddress) -> Self {
+        Self { target: Target::Unix(address), options: Options::default() }
     }
 }
 
@@ -220,6 +244,7 @@ impl fmt::Display for Endpoint {
         match &self.target {
             Target::Literal(address) => write!(f, "tcp://{address}")?,
             Target::Name { host, port } => write!(f, "tcp://{host}:{port}")?,
+            Target::Unix(address) => write!(f, "{address}")?,
         }
         write!(f, "{}", self.options)
     }
@@ -236,6 +261,7 @@ impl fmt::Display for Options {
             ("timeout", self.timeout.map(seconds)),
             ("bind", self.bind.map(|value| value.to_string())),
             ("nodelay", flag(self.nodelay)),
+            ("mode", self.mode.map(|mode| format!("{mode:o}"))),
         ];
         let mut separator = '?';
         for (name, value) in options {

@@ -62,7 +62,7 @@ mod timer;
 mod transport;
 mod watch;
 
-pub use address::{Address, Addresses};
+pub use address::{Address, Addresses, UnixAddress};
 pub use backend::{DatagramOptions, MulticastInterface};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};

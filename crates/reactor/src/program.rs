@@ -43,5 +43,10 @@ pub fn greeting(address: &crate::Address) -> String {
         crate::Address::Inet(socket) => {
             format!("listening on {address}; try: nc {} {}", socket.ip(), socket.port())
         }
+        crate::Address::Unix(socket) => match socket.as_path() {
+            Some(path) => format!("listening on {address}; try: nc -U {}", path.display()),
+            None => format!("listening on {address}"),
+        },
+        crate::Address::Named(_) => format!("listening on {address}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -132,11 +132,7 @@ impl Server {
         }
     }
 
-    pub(crate) fn adopt(
-        shell: &Rc<Shell>,
-        listener: TcpListener,
-        factory: Factory,
-    ) -> Result<Self, ListenError> {
+    pub(crate) fn adopt(shell: &Rc<Shell>, listener: OwnedFd, factory: Factory) -> Result<Self, ListenError> {
         if shell.refuses_work() {
             return Err(ListenError::Over);
         }
@@ -228,7 +224,7 @@ impl fmt::Debug for Server {
 /// The address that an endpoint names, for a listener.
 fn listen_address(shell: &Shell, endpoint: &Endpoint) -> Result<Address, ListenError> {
     if let Some(address) = endpoint.literal() {
-        return Ok(Address::Inet(address));
+        return Ok(address);
     }
     let host = endpoint.host();
     if host == "localhost" {

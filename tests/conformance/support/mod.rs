@@ -4,7 +4,8 @@
 //! * `driver`: who makes the turns; `guest`: foreign loops that do.
 //! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
-//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
+//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it;
+//!   `faulty_datagrams`: the same of datagrams.
 //! * `adversary`: a backend that does whatever the contract allows, as chance has it.
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
@@ -25,6 +26,7 @@ mod driver;
 mod ending;
 mod failures;
 mod faulty;
+mod faulty_datagrams;
 mod guest;
 mod hands;
 mod hosted;

@@ -3,14 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing,
+    Received, Sent, Started, SystemCalls, Wait, Wakeup,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Key};
 
@@ -98,7 +98,7 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.listen(key, address, options)
     }
 
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.inner.adopt(key, listener)
     }
 
@@ -148,6 +148,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        self.inner.datagrams()
     }
 
     fn system_calls(&self) -> SystemCalls {

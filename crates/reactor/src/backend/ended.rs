@@ -1,7 +1,7 @@
 //! The backend of a loop that has ended: nothing happens any more.
 
 use std::io;
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::{
@@ -64,7 +64,7 @@ impl Backend for Ended {
         Err(ended())
     }
 
-    fn adopt(&mut self, _: Key, _: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, _: Key, _: OwnedFd) -> io::Result<Address> {
         Err(ended())
     }
 

@@ -105,7 +105,7 @@ mod table;
 mod watched;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -208,13 +208,13 @@ pub trait Backend {
     /// The operating system's; then nothing stays bound.
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address>;
 
-    /// Takes over a socket that listens already. Closing it later does not shut it down for whoever else holds it.
+    /// Takes over a stream socket that listens already. Closing it later does not shut it down for whoever else holds it.
     ///
     /// # Errors
     ///
     /// `Unsupported` where a backend has no use for sockets (the default), `InvalidInput` if it is no listening stream
     /// socket.
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         let _ = (key, listener);
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -14,11 +14,13 @@ pub struct ListenOptions {
     pub reuse_port: bool,
     /// Whether small writes leave at once (TCP_NODELAY). Yes by default: a turn's writes are joined anyway.
     pub nodelay: bool,
+    /// The permissions of the file of a UNIX socket. By default the process's mask decides.
+    pub mode: Option<u32>,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 1024, reuse_address: true, reuse_port: false, nodelay: true }
+        Self { backlog: 1024, reuse_address: true, reuse_port: false, nodelay: true, mode: None }
     }
 }
 

@@ -68,5 +68,7 @@ fn check(options: &DatagramOptions) -> Result<&Address, DatagramError> {
 pub(super) fn are_of_one_kind(one: &Address, other: &Address) -> bool {
     match (one, other) {
         (Address::Inet(one), Address::Inet(other)) => one.is_ipv4() == other.is_ipv4(),
+        (Address::Unix(_), Address::Unix(_)) => true,
+        _ => false,
     }
 }

@@ -166,6 +166,7 @@ impl Port {
                 Err(SendError::OtherTarget { target: target.clone(), peer: peer.clone() })
             }
             (None, None) => Err(SendError::NoTarget),
+            (Some(Address::Unix(target)), None) if target.is_unnamed() => Err(SendError::NoTarget),
             _ if size > self.largest => Err(SendError::TooLarge { size, limit: self.largest }),
             _ if self.queue.is_some() && self.buffered() + DatagramQueue::cost(size) > self.limit => {
                 Err(SendError::Full { limit: self.limit })

@@ -23,6 +23,8 @@ pub enum EndpointErrorKind {
     UnknownScheme,
     /// The scheme is not followed by `//`.
     MissingSlashes,
+    /// There is nothing where a path or a name should be.
+    MissingPath,
     /// There is nothing where a host should be.
     MissingHost,
     /// The host has a character that no host has.
@@ -94,9 +96,10 @@ impl fmt::Display for EndpointError {
         let part = &self.part;
         write!(f, "endpoint {:?}: ", self.endpoint)?;
         match self.kind {
-            Kind::MissingScheme => write!(f, "missing scheme; write {}://...", SCHEMES.join(":// or ")),
+            Kind::MissingScheme => write!(f, "missing scheme; write {}", schemes()),
             Kind::UnknownScheme => write!(f, "unknown scheme {part:?}; known: {}", SCHEMES.join(", ")),
             Kind::MissingSlashes => f.write_str("missing \"//\" after the scheme"),
+            Kind::MissingPath => f.write_str("missing path or name"),
             Kind::MissingHost => f.write_str("missing host"),
             Kind::BadHost => write!(f, "{part:?} is no host name"),
             Kind::MissingBrackets => {
@@ -117,3 +120,13 @@ impl fmt::Display for EndpointError {
 }
 
 impl std::error::Error for EndpointError {}
+
+/// How endpoints begin: `a://..., b://... or c://...`.
+fn schemes() -> String {
+    let all: Vec<String> = SCHEMES.iter().map(|scheme| format!("{scheme}://...")).collect();
+    match all.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} or {last}", first.join(", ")),
+        None => String::new(),
+    }
+}

@@ -60,12 +60,16 @@ impl IntoEndpoint for SocketAddr {
 
 impl IntoEndpoint for Address {
     fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
-        Ok(Endpoint::from(&self))
+        (&self).into_endpoint()
     }
 }
 
 impl IntoEndpoint for &Address {
     fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
-        Ok(self.into())
+        match self {
+            Address::Inet(address) => Ok((*address).into()),
+            Address::Unix(address) => Ok(address.clone().into()),
+            Address::Named(words) => words.parse(),
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::EndpointErrorKind as Kind;
 use super::{Endpoint, EndpointError, Options, Target};
+use crate::address::UnixAddress;
 
-pub(super) const SCHEMES: &[&str] = &["tcp"];
+pub(super) const SCHEMES: &[&str] = &["tcp", "unix", "unix-abstract"];
 
 pub(super) const OPTIONS: &[&str] =
-    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay"];
+    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay", "mode"];
 
 /// What is wrong, and with which part.
 type Fault<'a> = (Kind, &'a str);
@@ -24,6 +25,8 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
     let parsed = split(text).and_then(|parts| {
         let target = match parts.scheme {
             "tcp" => tcp_target(after_slashes(parts.rest)?)?,
+            "unix" => Target::Unix(UnixAddress::path(name(after_slashes(parts.rest)?)?)),
+            "unix-abstract" => Target::Unix(UnixAddress::abstract_name(name(after_slashes(parts.rest)?)?)),
             unknown => return Err((Kind::UnknownScheme, unknown)),
         };
         let options = parts.query.map_or_else(|| Ok(Options::default()), options)?;
@@ -64,6 +67,11 @@ fn is_scheme(text: &str) -> bool {
 
 fn after_slashes(rest: &str) -> Result<&str, Fault<'_>> {
     rest.strip_prefix("//").ok_or((Kind::MissingSlashes, &rest[..0]))
+}
+
+/// The path or the name of a UNIX socket, to the end.
+fn name(text: &str) -> Result<&str, Fault<'_>> {
+    if text.is_empty() { Err((Kind::MissingPath, text)) } else { Ok(text) }
 }
 
 fn tcp_target(text: &str) -> Result<Target, Fault<'_>> {
@@ -146,6 +154,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), Kind> {
         "timeout" => put(&mut options.timeout, seconds(value), "seconds, like 2.5"),
         "bind" => put(&mut options.bind, value.parse::<SocketAddr>().ok(), "an address and a port"),
         "nodelay" => put(&mut options.nodelay, flag(value), FLAG),
+        "mode" => put(&mut options.mode, octal(value), "an octal number, like 600"),
         _ => Err(Kind::UnknownOption),
     }
 }
@@ -162,6 +171,13 @@ fn put<T>(option: &mut Option<T>, value: Option<T>, expected: &'static str) -> R
 fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
+}
+
+/// The permissions of a file, and nothing beyond.
+fn octal(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| (b'0'..b'8').contains(&byte));
+    let mode = if digits { u32::from_str_radix(text, 8).ok() } else { None };
+    mode.filter(|mode| *mode <= 0o777)
 }
 
 fn flag(text: &str) -> Option<bool> {

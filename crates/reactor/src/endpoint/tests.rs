@@ -22,7 +22,7 @@ fn c11_ip_literals_are_known_without_a_resolver() {
         ("tcp://[fe80::1%2]:80?nodelay=1", "[fe80::1%2]:80"),
         ("tcp://[::ffff:1.2.3.4]:80", "[::ffff:1.2.3.4]:80"),
     ] {
-        assert_eq!(parse(text).literal(), Some(literal.parse().unwrap()), "{text}");
+        assert_eq!(parse(text).literal(), Some(Address::Inet(literal.parse().unwrap())), "{text}");
     }
     for text in ["tcp://localhost:80", "tcp://127.1:80", "tcp://1.2.3.4.5:80", "tcp://bücher.example:80"] {
         assert_eq!(parse(text).literal(), None, "{text}");
@@ -81,7 +81,11 @@ fn an_error_names_what_is_wrong_and_where() {
         ("a b://host:80", Kind::MissingScheme, 0, ""),
         ("udp://host:80", Kind::UnknownScheme, 0, "udp"),
         ("TCP://host:80", Kind::UnknownScheme, 0, "TCP"),
-        ("unix:/path", Kind::UnknownScheme, 0, "unix"),
+        ("file:/path", Kind::UnknownScheme, 0, "file"),
+        ("unix:/path", Kind::MissingSlashes, 5, ""),
+        ("unix://", Kind::MissingPath, 7, ""),
+        ("unix-abstract://", Kind::MissingPath, 16, ""),
+        ("unix:///s?mode=888", bad_value("an octal number, like 600"), 10, "mode=888"),
         ("tcp:/x", Kind::MissingSlashes, 4, ""),
         ("tcp:host:80", Kind::MissingSlashes, 4, ""),
         ("tcp:", Kind::MissingSlashes, 4, ""),
@@ -135,12 +139,15 @@ fn an_error_names_what_is_wrong_and_where() {
 fn messages_list_what_is_known() {
     for (text, message) in [
         ("tcp:/x", r#"endpoint "tcp:/x": missing "//" after the scheme"#),
-        ("host:80", r#"endpoint "host:80": missing scheme; write tcp://..."#),
-        ("udp://h:1", r#"endpoint "udp://h:1": unknown scheme "udp"; known: tcp"#),
+        (
+            "host:80",
+            r#"endpoint "host:80": missing scheme; write tcp://..., unix://... or unix-abstract://..."#,
+        ),
+        ("udp://h:1", r#"endpoint "udp://h:1": unknown scheme "udp"; known: tcp, unix, unix-abstract"#),
         (
             "tcp://h:1?x=1",
             "endpoint \"tcp://h:1?x=1\": unknown option \"x\"; \
-             known: backlog, reuse_address, reuse_port, limit, timeout, bind, nodelay",
+             known: backlog, reuse_address, reuse_port, limit, timeout, bind, nodelay, mode",
         ),
         ("tcp://h:1?limit=x", r#"endpoint "tcp://h:1?limit=x": option "limit=x" should be a whole number"#),
     ] {

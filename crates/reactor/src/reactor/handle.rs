@@ -1,7 +1,7 @@
 //! What a program asks of a loop.
 
 use std::fmt;
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
@@ -132,17 +132,21 @@ impl Handle {
         Server::listen(&self.shell, &endpoint, Box::new(move |addresses| factory(addresses).into_protocol()))
     }
 
-    /// Takes over a socket that listens already.
+    /// Takes over a stream socket that listens already: of TCP, or a UNIX socket.
     ///
     /// # Errors
     ///
-    /// If it is no listening TCP socket, or the backend has no use for sockets.
+    /// If it is no listening stream socket, or the backend has no use for sockets.
     pub fn adopt_listener<P: IntoProtocol>(
         &self,
-        listener: TcpListener,
+        listener: impl Into<OwnedFd>,
         mut factory: impl FnMut(&Addresses) -> P + 'static,
     ) -> Result<Server, ListenError> {
-        Server::adopt(&self.shell, listener, Box::new(move |addresses| factory(addresses).into_protocol()))
+        Server::adopt(
+            &self.shell,
+            listener.into(),
+            Box::new(move |addresses| factory(addresses).into_protocol()),
+        )
     }
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`

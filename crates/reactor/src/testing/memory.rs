@@ -1,5 +1,6 @@
 //! A whole loop without a kernel.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use crate::backend::Backend;
 use crate::backend::memory::{Chunking, Clock, Delivery, Memory, Network, Peer};
 use crate::choice::Choices;
+use crate::endpoint::Endpoint;
 use crate::error::RunError;
 use crate::key::Key;
 use crate::reactor::{Builder, Handle, Reactor};
@@ -103,9 +105,14 @@ impl MemoryReactor {
     /// If the address is not one, or nobody listens there.
     pub fn connect(&self, address: impl AsRef<str>) -> io::Result<Peer> {
         let address = address.as_ref();
-        let address = address.strip_prefix("tcp://").unwrap_or(address);
+        let invalid =
+            |error: Box<dyn Error + Send + Sync>| io::Error::new(io::ErrorKind::InvalidInput, error);
+        if let Ok(endpoint) = address.parse::<Endpoint>() {
+            let target = endpoint.literal().ok_or_else(|| invalid("not an address".into()))?;
+            return self.network.connect(target);
+        }
         let parsed = address.parse::<SocketAddr>();
-        self.network.connect(parsed.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?)
+        self.network.connect(parsed.map_err(|error| invalid(error.into()))?)
     }
 
     /// Makes one turn, without waiting. The clock stands still.

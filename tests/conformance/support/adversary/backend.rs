@@ -1,13 +1,13 @@
 //! The adversary as a backend.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent,
-    Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing,
+    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key};
 
@@ -78,7 +78,7 @@ impl<B: Backend> Backend for Adversary<B> {
         Ok(address)
     }
 
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.promises.stands(key);
         let address = self.inner.adopt(key, listener)?;
         self.listeners.insert(key, false);
@@ -206,6 +206,10 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.inner.registry()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        if self.inner.datagrams().is_some() { Some(self) } else { None }
     }
 
     fn system_calls(&self) -> SystemCalls {

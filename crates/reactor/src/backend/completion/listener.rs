@@ -1,8 +1,10 @@
 //! One listener, and the connections that were accepted ahead.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use crate::address::Address;
+use crate::backend::socket::{Listening, SocketFile};
 
 /// How many connections are accepted ahead before the accept is cancelled. What has come by then is still kept: a wait takes
 /// all that stand in the listener's backlog, so the bound is this and the backlog together.
@@ -13,7 +15,9 @@ const AHEAD: usize = 64;
 pub(super) struct Listener {
     /// `None` once it is being closed.
     socket: Option<OwnedFd>,
-    pub(super) local: SocketAddr,
+    pub(super) local: Address,
+    /// Removed when it closes.
+    file: Option<SocketFile>,
     /// What was accepted and not asked for, and errors, in order.
     pub(super) ready: VecDeque<Result<OwnedFd, i32>>,
     /// An accept is under way.
@@ -26,10 +30,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(socket: OwnedFd, local: SocketAddr) -> Self {
+    pub(super) fn new(listening: Listening) -> Self {
+        let Listening { socket, local, file, .. } = listening;
         Self {
             socket: Some(socket),
             local,
+            file,
             ready: VecDeque::new(),
             accepting: false,
             stopping: false,
@@ -51,6 +57,7 @@ impl Listener {
     /// The descriptor, which from now on is somebody else's to close. What was accepted ahead is closed, too.
     pub(super) fn give_up_socket(&mut self) -> Option<RawFd> {
         self.ready.clear();
+        self.file = None;
         self.socket.take().map(IntoRawFd::into_raw_fd)
     }
 }

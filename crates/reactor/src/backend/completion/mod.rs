@@ -50,7 +50,6 @@ mod waker;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -210,16 +209,16 @@ impl Uring {
         self.begin_accepting(key);
     }
 
-    fn accepted(&mut self, local: std::net::SocketAddr, key: Key, socket: OwnedFd) -> io::Result<Addresses> {
+    fn accepted(&mut self, local: Address, key: Key, socket: OwnedFd) -> io::Result<Addresses> {
         let peer = sockets::peer(&socket, &mut self.calls);
         // Whoever has no peer any more has reset the connection already.
         let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         let local =
-            if local.ip().is_unspecified() { sockets::local(&socket, &mut self.calls)? } else { local };
+            if sockets::is_wildcard(&local) { sockets::local(&socket, &mut self.calls)? } else { local };
         let state = super::bits::Bits::NONE;
         self.table.insert(key, Object::Connection(Connection::new(socket, state)));
         self.want_receive(key);
-        Ok(Addresses { local: local.into(), peer: peer.into() })
+        Ok(Addresses { local, peer })
     }
 }
 
@@ -257,18 +256,18 @@ impl Backend for Uring {
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
-        let (listener, local) = sockets::listen(address, options, &mut self.calls)?;
-        self.insert_listener(key, Listener::new(listener.into(), local));
-        Ok(local.into())
+        let listening = sockets::listen(address, options, &mut self.calls)?;
+        let local = listening.local.clone();
+        self.insert_listener(key, Listener::new(listening));
+        Ok(local)
     }
 
     /// The socket's options are left as they are, its blocking mode included: it may have other holders.
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
-        let adopted = sockets::adopt(&listener, &mut self.calls);
-        self.calls.closes += u64::from(adopted.is_err());
-        let local = adopted?;
-        self.insert_listener(key, Listener::new(listener.into(), local));
-        Ok(local.into())
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
+        let listening = sockets::adopt(listener, &mut self.calls)?;
+        let local = listening.local.clone();
+        self.insert_listener(key, Listener::new(listening));
+        Ok(local)
     }
 
     fn accept(&mut self, listener: Key, key: Key) -> Accepted {
@@ -277,7 +276,7 @@ impl Backend for Uring {
         };
         match found.ready.pop_front() {
             Some(Ok(socket)) => {
-                let local = found.local;
+                let local = found.local.clone();
                 match self.accepted(local, key, socket) {
                     Ok(addresses) => Accepted::Connection(addresses),
                     Err(error) => {

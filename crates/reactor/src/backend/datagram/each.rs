@@ -1,11 +1,11 @@
 //! Many datagrams, each in a call of its own: for systems that have no other way.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
 
+use super::names::from_target;
 use super::one;
 use super::socket::Layout;
 use super::{DatagramQueue, Datagrams};
@@ -30,8 +30,7 @@ pub(super) fn receive(
         let memory = &mut batch.memory(layout.size())[start..start + layout.slot];
         match one::receive(fd, memory, calls) {
             Ok((count, is_cut, sender)) => {
-                let sender = sender.and_then(|sender| SocketAddr::try_from(sender).ok());
-                let sender = sender.map(Address::Inet);
+                let sender = sender.and_then(from_target);
                 batch.add(start..start + count, sender.as_ref().unwrap_or(nameless), is_cut);
             }
             // An error after the first datagram is told to the next call, if it lasts.

@@ -20,12 +20,13 @@ use rustix::io::Errno;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SocketAddrAny};
 use socket2::{SockAddr, SockAddrStorage};
 
-use super::names::{from_name, to_target};
+use super::names::to_target;
 use super::one::{self, SEND};
 use super::socket::Layout;
 use super::{BATCH, DatagramQueue, Datagrams};
 use crate::address::Address;
 use crate::backend::SystemCalls;
+use crate::backend::socket::read_address;
 
 /// Memory for the arguments of the receiving call, and for what it answers.
 #[derive(Default)]
@@ -74,7 +75,7 @@ impl Arrays {
         if let Some((_, address)) = self.last.as_ref().filter(|(last, _)| *last == name) {
             return Some(address.clone());
         }
-        let address = from_name(&name)?;
+        let address = read_address(&name).ok()?;
         self.last = Some((name, address.clone()));
         Some(address)
     }

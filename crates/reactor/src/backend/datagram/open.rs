@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::RecvFlags;
-use socket2::{Domain, Socket, Type};
+use socket2::{Socket, Type};
 
-use super::names::{from_name, to_name};
 use super::socket::Kind;
 use super::{DatagramOpened, DatagramOptions};
 use crate::address::Address;
 use crate::backend::SystemCalls;
+use crate::backend::socket::{SocketFile, bind_unix, domain, local, write_address};
 
 /// The largest datagrams of UDP: what the 16 bits of a length leave beside the headers. IPv4 counts its own header in, IPv6
 /// does not (RFC 768, RFC 791, RFC 8200).
@@ -25,20 +25,15 @@ const STRANGERS: usize = 64;
 pub(super) fn open(
     options: &DatagramOptions,
     calls: &mut SystemCalls,
-) -> io::Result<(OwnedFd, Kind, DatagramOpened)> {
+) -> io::Result<(OwnedFd, Kind, DatagramOpened, Option<SocketFile>)> {
     let address = options.local.as_ref().or(options.peer.as_ref()).ok_or(io::ErrorKind::InvalidInput)?;
     let kind = Kind::of(address)?;
+    let domain = domain(address)?;
     calls.others += 1;
-    let socket = Socket::new(domain(address), Type::DGRAM.nonblocking(), None)?;
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking(), None)?;
     let opened = set_up(&socket, kind, options, calls);
     calls.closes += u64::from(opened.is_err());
-    opened.map(|opened| (socket.into(), kind, opened))
-}
-
-fn domain(address: &Address) -> Domain {
-    match address {
-        Address::Inet(address) => Domain::for_address(*address),
-    }
+    opened.map(|(opened, file)| (socket.into(), kind, opened, file))
 }
 
 fn set_up(
@@ -46,24 +41,27 @@ fn set_up(
     kind: Kind,
     options: &DatagramOptions,
     calls: &mut SystemCalls,
-) -> io::Result<DatagramOpened> {
+) -> io::Result<(DatagramOpened, Option<SocketFile>)> {
     set_options(socket, options, calls)?;
-    if let Some(local) = &options.local {
-        calls.others += 1;
-        socket.bind(&to_name(local)?)?;
-    }
+    let file = match &options.local {
+        Some(Address::Unix(local)) => bind_unix(socket, local, options.mode, calls)?,
+        Some(local) => {
+            calls.others += 1;
+            socket.bind(&write_address(local)?)?;
+            None
+        }
+        None => None,
+    };
     if let Some(peer) = &options.peer {
         calls.connects += 1;
-        socket.connect(&to_name(peer)?)?;
+        socket.connect(&write_address(peer)?)?;
         if options.local.is_some() {
             drop_strangers(socket, calls);
         }
     }
-    calls.others += 1;
-    let name = socket.local_addr()?;
-    let local = from_name(&name).ok_or(io::ErrorKind::Unsupported)?;
+    let local = local(socket, calls)?;
     let largest = largest(socket, kind, &local, calls)?;
-    Ok(DatagramOpened { local, peer: options.peer.clone(), largest })
+    Ok((DatagramOpened { local, peer: options.peer.clone(), largest }, file))
 }
 
 fn set_options(socket: &Socket, options: &DatagramOptions, calls: &mut SystemCalls) -> io::Result<()> {

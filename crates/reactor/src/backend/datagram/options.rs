@@ -28,6 +28,8 @@ pub struct DatagramOptions {
     pub reuse_port: bool,
     /// Whether datagrams may be sent to broadcast addresses. No by default.
     pub broadcast: bool,
+    /// The permissions of the file of a UNIX socket. By default the process's mask decides.
+    pub mode: Option<u32>,
     /// How many bytes the system keeps of what arrived (SO_RCVBUF; it may cap the number). What does not fit is lost.
     pub receive_buffer: Option<usize>,
     /// How many bytes the system keeps of what is to leave (SO_SNDBUF; it may cap the number).

@@ -21,10 +21,10 @@ use socket2::{InterfaceIndexOrAddress, SockRef};
 use super::calls::{self, Arrays};
 use super::{BATCH, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams};
 use super::{Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams, one, open};
-use crate::address::Address;
+use crate::address::{Address, UnixAddress};
 use crate::backend::bits::Bits;
 use crate::backend::poller::{Event, Poller, due, says};
-use crate::backend::socket::is_shortage;
+use crate::backend::socket::{SocketFile, is_shortage};
 use crate::backend::{Completion, SystemCalls, token};
 use crate::key::Key;
 
@@ -54,6 +54,8 @@ impl Kind {
     pub(super) fn of(address: &Address) -> io::Result<Self> {
         match address {
             Address::Inet(_) => Ok(Self::Inet),
+            Address::Unix(_) => Ok(Self::Unix),
+            Address::Named(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 }
@@ -101,6 +103,8 @@ pub(in crate::backend) struct DatagramSocket {
     nameless: Address,
     is_connected: bool,
     state: Bits,
+    /// Its file, if we made one: removed when this is dropped.
+    _file: Option<SocketFile>,
 }
 
 impl DatagramSocket {
@@ -111,9 +115,15 @@ impl DatagramSocket {
         poller: &Poller,
         calls: &mut SystemCalls,
     ) -> io::Result<(Self, DatagramOpened)> {
-        let (fd, kind, opened) = open::open(options, calls)?;
-        let nameless = opened.peer.clone().unwrap_or_else(|| opened.local.clone());
-        let socket = Self { fd, kind, nameless, is_connected: opened.peer.is_some(), state: Bits::NONE };
+        let (fd, kind, opened, file) = open::open(options, calls)?;
+        let nameless = match (&opened.peer, kind) {
+            (Some(peer), _) => peer.clone(),
+            (None, Kind::Unix) => UnixAddress::unnamed().into(),
+            // Everybody has a name there.
+            (None, Kind::Inet) => opened.local.clone(),
+        };
+        let is_connected = opened.peer.is_some();
+        let socket = Self { fd, kind, nameless, is_connected, state: Bits::NONE, _file: file };
         calls.registrations += 1;
         let mut source = SourceFd(&socket.fd.as_raw_fd());
         let registered = source.register(poller.registry(), token(key), mio::Interest::READABLE);

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::state::{End, FIRST_EPHEMERAL, Id, Listener, Notice, Owner, Phase, State, addresses};
+use super::state::{End, FIRST_EPHEMERAL, Id, Listener, Notice, Owner, Phase, State};
+use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Close, Completion};
 
 impl State {
@@ -12,31 +13,50 @@ impl State {
     pub(super) fn listen(
         &mut self,
         owner: Owner,
-        mut address: SocketAddr,
+        address: &Address,
         backlog: usize,
         shared: bool,
-    ) -> io::Result<(Id, SocketAddr)> {
-        if address.port() == 0 {
-            address.set_port(self.free_port()?);
-        }
-        let free = self.listeners_at(address.port(), |listener| {
-            overlap(listener.address.ip(), address.ip()) && !(shared && listener.shared)
-        });
-        if !free.is_empty() {
-            return Err(ErrorKind::AddrInUse.into());
-        }
+    ) -> io::Result<(Id, Address)> {
+        let address = self.bind(address, shared)?;
         let id = self.listeners.insert(Listener {
             owner,
-            address,
+            address: address.clone(),
             backlog: backlog.max(1),
             shared,
             waiting: VecDeque::new(),
             queue: VecDeque::new(),
             notice: Notice::new(),
         });
-        self.ports.entry(address.port()).or_default().push(id);
+        match &address {
+            Address::Inet(address) => self.ports.entry(address.port()).or_default().push(id),
+            Address::Unix(name) => _ = self.names.insert(name.clone(), id),
+            Address::Named(_) => {}
+        }
         self.sockets += usize::from(owner.is_backend());
         Ok((id, address))
+    }
+
+    /// The address to listen on, if it is free.
+    fn bind(&mut self, address: &Address, shared: bool) -> io::Result<Address> {
+        match address {
+            Address::Inet(address) => {
+                let mut address = *address;
+                if address.port() == 0 {
+                    address.set_port(self.free_port()?);
+                }
+                let others = self.listeners_at(address.port(), |listener| {
+                    listener.overlaps(address.ip()) && !(shared && listener.shared)
+                });
+                if !others.is_empty() {
+                    return Err(ErrorKind::AddrInUse.into());
+                }
+                Ok(address.into())
+            }
+            Address::Unix(name) if name.is_unnamed() => Err(ErrorKind::InvalidInput.into()),
+            Address::Unix(name) if self.names.contains_key(name) => Err(ErrorKind::AddrInUse.into()),
+            Address::Unix(name) => Ok(name.clone().into()),
+            Address::Named(_) => Err(ErrorKind::InvalidInput.into()),
+        }
     }
 
     /// Whether a host of this network has that address.
@@ -47,29 +67,38 @@ impl State {
     /// Begins to connect, and tells the owner when it is done, or has failed.
     ///
     /// The error is about the address to connect from.
-    pub(super) fn connect(
-        &mut self,
-        owner: Owner,
-        to: SocketAddr,
-        from: Option<SocketAddr>,
-    ) -> io::Result<Id> {
-        let ignored = self.ignored.contains(&to);
+    pub(super) fn connect(&mut self, owner: Owner, to: &Address, from: Option<&Address>) -> io::Result<Id> {
+        let ignored = self.ignored.contains(to);
         // A connect to the unspecified address reaches the machine itself, as on Linux.
-        let to = specified(to);
-        let local = self.local_address(to, from)?;
-        let id = self.ends.insert(End::new(owner, addresses(local, to), Phase::Connecting(None)));
+        let peer = to.as_inet().map_or_else(|| to.clone(), |to| specified(to).into());
+        let local = self.local_address(&peer, from)?;
+        let both = Addresses { local, peer: peer.clone() };
+        let id = self.ends.insert(End::new(owner, both, Phase::Connecting(None)));
         self.sockets += usize::from(owner.is_backend());
         if !ignored {
-            self.reach_listener(id, to);
+            self.reach_listener(id, &peer);
         }
         Ok(id)
     }
 
-    fn reach_listener(&mut self, id: Id, to: SocketAddr) {
-        let mut candidates = self.listeners_at(to.port(), |listener| listener.address.ip() == to.ip());
-        if candidates.is_empty() {
-            candidates = self.listeners_at(to.port(), |listener| overlap(listener.address.ip(), to.ip()));
+    /// The listeners that a connect to `to` may reach.
+    fn listeners_for(&self, to: &Address) -> Vec<Id> {
+        match to {
+            Address::Inet(to) => {
+                let exact =
+                    self.listeners_at(to.port(), |listener| listener.ip().is_some_and(|ip| ip == to.ip()));
+                if !exact.is_empty() {
+                    return exact;
+                }
+                self.listeners_at(to.port(), |listener| listener.overlaps(to.ip()))
+            }
+            Address::Unix(name) => self.names.get(name).copied().into_iter().collect(),
+            Address::Named(_) => Vec::new(),
         }
+    }
+
+    fn reach_listener(&mut self, id: Id, to: &Address) {
+        let candidates = self.listeners_for(to);
         let fair = self.choices.choose(crate::choice::ChoiceKind::Fairness, candidates.len());
         let Some(listener) = candidates.get(fair).copied() else {
             self.refuse(id);
@@ -159,11 +188,10 @@ impl State {
             return;
         };
         self.sockets -= usize::from(listener.owner.is_backend());
-        if let Some(ids) = self.ports.get_mut(&listener.address.port()) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.ports.remove(&listener.address.port());
-            }
+        match &listener.address {
+            Address::Inet(address) => self.free(address.port(), id),
+            Address::Unix(name) => _ = self.names.remove(name),
+            Address::Named(_) => {}
         }
         for end in listener.waiting {
             self.remove_end(end, Close::Reset);
@@ -173,8 +201,27 @@ impl State {
         }
     }
 
+    fn free(&mut self, port: u16, id: Id) {
+        if let Some(ids) = self.ports.get_mut(&port) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.ports.remove(&port);
+            }
+        }
+    }
+
     /// Where a connect to `to` comes from.
-    fn local_address(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<SocketAddr> {
+    fn local_address(&mut self, to: &Address, from: Option<&Address>) -> io::Result<Address> {
+        match (to, from) {
+            (Address::Inet(to), Some(Address::Inet(from))) => Ok(self.local_inet(*to, Some(*from))?.into()),
+            (Address::Inet(to), None) => Ok(self.local_inet(*to, None)?.into()),
+            (Address::Unix(_), None) => Ok(UnixAddress::unnamed().into()),
+            (Address::Unix(_), Some(Address::Unix(from))) => Ok(from.clone().into()),
+            _ => Err(ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn local_inet(&mut self, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<SocketAddr> {
         let mut local = match from {
             Some(from) if from.is_ipv4() != to.is_ipv4() => return Err(ErrorKind::InvalidInput.into()),
             Some(from) if !self.is_local(from.ip()) => return Err(ErrorKind::AddrNotAvailable.into()),
@@ -190,7 +237,7 @@ impl State {
     }
 
     fn is_taken(&self, local: SocketAddr) -> bool {
-        let listens = |listener: &Listener| overlap(listener.address.ip(), local.ip());
+        let listens = |listener: &Listener| listener.overlaps(local.ip());
         let mut ends = self.ends.keys().into_iter();
         let connected = |id| {
             let local_of = self.ends.get(id).and_then(|end| end.addresses.local.as_inet());
@@ -209,6 +256,16 @@ impl State {
             }
         }
         Err(ErrorKind::AddrInUse.into())
+    }
+}
+
+impl Listener {
+    fn ip(&self) -> Option<IpAddr> {
+        self.address.as_inet().map(|address| address.ip())
+    }
+
+    fn overlaps(&self, other: IpAddr) -> bool {
+        self.ip().is_some_and(|one| overlap(one, other))
     }
 }
 

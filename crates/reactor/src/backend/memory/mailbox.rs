@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::listeners::{loopback, overlap, specified};
 use super::state::{FIRST_EPHEMERAL, Id, Notice, Owner, State};
-use crate::address::Address;
+use crate::address::{Address, UnixAddress};
 use crate::backend::{Completion, DatagramOptions};
 use crate::choice::ChoiceKind;
 
@@ -55,13 +55,18 @@ impl State {
     pub(super) fn open_mailbox(&mut self, owner: Owner, options: &DatagramOptions) -> io::Result<Id> {
         let is_shared = options.reuse_address || options.reuse_port;
         let local = match (&options.local, &options.peer) {
-            (Some(local), _) => self.bind(local, is_shared)?,
+            (Some(local), _) => self.bind_mailbox(local, is_shared)?,
             (None, Some(Address::Inet(peer))) => {
                 let any = SocketAddr::new(loopback(peer.ip()), 0);
-                self.bind(&Address::Inet(any), false)?
+                self.bind_mailbox(&Address::Inet(any), false)?
             }
-            (None, None) => return Err(ErrorKind::InvalidInput.into()),
+            (None, Some(Address::Unix(_))) => UnixAddress::unnamed().into(),
+            (None, _) => return Err(ErrorKind::InvalidInput.into()),
         };
+        if let Some(peer @ Address::Unix(_)) = &options.peer {
+            // Such a connect looks for somebody, as nothing crosses a network.
+            self.receiver(peer, &local).ok_or(ErrorKind::ConnectionRefused)?;
+        }
         self.sockets += usize::from(owner.is_backend());
         Ok(self.mailboxes.insert(Mailbox {
             owner,
@@ -79,20 +84,27 @@ impl State {
         }))
     }
 
-    fn bind(&mut self, wanted: &Address, is_shared: bool) -> io::Result<Address> {
-        let Address::Inet(mut address) = *wanted;
+    fn bind_mailbox(&mut self, wanted: &Address, is_shared: bool) -> io::Result<Address> {
+        let local = match wanted {
+            Address::Inet(address) => Address::Inet(self.bind_mailbox_port(*address)?),
+            Address::Unix(name) if !name.is_unnamed() => wanted.clone(),
+            _ => return Err(ErrorKind::InvalidInput.into()),
+        };
+        let is_taken = self.mailboxes.values().any(|other| {
+            let both_share = is_shared && other.is_shared;
+            !both_share && are_same_place(&other.local, &local)
+        });
+        if is_taken { Err(ErrorKind::AddrInUse.into()) } else { Ok(local) }
+    }
+
+    fn bind_mailbox_port(&mut self, mut address: SocketAddr) -> io::Result<SocketAddr> {
         if !(self.is_local(address.ip()) || address.ip().is_multicast()) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         if address.port() == 0 {
             address.set_port(self.free_mailbox_port()?);
         }
-        let local = Address::Inet(address);
-        let is_taken = self.mailboxes.values().any(|other| {
-            let both_share = is_shared && other.is_shared;
-            !both_share && are_same_place(&other.local, &local)
-        });
-        if is_taken { Err(ErrorKind::AddrInUse.into()) } else { Ok(local) }
+        Ok(address)
     }
 
     fn free_mailbox_port(&mut self) -> io::Result<u16> {
@@ -125,11 +137,14 @@ impl State {
             receivers.into_iter().for_each(|receiver| self.send_off(receiver, bytes, &source));
             return Posted::Done;
         }
+        let is_unix = target.as_unix().is_some();
         match self.receiver(&target, &source) {
+            Some(receiver) if is_unix => self.hand_over(from, receiver, bytes, &source),
             Some(receiver) => {
                 self.send_off(receiver, bytes, &source);
                 Posted::Done
             }
+            None if is_unix => Posted::Refused(ErrorKind::ConnectionRefused),
             // The network's answer comes back to whoever is connected.
             None if is_connected => {
                 self.refuse_mail(from);
@@ -175,6 +190,19 @@ impl State {
         }
         let fair = self.choices.choose(ChoiceKind::Fairness, candidates.len());
         candidates.get(fair).copied()
+    }
+
+    /// On one machine nothing is lost: without room the sender waits.
+    fn hand_over(&mut self, from: Id, to: Id, bytes: &[u8], source: &Address) -> Posted {
+        let capacity = self.capacity;
+        let Some(mailbox) = self.mailboxes.get_mut(to) else { return Posted::Done };
+        if !mailbox.has_room(bytes.len(), capacity) {
+            mailbox.waiting.push(from);
+            return Posted::Full;
+        }
+        let place = mailbox.arrived.len();
+        self.arrive_mail(to, bytes, source, place);
+        Posted::Done
     }
 
     /// Lets chance decide what becomes of a datagram, if it may.
@@ -254,6 +282,8 @@ fn are_same_place(local: &Address, target: &Address) -> bool {
         (Address::Inet(local), Address::Inet(target)) => {
             local.port() == target.port() && overlap(local.ip(), target.ip())
         }
+        (Address::Unix(local), Address::Unix(target)) => !local.is_unnamed() && local == target,
+        _ => false,
     }
 }
 
@@ -261,5 +291,6 @@ fn are_same_place(local: &Address, target: &Address) -> bool {
 fn reachable(address: &Address) -> Address {
     match address {
         Address::Inet(address) => Address::Inet(specified(*address)),
+        other => other.clone(),
     }
 }

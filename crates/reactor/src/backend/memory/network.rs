@@ -96,9 +96,7 @@ impl Network {
 
     /// Lets every connect to `address` wait for ever.
     pub fn ignore(&self, address: impl Into<Address>) {
-        if let Some(address) = address.into().as_inet() {
-            self.state().ignored.insert(address);
-        }
+        self.state().ignored.insert(address.into());
     }
 
     /// Connects a scripted client. If the listener's backlog is full, the client
@@ -108,9 +106,8 @@ impl Network {
     ///
     /// `ConnectionRefused` if nobody listens there.
     pub fn connect(&self, address: impl Into<Address>) -> io::Result<Peer> {
-        let to = inet(&address.into())?;
         let mut state = self.state();
-        let id = state.connect(Owner::Script, to, None)?;
+        let id = state.connect(Owner::Script, &address.into(), None)?;
         let Some(end) = state.ends.get(id) else {
             return Err(ErrorKind::NotConnected.into());
         };
@@ -128,9 +125,8 @@ impl Network {
     ///
     /// `AddrInUse` if somebody listens there.
     pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
-        let address = inet(&address.into())?;
-        let (id, address) = self.state().listen(Owner::Script, address, usize::MAX, false)?;
-        Ok(PeerListener::new(self.clone(), id, address.into()))
+        let (id, address) = self.state().listen(Owner::Script, &address.into(), usize::MAX, false)?;
+        Ok(PeerListener::new(self.clone(), id, address))
     }
 
     /// How many listeners, datagram sockets and ends of connections (attempts included) the backends have open: what a process would
@@ -177,8 +173,4 @@ impl fmt::Debug for Network {
 
 fn unknown(host: &str) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("no host is called {host:?}"))
-}
-
-pub(super) fn inet(address: &Address) -> io::Result<SocketAddr> {
-    address.as_inet().ok_or_else(|| ErrorKind::Unsupported.into())
 }

@@ -1,11 +1,11 @@
 //! The backend contract, operation by operation.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::ends::Look;
-use super::network::inet;
 use super::sockets::Kind;
 use super::state::Phase;
 use super::{Memory, SCRATCH, VirtualSource};
@@ -73,20 +73,20 @@ impl Backend for Memory {
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
-        let (address, owner) = (inet(address)?, self.owner(key));
+        let owner = self.owner(key);
         let mut state = self.network.state();
-        if !state.is_local(address.ip()) {
+        if address.as_inet().is_some_and(|address| !state.is_local(address.ip())) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX);
         let (id, address) = state.listen(owner, address, backlog, options.reuse_port)?;
         self.sockets.insert(key, id, Kind::Listener);
         self.calls.registrations += 1;
-        Ok(address.into())
+        Ok(address)
     }
 
     /// There are no sockets here.
-    fn adopt(&mut self, _key: Key, _listener: TcpListener) -> io::Result<Address> {
+    fn adopt(&mut self, _key: Key, _listener: OwnedFd) -> io::Result<Address> {
         Err(ErrorKind::Unsupported.into())
     }
 
@@ -108,9 +108,8 @@ impl Backend for Memory {
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
-        let from = options.bind.as_ref().map(inet).transpose()?;
         let owner = self.owner(key);
-        let id = self.network.state().connect(owner, inet(address)?, from)?;
+        let id = self.network.state().connect(owner, address, options.bind.as_ref())?;
         self.sockets.insert(key, id, Kind::Connecting);
         self.calls.connects += 1;
         self.calls.registrations += 1;

@@ -1,12 +1,12 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::inbox::Inbox;
 use super::mailbox::{Delivery, Mailbox};
 use super::wire::{Chunking, Wire};
-use crate::address::{Address, Addresses};
+use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
 use crate::key::Key;
@@ -29,7 +29,9 @@ pub(super) struct State {
     /// How many bytes each direction holds; at least one.
     pub(super) capacity: usize,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
-    pub(super) ignored: HashSet<SocketAddr>,
+    pub(super) ignored: HashSet<Address>,
+    /// The listeners of UNIX sockets.
+    pub(super) names: HashMap<UnixAddress, Id>,
     pub(super) ends: Slab<End>,
     pub(super) listeners: Slab<Listener>,
     /// The listeners of each port, in the order they began.
@@ -50,6 +52,7 @@ impl State {
             capacity: CAPACITY,
             hosts: HashMap::new(),
             ignored: HashSet::new(),
+            names: HashMap::new(),
             ends: Slab::new(),
             listeners: Slab::new(),
             ports: HashMap::new(),
@@ -174,7 +177,7 @@ impl End {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) owner: Owner,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) backlog: usize,
     /// Others may listen here too, if they also say so.
     pub(super) shared: bool,
@@ -183,8 +186,4 @@ pub(super) struct Listener {
     /// The other ends of those that do not fit into the backlog.
     pub(super) queue: VecDeque<Id>,
     pub(super) notice: Notice,
-}
-
-pub(super) fn addresses(local: SocketAddr, peer: SocketAddr) -> Addresses {
-    Addresses { local: Address::Inet(local), peer: Address::Inet(peer) }
 }

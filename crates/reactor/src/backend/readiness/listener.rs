@@ -1,53 +1,46 @@
 //! One listener.
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+
+use mio::unix::SourceFd;
+use socket2::SockRef;
 
 use super::socket::Socket;
-use crate::address::Addresses;
+use crate::address::{Address, Addresses};
 use crate::backend::bits::Bits;
 use crate::backend::poller::{Event, Poller};
-use crate::backend::socket::{self, NODELAY_IS_INHERITED};
+use crate::backend::socket::{self, Listening};
 use crate::backend::{Accepted, Completion, SystemCalls};
 use crate::key::Key;
 
 /// A listening socket, registered with the poller.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: mio::net::TcpListener,
-    local: SocketAddr,
+    listening: Listening,
     /// Whether an accept might find something.
     ready: bool,
     /// Whether others may hold the socket, too.
     shared: bool,
-    /// Whether each connection must be given TCP_NODELAY.
-    set_nodelay: bool,
 }
 
 impl Listener {
-    /// Registers `listener`, which is non-blocking; on an error it is closed.
+    /// Registers what listens, which is non-blocking; on an error it is closed.
     pub(super) fn register(
-        listener: std::net::TcpListener,
-        local: SocketAddr,
+        listening: Listening,
         poller: &Poller,
         key: Key,
         calls: &mut SystemCalls,
     ) -> io::Result<Self> {
-        let mut socket = mio::net::TcpListener::from_std(listener);
-        let registered = poller.listener(&mut socket, key, calls);
+        let descriptor = listening.socket.as_raw_fd();
+        let registered = poller.listener(&mut SourceFd(&descriptor), key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self { socket, local, ready: false, shared: false, set_nodelay: false })
+        registered.map(|()| Self { listening, ready: false, shared: false })
     }
 
     /// A listener that others may hold too.
     pub(super) fn shared(mut self) -> Self {
         self.shared = true;
-        self
-    }
-
-    /// A listener whose connections send small writes at once.
-    pub(super) fn nodelay(mut self, nodelay: bool) -> Self {
-        self.set_nodelay = nodelay && !NODELAY_IS_INHERITED;
         self
     }
 
@@ -69,10 +62,10 @@ impl Listener {
         if !self.ready {
             return Err(Accepted::Dry);
         }
-        let (stream, peer) = self.take(calls)?;
-        let socket = Socket::register(stream, poller, key, calls).map_err(Accepted::Failed)?;
+        let (socket, peer) = self.take(calls)?;
+        let socket = Socket::register(socket, poller, key, calls).map_err(Accepted::Failed)?;
         match self.finish(&socket, calls) {
-            Ok(local) => Ok((socket, Addresses { local: local.into(), peer: peer.into() })),
+            Ok(local) => Ok((socket, Addresses { local, peer })),
             Err(error) => {
                 socket.close(calls);
                 Err(Accepted::Failed(error))
@@ -80,11 +73,14 @@ impl Listener {
         }
     }
 
-    fn take(&mut self, calls: &mut SystemCalls) -> Result<(mio::net::TcpStream, SocketAddr), Accepted> {
+    /// A connection, close-on-exec. It stays a blocking socket, as no call on it ever waits (MSG_DONTWAIT).
+    fn take(&mut self, calls: &mut SystemCalls) -> Result<(socket2::Socket, Address), Accepted> {
         loop {
             calls.accepts += 1;
-            match self.socket.accept() {
-                Ok(taken) => return Ok(taken),
+            match SockRef::from(&self.listening.socket).accept() {
+                Ok((socket, peer)) => {
+                    return Ok((socket, socket::read_address(&peer).map_err(Accepted::Failed)?));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
@@ -96,21 +92,21 @@ impl Listener {
     }
 
     /// Sets what is not inherited, and finds out the local address: the listener's own, unless it listens on all.
-    fn finish(&self, socket: &Socket, calls: &mut SystemCalls) -> io::Result<SocketAddr> {
-        if self.set_nodelay {
+    fn finish(&self, socket: &Socket, calls: &mut SystemCalls) -> io::Result<Address> {
+        if self.listening.set_nodelay {
             socket::set_nodelay(socket, calls)?;
         }
-        if self.local.ip().is_unspecified() {
+        if socket::is_wildcard(&self.listening.local) {
             return socket::local(socket, calls);
         }
-        Ok(self.local)
+        Ok(self.listening.local.clone())
     }
 
     /// Closes our descriptor. There is no shutdown, as that would end the listener for its other holders, too. And while
     /// there are any, close(2) leaves the registration in place, so it is taken back first.
-    pub(super) fn close(mut self, poller: &Poller, calls: &mut SystemCalls) {
+    pub(super) fn close(self, poller: &Poller, calls: &mut SystemCalls) {
         if self.shared {
-            poller.forget(&mut self.socket, calls);
+            poller.forget(&mut SourceFd(&self.listening.socket.as_raw_fd()), calls);
         }
         calls.closes += 1;
         drop(self);

@@ -30,7 +30,6 @@ mod waker;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,27 +212,23 @@ impl Backend for Readiness {
     }
 
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
-        let (listener, local) = sockets::listen(address, options, &mut self.calls)?;
-        let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
-        let listener = Box::new(listener.nodelay(options.nodelay));
-        self.table.insert(key, Object::Listener(listener));
-        Ok(local.into())
+        let listening = sockets::listen(address, options, &mut self.calls)?;
+        let local = listening.local.clone();
+        let listener = Listener::register(listening, &self.poller, key, &mut self.calls)?;
+        self.table.insert(key, Object::Listener(Box::new(listener)));
+        Ok(local)
     }
 
     /// The socket's options are left as they are, TCP_NODELAY included: it may have other holders.
-    fn adopt(&mut self, key: Key, listener: TcpListener) -> io::Result<Address> {
-        let adopted = sockets::adopt(&listener, &mut self.calls).and_then(|local| {
-            // The mode belongs to the open file description, so whoever else holds the listener gets it too.
-            self.calls.others += 1;
-            listener.set_nonblocking(true)?;
-            Ok(local)
-        });
-        self.calls.closes += u64::from(adopted.is_err());
-        let local = adopted?;
-        let listener = Listener::register(listener, local, &self.poller, key, &mut self.calls)?;
-        let listener = Box::new(listener.shared());
-        self.table.insert(key, Object::Listener(listener));
-        Ok(local.into())
+    fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
+        let listening = sockets::adopt(listener, &mut self.calls)?;
+        // The mode belongs to the open file description, so whoever else holds the listener gets it too.
+        self.calls.others += 1;
+        socket2::SockRef::from(&listening.socket).set_nonblocking(true)?;
+        let local = listening.local.clone();
+        let listener = Listener::register(listening, &self.poller, key, &mut self.calls)?;
+        self.table.insert(key, Object::Listener(Box::new(listener.shared())));
+        Ok(local)
     }
 
     fn accept(&mut self, listener: Key, key: Key) -> Accepted {
@@ -252,7 +247,6 @@ impl Backend for Readiness {
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         let stream = socket::connect(address, options, &mut self.calls)?;
-        let stream = mio::net::TcpStream::from_std(stream);
         // It is registered after the connect: epoll calls a socket that was never connected hung up.
         let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?;
         let connection = Connection::connecting(socket);

@@ -4,9 +4,9 @@
 //! check of the descriptor that the standard library makes before each close in debug builds).
 
 use std::io::{self, IoSlice};
-use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
+use mio::unix::SourceFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
@@ -35,16 +35,17 @@ const SEND: SendFlags = SendFlags::DONTWAIT;
 pub(super) struct Socket(OwnedFd);
 
 impl Socket {
-    /// Registers `stream`; on an error it is closed.
+    /// Registers `socket`; on an error it is closed.
     pub(super) fn register(
-        mut stream: mio::net::TcpStream,
+        socket: impl Into<OwnedFd>,
         poller: &Poller,
         key: Key,
         calls: &mut SystemCalls,
     ) -> io::Result<Self> {
-        let registered = poller.connection(&mut stream, key, calls);
+        let socket = socket.into();
+        let registered = poller.connection(&mut SourceFd(&socket.as_raw_fd()), key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self(OwnedFd::from(stream)))
+        registered.map(|()| Self(socket))
     }
 
     /// Receives into `memory`. Zero bytes are the end, or the shadow of an error (see [`socket::take_error`]).
@@ -127,7 +128,7 @@ pub(super) fn connect(
     address: &Address,
     options: &ConnectOptions,
     calls: &mut SystemCalls,
-) -> io::Result<TcpStream> {
+) -> io::Result<OwnedFd> {
     let (socket, address) = socket::prepare(address, options, calls)?;
     calls.connects += 1;
     match socket.connect(&address) {

@@ -133,6 +133,6 @@ fn a_connection_that_was_reset_in_the_backlog_is_accepted_and_then_fails() {
 fn sockets_of_the_system_cannot_be_adopted() {
     let mut host = Host::new(Choices::tame());
     if let Ok(listener) = TcpListener::bind("127.0.0.1:0") {
-        assert_eq!(kind(host.memory.adopt(LISTENER, listener)), ErrorKind::Unsupported);
+        assert_eq!(kind(host.memory.adopt(LISTENER, listener.into())), ErrorKind::Unsupported);
     }
 }
