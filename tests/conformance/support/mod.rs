@@ -11,6 +11,7 @@
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
 //! * `traffic`: steps that many tests take.
+//! * `datagrams`: a protocol for datagrams that writes down what happens, and far ends.
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
@@ -21,6 +22,7 @@
 
 mod adversary;
 mod announce;
+mod datagrams;
 mod dead_end;
 mod driver;
 mod ending;
@@ -43,6 +45,7 @@ mod trace;
 mod traffic;
 mod world;
 
+pub use datagrams::{ANY, Said, Talk, Talked};
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
