@@ -34,6 +34,7 @@ mod a_wakers;
 mod c_connecting;
 mod c_resolving;
 mod debug_mode;
+mod dg_async;
 mod dg_datagrams;
 mod dg_delivery;
 mod dg_flow;

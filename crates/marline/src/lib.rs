@@ -11,8 +11,9 @@ pub use marline_tasks::*;
 pub mod prelude {
     pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
     pub use crate::{
-        Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
-        Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
+        Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Handle,
+        Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor, Reason, Remote, Result, Server,
+        Signal, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,

@@ -30,7 +30,7 @@
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]. Datagrams: [`DatagramSocket`]. What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
@@ -50,8 +50,9 @@ pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, WrongThread};
 pub use net::{
-    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
-    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    Accept, Connect, DatagramSocket, FromTransportError, Incoming, IntoProtocolError, IntoTransportError,
+    Listener, Read, ReadHalf, RecvFrom, ReuniteError, SendTo, Stream, StreamProtocol, WriteAll, WriteHalf,
+    conversation, copy,
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use marline_reactor::{Handle, Remote};
 
 use crate::mail::Reachable;
-use crate::net::{Listeners, Streams};
+use crate::net::{DatagramSockets, Listeners, Streams};
 use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
 
@@ -14,6 +14,7 @@ pub(crate) struct Local {
     pub(crate) executor: Rc<Executor>,
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners,
+    pub(crate) datagrams: DatagramSockets,
     pub(crate) sleepers: RefCell<Sleepers>,
     /// Lets handles on other threads reach all of it.
     _reachable: Reachable,
@@ -26,6 +27,7 @@ impl Local {
             executor: Executor::new(handle),
             streams: Streams::default(),
             listeners: Listeners::default(),
+            datagrams: DatagramSockets::default(),
             sleepers: RefCell::default(),
             _reachable: Reachable::new(handle),
         })
@@ -43,6 +45,7 @@ impl Drop for Local {
         // Wakers are code of others, of which none may keep the others from being dropped.
         self.streams.end();
         self.listeners.end();
+        self.datagrams.end();
         end_sleeps(self.sleepers.take());
     }
 }

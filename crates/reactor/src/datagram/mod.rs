@@ -70,6 +70,8 @@ pub(crate) struct Port {
     /// The deadline of closing.
     timer: Option<TimerId>,
     lost: Option<Lost>,
+    /// How often in a row the backend had no room, and nothing to tell of any.
+    retries: u8,
     state: State,
 }
 
@@ -128,6 +130,7 @@ impl Port {
             close_timeout: CLOSE_TIMEOUT,
             timer: None,
             lost: None,
+            retries: 0,
             state: State::default(),
         }
     }

@@ -13,8 +13,10 @@ use crate::key::Key;
 use crate::reactor::Shell;
 use crate::transport::WriteStatus;
 
-/// How long to wait before a send is tried again that the system had no room for, where nothing tells of room.
-const RETRY: Duration = Duration::from_millis(10);
+/// How long to wait before a send is tried again that the system had no room for, where nothing tells of room: for the first time,
+const RETRY: Duration = Duration::from_millis(1);
+/// and how often that is doubled while nothing moves.
+const DOUBLINGS: u8 = 4;
 
 /// How many calls one flush makes at most. The next turn goes on.
 const CALLS: usize = 16;
@@ -79,10 +81,13 @@ impl Shell {
     fn datagrams_sent(self: &Rc<Self>, key: Key, mut queue: Box<DatagramQueue>, sent: SentDatagrams) {
         queue.pop(sent.done);
         let mut queue = Some(queue);
+        let mut pause = RETRY;
         let retry = self.ask_port(key, |port| {
             port.queue = queue.take_if(|queue| !queue.is_empty());
             port.state.blocked = sent.room == Room::None;
             port.state.retrying = sent.room == Room::Unknown;
+            pause = RETRY * (1 << port.retries);
+            port.retries = if port.state.retrying { (port.retries + 1).min(DOUBLINGS) } else { 0 };
             port.state.retrying
         });
         // It is empty, or nobody's any more.
@@ -92,7 +97,7 @@ impl Shell {
         }
         if retry {
             let shell = Rc::clone(self);
-            self.timer_after(RETRY, move || {
+            self.timer_after(pause, move || {
                 shell.port(key, |port| port.state.retrying = false);
                 shell.flush_datagrams(key);
             });

@@ -6,11 +6,13 @@
 //!   a time.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
+//! * `datagram`: datagrams.
 //! * `listener`: a listener, as a program holds it; `connect`: making a connection.
 
 mod connect;
 mod conversation;
 mod copy;
+mod datagram;
 mod halves;
 mod handover;
 mod io;
@@ -25,6 +27,8 @@ mod turns;
 pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;
+pub(crate) use datagram::DatagramSockets;
+pub use datagram::{DatagramSocket, RecvFrom, SendTo};
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
 pub(crate) use listener::Listeners;
