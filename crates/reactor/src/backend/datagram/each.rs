@@ -16,13 +16,17 @@ use crate::backend::SystemCalls;
 #[derive(Debug, Default)]
 pub(super) struct Arrays;
 
+/// The same.
+#[derive(Debug, Default)]
+pub(super) struct LastSender;
+
 /// Receives datagrams until there is no more, or `layout` is full: how many, at least one.
 pub(super) fn receive(
     fd: BorrowedFd<'_>,
     _: &mut Arrays,
     batch: &mut Datagrams,
     layout: Layout,
-    nameless: &Address,
+    (nameless, _): (&Address, &mut LastSender),
     calls: &mut SystemCalls,
 ) -> Result<usize, Errno> {
     for index in 0..layout.count {

@@ -34,9 +34,11 @@ pub(super) struct Arrays {
     headers: Vec<libc::mmsghdr>,
     parts: Vec<libc::iovec>,
     names: Vec<SockAddrStorage>,
-    /// The last sender whose address takes an allocation, as the system has it and as we have it.
-    last: Option<(SockAddr, Address)>,
 }
+
+/// The last sender of one socket whose address takes an allocation: as the system has it, and as we have it.
+#[derive(Debug, Default)]
+pub(super) struct LastSender(Option<Box<(SockAddr, Address)>>);
 
 impl Arrays {
     /// Makes the arguments of a call (N1, N2).
@@ -61,7 +63,7 @@ impl Arrays {
     }
 
     /// Who sent the datagram at `index`. `None` if the system does not say.
-    fn sender(&mut self, index: usize) -> Option<Address> {
+    fn sender(&mut self, index: usize, last: &mut LastSender) -> Option<Address> {
         let len = self.headers[index].msg_hdr.msg_namelen;
         let name = std::mem::replace(&mut self.names[index], SockAddrStorage::zeroed());
         if len == 0 {
@@ -72,11 +74,11 @@ impl Arrays {
         if let Some(address) = name.as_socket() {
             return Some(Address::Inet(address));
         }
-        if let Some((_, address)) = self.last.as_ref().filter(|(last, _)| *last == name) {
-            return Some(address.clone());
+        if let Some(last) = last.0.as_deref().filter(|last| last.0 == name) {
+            return Some(last.1.clone());
         }
         let address = read_address(&name).ok()?;
-        self.last = Some((name, address.clone()));
+        last.0 = Some(Box::new((name, address.clone())));
         Some(address)
     }
 }
@@ -87,7 +89,7 @@ pub(super) fn receive(
     arrays: &mut Arrays,
     batch: &mut Datagrams,
     layout: Layout,
-    nameless: &Address,
+    (nameless, last): (&Address, &mut LastSender),
     calls: &mut SystemCalls,
 ) -> Result<usize, Errno> {
     calls.receives += 1;
@@ -96,7 +98,7 @@ pub(super) fn receive(
         let header = &arrays.headers[index];
         let (count, is_cut) = (header.msg_len as usize, header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0);
         let range = within(index, count, layout);
-        let sender = arrays.sender(index);
+        let sender = arrays.sender(index, last);
         batch.add(range, sender.as_ref().unwrap_or(nameless), is_cut);
     }
     Ok(received)

@@ -23,6 +23,8 @@ mod open;
 mod options;
 mod queue;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

@@ -18,7 +18,7 @@ use mio::unix::SourceFd;
 use rustix::io::Errno;
 use socket2::{InterfaceIndexOrAddress, SockRef};
 
-use super::calls::{self, Arrays};
+use super::calls::{self, Arrays, LastSender};
 use super::{BATCH, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams};
 use super::{Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams, one, open};
 use crate::address::{Address, UnixAddress};
@@ -101,6 +101,7 @@ pub(in crate::backend) struct DatagramSocket {
     kind: Kind,
     /// Who has sent what has no sender.
     nameless: Address,
+    last: LastSender,
     is_connected: bool,
     state: Bits,
     /// Its file, if we made one: removed when this is dropped.
@@ -123,7 +124,8 @@ impl DatagramSocket {
             (None, Kind::Inet) => opened.local.clone(),
         };
         let is_connected = opened.peer.is_some();
-        let socket = Self { fd, kind, nameless, is_connected, state: Bits::NONE, _file: file };
+        let last = LastSender::default();
+        let socket = Self { fd, kind, nameless, last, is_connected, state: Bits::NONE, _file: file };
         calls.registrations += 1;
         let mut source = SourceFd(&socket.fd.as_raw_fd());
         let registered = source.register(poller.registry(), token(key), mio::Interest::READABLE);
@@ -167,7 +169,9 @@ impl DatagramSocket {
         let mut batch = desk.batch.take().unwrap_or_default();
         let received = loop {
             let fd = self.fd.as_fd();
-            match calls::receive(fd, &mut desk.arrays, &mut batch, layout, &self.nameless, calls) {
+            // Who sent last is most often who sends next.
+            let senders = (&self.nameless, &mut self.last);
+            match calls::receive(fd, &mut desk.arrays, &mut batch, layout, senders, calls) {
                 Err(Errno::INTR) => {}
                 other => break other,
             }
