@@ -3,6 +3,9 @@
 #[doc = include_str!("../../../docs/design.md")]
 mod design {}
 
+#[doc = include_str!("../../../docs/names.md")]
+mod names {}
+
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 

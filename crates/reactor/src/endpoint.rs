@@ -18,6 +18,11 @@ pub use into::IntoEndpoint;
 use crate::address::{Address, UnixAddress};
 use crate::backend::{ConnectOptions, ListenOptions};
 
+/// The attempt delay that RFC 8305 recommends in its section 8,
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// and the least that it allows.
+const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
+
 /// Where to listen, or what to connect to, and how: as a string, or built step by step.
 ///
 /// ```text
@@ -36,6 +41,7 @@ use crate::backend::{ConnectOptions, ListenOptions};
 /// | `reuse_port` | 1 or 0 | listeners | share the port among several listeners; 0 by default |
 /// | `limit` | number | listeners | connections alive at the same time; unlimited by default |
 /// | `timeout` | seconds | connecting | for how long to try, like `2.5` |
+/// | `attempt_delay` | seconds | connecting | the time that an address has alone before the next is tried beside it; 0.25 by default, at least 0.01 |
 /// | `bind` | address:port | connecting | the local address to connect from; any by default |
 /// | `mode` | octal number | listeners | the permissions of a socket file, like `600`; by default the process's mask decides |
 /// | `nodelay` | 1 or 0 | both | send small writes at once (TCP_NODELAY); 1 by default |
@@ -74,6 +80,7 @@ struct Options {
     reuse_port: Option<bool>,
     limit: Option<usize>,
     timeout: Option<Duration>,
+    attempt_delay: Option<Duration>,
     bind: Option<SocketAddr>,
     nodelay: Option<bool>,
     mode: Option<u32>,
@@ -132,7 +139,25 @@ impl Endpoint {
         self
     }
 
-    /// The local address to connect from.
+    /// For how long an address has the attempt to itself before the next one of the host is tried beside it (RFC 8305). At
+    /// least 10 ms: less counts as that.
+    ///
+    /// ```
+    /// use marline_reactor::Endpoint;
+    /// use std::time::Duration;
+    ///
+    /// let patient = Endpoint::tcp("example.org:80")?.attempt_delay(Duration::from_secs(2));
+    /// assert_eq!(patient.to_string(), "tcp://example.org:80?attempt_delay=2");
+    /// # Ok::<(), marline_reactor::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub const fn attempt_delay(mut self, delay: Duration) -> Self {
+        let is_short = delay.as_nanos() < LEAST_ATTEMPT_DELAY.as_nanos();
+        self.options.attempt_delay = Some(if is_short { LEAST_ATTEMPT_DELAY } else { delay });
+        self
+    }
+
+    /// The local address to connect from. Addresses of another family are not tried then.
     #[must_use]
     pub const fn bind(mut self, address: SocketAddr) -> Self {
         self.options.bind = Some(address);
@@ -213,6 +238,14 @@ impl Endpoint {
     pub(crate) const fn timeout_value(&self) -> Option<Duration> {
         self.options.timeout
     }
+
+    pub(crate) fn attempt_delay_value(&self) -> Duration {
+        self.options.attempt_delay.unwrap_or(ATTEMPT_DELAY)
+    }
+
+    pub(crate) const fn bind_value(&self) -> Option<SocketAddr> {
+        self.options.bind
+    }
 }
 
 impl FromStr for Endpoint {
@@ -259,6 +292,7 @@ impl fmt::Display for Options {
             ("reuse_port", flag(self.reuse_port)),
             ("limit", self.limit.map(|value| value.to_string())),
             ("timeout", self.timeout.map(seconds)),
+            ("attempt_delay", self.attempt_delay.map(seconds)),
             ("bind", self.bind.map(|value| value.to_string())),
             ("nodelay", flag(self.nodelay)),
             ("mode", self.mode.map(|mode| format!("{mode:o}"))),

@@ -1,12 +1,18 @@
-//! What can go wrong, a type for each verb; `to_io`: the same for programs that know `std::io::Error` alone.
+//! What can go wrong, a type for each verb.
+//!
+//! * `lookup`: what a resolver answers if not with addresses.
+//! * `to_io`: the same for programs that know `std::io::Error` alone.
 
+mod lookup;
 mod to_io;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
+pub use lookup::LookupError;
 use thiserror::Error;
 
 use crate::address::Address;
@@ -144,6 +150,21 @@ pub enum ListenError {
     Over,
 }
 
+/// A stream of bytes could not be taken over. Its descriptors are closed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused, it is no stream of bytes, or the loop's backend has no use for it.
+    #[error("cannot take over the stream: {source}")]
+    System {
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The loop was shut down or dropped.
+    #[error("cannot take over the stream: the loop has ended")]
+    Over,
+}
+
 impl ListenError {
     pub(crate) fn system(address: Address, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
@@ -166,16 +187,26 @@ pub enum ConnectError {
     Lookup {
         /// The name.
         host: String,
-        /// The resolver's error.
-        source: io::Error,
+        /// The resolver's error, or that there is no address.
+        source: LookupError,
+    },
+    /// No address is of the family of the local address that was chosen.
+    #[error("cannot connect to {target} from {local}: none of its addresses is of the same family")]
+    WrongFamily {
+        /// What was to be connected to.
+        target: String,
+        /// The local address.
+        local: SocketAddr,
     },
     /// Every attempt failed.
-    #[error("cannot connect to {target}: {}", Causes(attempts))]
+    #[error("cannot connect to {target}: {}", Causes(attempts, look_up.as_ref()))]
     Failed {
         /// What was to be connected to.
         target: String,
         /// Each address that was tried, and why it failed.
         attempts: Vec<(Address, io::Error)>,
+        /// Why there may be more addresses, which were not found: a resolver that was asked for both families knew one.
+        look_up: Option<LookupError>,
     },
     /// The time was up.
     #[error("cannot connect to {target} within {after:?}")]
@@ -215,7 +246,7 @@ pub enum ConnectError {
 }
 
 /// A list of attempts, for people.
-struct Causes<'a>(&'a [(Address, io::Error)]);
+struct Causes<'a>(&'a [(Address, io::Error)], Option<&'a LookupError>);
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +254,7 @@ impl fmt::Display for Causes<'_> {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{address}: {error}")?;
         }
-        Ok(())
+        self.1.map_or(Ok(()), |error| write!(f, ", and the look-up of more addresses failed: {error}"))
     }
 }
 

@@ -25,6 +25,7 @@
 //! * A [`DatagramProtocol`] and a [`DatagramTransport`] are the same for datagrams.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
@@ -32,6 +33,7 @@
 //! * [`backend`] is the contract of multiplexers.
 
 mod address;
+mod adopt;
 pub mod backend;
 mod before_sleep;
 mod choice;
@@ -72,8 +74,8 @@ pub use datagram::{DatagramError, DatagramProtocol, DatagramTransport, Multicast
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, PostError, ReplaceError, RunError,
-    WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
+    ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;
@@ -86,6 +88,7 @@ pub use reactor::{
 };
 pub use relay::relay;
 pub use remote::{Remote, Signal};
+pub use resolve::{Answer, Family, Query, Resolve, SystemResolver};
 pub use server::Server;
 pub use timer::Timer;
 pub use transport::{Transport, WriteStatus};

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
 
@@ -336,6 +336,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         self.inner.connect(key, address, options)
+    }
+
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        self.inner.open(key, opening)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

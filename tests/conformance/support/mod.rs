@@ -7,6 +7,7 @@
 //! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it;
 //!   `faulty_datagrams`: the same of datagrams.
 //! * `adversary`: a backend that does whatever the contract allows, as chance has it.
+//! * `attempt`: a connect, and what it told; `script`: a resolver that answers as a test says.
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
@@ -17,11 +18,13 @@
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
+//! * `pipes`: pipes of a loop, and their far ends.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod adversary;
 mod announce;
+mod attempt;
 mod datagrams;
 mod dead_end;
 mod driver;
@@ -36,8 +39,10 @@ mod kind;
 mod names;
 mod nosy;
 mod notes;
+mod pipes;
 mod probe;
 mod raw;
+mod script;
 mod sources;
 mod stamp;
 mod tasks;
@@ -45,6 +50,7 @@ mod trace;
 mod traffic;
 mod world;
 
+pub use attempt::Attempt;
 pub use datagrams::{ANY, Said, Talk, Talked};
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
@@ -54,8 +60,10 @@ pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
+pub use pipes::FarPipe;
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
+pub use script::Script;
 pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::Drops;
 pub use trace::{Event, Log, Trace, reason_name};

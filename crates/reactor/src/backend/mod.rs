@@ -101,6 +101,7 @@ mod outgoing;
 mod poller;
 pub mod readiness;
 mod socket;
+mod stream;
 mod table;
 mod watched;
 
@@ -124,6 +125,7 @@ use no_alarm::Alarm;
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use stream::{Opened, Opening};
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -150,7 +152,9 @@ pub trait Backend {
     /// Ends a [`wait`](Self::wait) from any thread.
     fn waker(&self) -> Arc<dyn Wakeup>;
 
-    /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver.
+    /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver. It is asked if the
+    /// program gave the loop no [resolver](crate::Resolve), or if that leaves a name to the
+    /// [system's](crate::SystemResolver).
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
         None
@@ -230,6 +234,19 @@ pub trait Backend {
     /// Where it fails at once. Then there is nothing to close. `Unsupported` is the default, for backends that serve only.
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         let _ = (key, address, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes over a stream of bytes that exists already: `key` is a connection from now on, as if it had been connected.
+    /// What is not to be read is never announced, but that nobody reads what we write (as a failed receive), and what cannot be
+    /// written is never sent to nor shut down. It is closed on an error.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default) for what this backend has no use for, `InvalidInput` for what is no stream of bytes, and
+    /// otherwise the operating system's.
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        let _ = (key, opening);
         Err(io::ErrorKind::Unsupported.into())
     }
 

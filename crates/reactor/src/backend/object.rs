@@ -1,8 +1,7 @@
 //! What a key may stand for, on backends with real sockets.
 
-use super::Completion;
 use super::datagram::DatagramSocket;
-use super::poller::Event;
+use super::stream::{Connection, Ends};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
@@ -12,6 +11,8 @@ use crate::key::Key;
 pub(super) enum Object<C, L> {
     Connection(C),
     Listener(Box<L>),
+    /// A stream that is no socket. There are few.
+    Stream(Box<Connection<Ends>>),
     Watched(Watched),
     Datagram(Box<DatagramSocket>),
 }
@@ -38,23 +39,17 @@ impl<C, L> Table<Object<C, L>> {
         }
     }
 
-    pub(super) fn watched(&mut self, key: Key) -> Option<&mut Watched> {
+    pub(super) fn stream(&mut self, key: Key) -> Option<&mut Connection<Ends>> {
         match self.get(key)? {
-            Object::Watched(watched) => Some(watched),
+            Object::Stream(stream) => Some(stream),
             _ => None,
         }
     }
 
-    /// Does the first of what is due about an event of a multiplexer that stands in for another.
-    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
-    pub(super) fn advance_polled(&mut self, event: &mut Event) -> Option<Completion> {
-        if event.due.is_empty() {
-            return None;
-        }
-        match self.get(event.key)? {
-            Object::Watched(watched) => watched.advance(event),
-            Object::Datagram(socket) => socket.advance(event),
-            Object::Connection(_) | Object::Listener(_) => None,
+    pub(super) fn watched(&mut self, key: Key) -> Option<&mut Watched> {
+        match self.get(key)? {
+            Object::Watched(watched) => Some(watched),
+            _ => None,
         }
     }
 }

@@ -60,6 +60,14 @@ pub(super) mod due {
     pub(crate) const PEER: Bits = Bits::bit(4);
 }
 
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Input,
+    Output,
+    Both,
+}
+
 /// One event, and what is still to be done about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
@@ -115,6 +123,23 @@ impl Poller {
     ) -> io::Result<()> {
         calls.registrations += 1;
         source.register(self.poll.registry(), token(key), Interest::READABLE)
+    }
+
+    /// Registers a descriptor that is no socket, for the directions that it has.
+    pub(super) fn end(
+        &self,
+        source: &mut impl Source,
+        direction: Direction,
+        key: Key,
+        calls: &mut SystemCalls,
+    ) -> io::Result<()> {
+        calls.registrations += 1;
+        let interest = match direction {
+            Direction::Input => Interest::READABLE,
+            Direction::Output => Interest::WRITABLE,
+            Direction::Both => Interest::READABLE | Interest::WRITABLE,
+        };
+        source.register(self.poll.registry(), token(key), interest)
     }
 
     /// Registers a timer, whose events only end a wait.
@@ -177,6 +202,11 @@ impl Poller {
     pub(super) fn pop(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
+}
+
+/// The event of what is always readable, and which the multiplexer therefore knows nothing of.
+pub(super) fn always_readable(key: Key) -> Event {
+    Event { key, says: says::READABLE, due: due::LOOK }
 }
 
 fn translate(event: &mio::event::Event) -> Event {

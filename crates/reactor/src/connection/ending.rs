@@ -152,7 +152,8 @@ impl Shell {
     /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
     /// probably in the middle of sending, and is listened to until it ends or a short time is over.
     pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
-        let ended = self.inspect(key, |connection| connection.flags.any(Flags::EOF)).unwrap_or(true);
+        let over = Flags::EOF | Flags::KEEPS_INPUT;
+        let ended = self.inspect(key, |connection| connection.flags.any(over)).unwrap_or(true);
         let left = if ended { Left::End } else { self.drop_input(key) };
         match left {
             Left::Nothing | Left::End => self.lose(key, Reason::Clean, Close::Orderly),

@@ -67,6 +67,11 @@ impl Flags {
     /// The check of the flow was put off once, for a send that the backend may not have tried yet.
     pub(crate) const FLOW_PUT_OFF: Self = Self(1 << 22);
 
+    /// There is nothing to read, and never was: the end of the peer's direction is nothing to be told of.
+    pub(crate) const WRITES_ONLY: Self = Self(1 << 23);
+    /// Closing over bytes that were not read does no harm, and they may be meant for others.
+    pub(crate) const KEEPS_INPUT: Self = Self(1 << 24);
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }

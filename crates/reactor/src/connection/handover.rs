@@ -71,7 +71,7 @@ impl Shell {
             .alter(key, |connection| {
                 let heard = Flags::TOLD_PAUSE | Flags::DRAIN_ASKED | Flags::DRAIN_QUEUED;
                 connection.flags.clear(Flags::UNMADE | heard);
-                if connection.flags.any(Flags::EOF) {
+                if connection.flags.any(Flags::EOF) && !connection.flags.any(Flags::WRITES_ONLY) {
                     connection.flags.set(Flags::EOF_UNTOLD);
                 }
                 if !unread.is_empty() {

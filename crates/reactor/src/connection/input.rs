@@ -220,8 +220,16 @@ impl Shell {
         true
     }
 
+    /// That nobody reads what we write any more is an orderly end for a pipe, if everything was written.
     fn broken(self: &Rc<Self>, key: Key, error: std::io::Error) -> bool {
-        self.lose(key, Reason::from_io(error), crate::backend::Close::Reset);
+        let reason = Reason::from_io(error);
+        let unharmed = self
+            .ask(key, |connection| connection.flags.any(Flags::WRITES_ONLY) && connection.buffered() == 0);
+        if unharmed && matches!(reason, Reason::Reset) {
+            self.lose(key, Reason::Clean, crate::backend::Close::Orderly);
+        } else {
+            self.lose(key, reason, crate::backend::Close::Reset);
+        }
         false
     }
 

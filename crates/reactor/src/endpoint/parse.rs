@@ -4,13 +4,22 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use super::EndpointErrorKind as Kind;
-use super::{Endpoint, EndpointError, Options, Target};
+use super::{Endpoint, EndpointError, LEAST_ATTEMPT_DELAY, Options, Target};
 use crate::address::UnixAddress;
 
 pub(super) const SCHEMES: &[&str] = &["tcp", "unix", "unix-abstract"];
 
-pub(super) const OPTIONS: &[&str] =
-    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay", "mode"];
+pub(super) const OPTIONS: &[&str] = &[
+    "backlog",
+    "reuse_address",
+    "reuse_port",
+    "limit",
+    "timeout",
+    "attempt_delay",
+    "bind",
+    "nodelay",
+    "mode",
+];
 
 /// What is wrong, and with which part.
 type Fault<'a> = (Kind, &'a str);
@@ -152,6 +161,10 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), Kind> {
         "reuse_port" => put(&mut options.reuse_port, flag(value), FLAG),
         "limit" => put(&mut options.limit, number(value), NUMBER),
         "timeout" => put(&mut options.timeout, seconds(value), "seconds, like 2.5"),
+        "attempt_delay" => {
+            let delay = seconds(value).filter(|delay| *delay >= LEAST_ATTEMPT_DELAY);
+            put(&mut options.attempt_delay, delay, "seconds, like 0.25, and at least 0.01")
+        }
         "bind" => put(&mut options.bind, value.parse::<SocketAddr>().ok(), "an address and a port"),
         "nodelay" => put(&mut options.nodelay, flag(value), FLAG),
         "mode" => put(&mut options.mode, octal(value), "an octal number, like 600"),

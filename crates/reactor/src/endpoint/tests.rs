@@ -46,7 +46,7 @@ fn the_host_is_told_without_brackets() {
 
 #[test]
 fn options_reach_the_backend_and_the_rest_is_default() {
-    let text = "tcp://127.0.0.1:0?backlog=512&reuse_port=1&limit=1000&timeout=2.5&bind=127.0.0.1:0&nodelay=0";
+    let text = "tcp://127.0.0.1:0?backlog=512&reuse_port=1&limit=1000&timeout=2.5&attempt_delay=0.1&bind=127.0.0.1:0&nodelay=0";
     let endpoint = parse(text);
     let listen = endpoint.listen_options();
     assert_eq!((listen.backlog, listen.reuse_port, listen.nodelay), (512, true, false));
@@ -56,6 +56,7 @@ fn options_reach_the_backend_and_the_rest_is_default() {
     assert!(!connect.nodelay);
     assert_eq!(endpoint.limit_value(), Some(1000));
     assert_eq!(endpoint.timeout_value(), Some(Duration::from_millis(2500)));
+    assert_eq!(endpoint.attempt_delay_value(), Duration::from_millis(100));
     assert_eq!(endpoint.to_string(), text);
 
     let plain = parse("tcp://host:1");
@@ -70,6 +71,7 @@ fn options_reach_the_backend_and_the_rest_is_default() {
 fn an_error_names_what_is_wrong_and_where() {
     const NUMBER: &str = "a whole number";
     const SECONDS: &str = "seconds, like 2.5";
+    const DELAY: &str = "seconds, like 0.25, and at least 0.01";
     let bad_value = |expected| Kind::BadValue { expected };
     for (text, kind, position, part) in [
         ("", Kind::MissingScheme, 0, ""),
@@ -126,6 +128,8 @@ fn an_error_names_what_is_wrong_and_where() {
         ("tcp://host:80?timeout=.5", bad_value(SECONDS), 14, "timeout=.5"),
         ("tcp://host:80?timeout=-1", bad_value(SECONDS), 14, "timeout=-1"),
         ("tcp://host:80?timeout=1.1234567890", bad_value(SECONDS), 14, "timeout=1.1234567890"),
+        ("tcp://host:80?attempt_delay=0.009", bad_value(DELAY), 14, "attempt_delay=0.009"),
+        ("tcp://host:80?attempt_delay=0", bad_value(DELAY), 14, "attempt_delay=0"),
         ("tcp://host:80?bind=host:1", bad_value("an address and a port"), 14, "bind=host:1"),
     ] {
         let error = text.parse::<Endpoint>().expect_err(text);
@@ -147,12 +151,21 @@ fn messages_list_what_is_known() {
         (
             "tcp://h:1?x=1",
             "endpoint \"tcp://h:1?x=1\": unknown option \"x\"; \
-             known: backlog, reuse_address, reuse_port, limit, timeout, bind, nodelay, mode",
+             known: backlog, reuse_address, reuse_port, limit, timeout, attempt_delay, bind, nodelay, mode",
         ),
         ("tcp://h:1?limit=x", r#"endpoint "tcp://h:1?limit=x": option "limit=x" should be a whole number"#),
     ] {
         assert_eq!(text.parse::<Endpoint>().unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn the_attempt_delay_is_never_shorter_than_the_rfc_allows() {
+    let endpoint = parse("tcp://host:80");
+    assert_eq!(endpoint.attempt_delay_value(), Duration::from_millis(250));
+    let hasty = endpoint.attempt_delay(Duration::ZERO);
+    assert_eq!(hasty, parse("tcp://host:80?attempt_delay=0.01"));
+    assert_eq!(hasty.attempt_delay_value(), Duration::from_millis(10));
 }
 
 #[test]

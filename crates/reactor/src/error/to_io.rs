@@ -43,7 +43,8 @@ impl From<ListenError> for io::Error {
 
 impl From<ConnectError> for io::Error {
     /// Of the kind of the system's error, the last where several attempts failed; `InvalidInput` if what was given is no
-    /// endpoint; `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once.
+    /// endpoint; `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once;
+    /// `AddrNotAvailable` if no address is of the family of the local one.
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
             ConnectError::Endpoint(_) => ErrorKind::InvalidInput,
@@ -51,6 +52,7 @@ impl From<ConnectError> for io::Error {
             ConnectError::Failed { attempts, .. } => {
                 attempts.last().map_or(ErrorKind::Other, |(_, cause)| cause.kind())
             }
+            ConnectError::WrongFamily { .. } => ErrorKind::AddrNotAvailable,
             ConnectError::TimedOut { .. } => ErrorKind::TimedOut,
             ConnectError::Refused { .. } | ConnectError::Panicked { .. } => ErrorKind::ConnectionAborted,
             ConnectError::Lost(lost) => lost.to_io_error().kind(),
@@ -75,7 +77,11 @@ mod tests {
 
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
         let refused = vec![(address, ErrorKind::ConnectionRefused.into())];
-        let error = io::Error::from(ConnectError::Failed { target: "there".to_owned(), attempts: refused });
+        let error = io::Error::from(ConnectError::Failed {
+            target: "there".to_owned(),
+            attempts: refused,
+            look_up: None,
+        });
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert!(error.to_string().contains("there"));
     }

@@ -32,7 +32,8 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
-/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect).
+/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
+///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
 /// * Datagrams: [`bind_datagram`](Self::bind_datagram), [`connect_datagram`](Self::connect_datagram),
 ///   [`open_datagram`](Self::open_datagram).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
@@ -151,6 +152,10 @@ impl Handle {
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
     /// returned. Every error comes that way too.
+    ///
+    /// A host name is looked up by the loop's [resolver](Self::set_resolver). If it has several addresses, the next is tried
+    /// beside those that have not answered after a [short time](crate::Endpoint::attempt_delay), and the first that answers wins
+    /// (RFC 8305).
     #[track_caller]
     pub fn connect<P: IntoProtocol>(
         &self,

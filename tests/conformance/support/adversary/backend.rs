@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key};
 
@@ -109,6 +109,13 @@ impl<B: Backend> Backend for Adversary<B> {
             self.promises.closed(key);
         }
         begun
+    }
+
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        self.promises.stands(key);
+        let opened = self.inner.open(key, opening)?;
+        self.streams.insert(key, Stream::default());
+        Ok(opened)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

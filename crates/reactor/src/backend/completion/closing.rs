@@ -21,6 +21,7 @@ impl Uring {
             Some(Object::Listener(_)) => self.close_listener(key),
             Some(Object::Watched(_)) => self.end_watch(key, how),
             Some(Object::Datagram(_)) => self.close_datagram(key),
+            Some(Object::Stream(_)) => return self.close_stream(key, how),
             None => return Started::Done(()),
         }
         if self.table.get(key).is_some() { Started::Pending } else { Started::Done(()) }

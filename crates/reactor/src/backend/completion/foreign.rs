@@ -1,17 +1,21 @@
 //! Sources that somebody else owns: a multiplexer of the system's watches them, whose own descriptor the ring polls, or a
 //! host watches.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::Object;
+use super::connection::Connection as RingConnection;
 use super::ring::{Answer, READABLE};
 use super::tag::{Tag, What};
 use super::{Uring, unknown};
-use crate::backend::poller::Poller;
+use crate::backend::bits::Bits;
+use crate::backend::poller::{Event, Poller, always_readable};
+use crate::backend::stream::{Connection, Ends};
 use crate::backend::watched::Watched;
-use crate::backend::{Close, Watchable};
+use crate::backend::{Close, Completion, Opened, Started, Watchable, socket as sockets};
 use crate::key::Key;
 use crate::watch::Interest;
 
@@ -53,12 +57,60 @@ impl Uring {
         // There may be more than fits.
         self.foreign_ready = poller.is_full();
         while let Some(mut event) = poller.pop() {
-            // Each time one thing less is due.
-            while let Some(told) = self.table.advance_polled(&mut event) {
-                self.answers.push(told);
+            // What is due about one event of a stream is several completions, one after the other.
+            while !event.due.is_empty() {
+                let told = match self.table.get(event.key) {
+                    Some(Object::Watched(watched)) => watched.advance(&mut event),
+                    Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
+                    Some(Object::Datagram(socket)) => socket.advance(&mut event),
+                    _ => break,
+                };
+                told.into_iter().for_each(|completion| self.answers.push(completion));
             }
         }
         Ok(())
+    }
+
+    /// An event that the multiplexer does not tell itself. It is looked at after the next wait, which does not sleep.
+    pub(super) fn push_foreign(&mut self, event: Event) {
+        if let Some(poller) = &mut self.foreign {
+            poller.push(event);
+            self.foreign_ready = true;
+        }
+    }
+
+    pub(super) fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
+        let addresses = sockets::addresses(&socket, &mut self.calls)?;
+        self.table.insert(key, Object::Connection(RingConnection::new(socket, Bits::NONE)));
+        self.want_receive(key);
+        Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
+    }
+
+    /// What is no socket is read and written when the multiplexer says so, as on readiness: a read that is under way in the
+    /// ring would take bytes that somebody else shall have when we are gone.
+    pub(super) fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
+        self.foreign()?;
+        let poller = self.foreign.as_deref().ok_or_else(unknown)?;
+        let (ends, is_always_readable) = ends.register(poller, key, &mut self.calls)?;
+        let opened = ends.opened(&mut self.calls)?;
+        if is_always_readable {
+            self.push_foreign(always_readable(key));
+        }
+        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
+        Ok(opened)
+    }
+
+    pub(super) fn close_stream(&mut self, key: Key, how: Close) -> Started<()> {
+        let Some(Object::Stream(stream)) = self.table.remove(key) else { return Started::Done(()) };
+        let Some(poller) = self.foreign.as_deref() else { return Started::Done(()) };
+        let mut answers = VecDeque::new();
+        stream.close(key, how, poller, &mut answers, &mut self.calls);
+        if answers.is_empty() {
+            return Started::Done(());
+        }
+        answers.push_back(Completion::Closed(key));
+        answers.into_iter().for_each(|answer| self.answers.push_late(answer));
+        Started::Pending
     }
 
     pub(super) fn begin_watch(&mut self, key: Key, what: &Watchable, interest: Interest) -> io::Result<()> {
@@ -84,7 +136,7 @@ impl Uring {
             Object::Connection(connection) => connection.fd() == Some(descriptor),
             Object::Listener(listener) => listener.fd() == Some(descriptor),
             Object::Datagram(socket) => socket.descriptor() == descriptor,
-            Object::Watched(_) => false,
+            Object::Watched(_) | Object::Stream(_) => false,
         })
     }
 

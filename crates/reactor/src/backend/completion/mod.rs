@@ -57,11 +57,12 @@ pub use options::{Feature, Options};
 
 use super::datagram::Desk;
 use super::object;
-use super::poller::Poller;
+use super::poller::{Event, Poller, due};
+use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_stdio};
 use super::table::Table;
 use super::{
-    Accepted, Backend, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing, Received,
-    Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -121,6 +122,8 @@ pub struct Uring {
     desk: Desk,
     foreign_ready: bool,
     foreign_polled: bool,
+    /// The memory for streams that are no sockets.
+    scratch: Scratch,
     /// Once a host has asked for the descriptor.
     host: Option<Host>,
     waker: Arc<Waker>,
@@ -178,6 +181,7 @@ impl Uring {
             desk: Desk::default(),
             foreign_ready: false,
             foreign_polled: false,
+            scratch: Scratch::default(),
             host: None,
             waker: Arc::new(Waker::new()?),
             choices: Choices::random(),
@@ -306,12 +310,31 @@ impl Backend for Uring {
         Ok(())
     }
 
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        let taken = match opening {
+            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
+            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        match taken? {
+            TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Ends(ends) => self.open_ends(key, ends),
+        }
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.addresses(&mut self.calls);
+        }
         let socket = self.table.connection(key).and_then(|connection| connection.socket());
         sockets::addresses(socket.ok_or_else(unknown)?, &mut self.calls)
     }
 
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
+        if let Some(stream) = self.table.stream(key) {
+            return self.scratch.receive(stream, into, &mut self.calls);
+        }
         let Some(connection) = self.table.connection(key) else {
             return Received::Failed(unknown());
         };
@@ -337,6 +360,9 @@ impl Backend for Uring {
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.is_readable();
+        }
         let may = self.table.connection(key).is_some_and(|connection| connection.has_input());
         if !may {
             self.pulled_dry(key);
@@ -344,11 +370,21 @@ impl Backend for Uring {
         may
     }
 
+    fn release(&mut self, chunk: Chunk) {
+        self.scratch.release(chunk);
+    }
+
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.send(outgoing, &mut self.calls);
+        }
         self.begin_send(key, outgoing)
     }
 
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.send_now(bytes, &mut self.calls);
+        }
         self.send_at_once(key, bytes)
     }
 
@@ -359,6 +395,10 @@ impl Backend for Uring {
     /// A call of its own: the kernel's operation runs on a thread of the kernel's, which looks the descriptor up when it comes
     /// to it. By then the number may be another connection's.
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
+        if let Some(Object::Stream(stream)) = self.table.get(key) {
+            let poller = self.foreign.as_deref().ok_or_else(unknown);
+            return Started::Done(poller.and_then(|poller| stream.shutdown(poller, &mut self.calls)));
+        }
         let Some(connection) = self.table.connection(key) else {
             return Started::Done(Err(unknown()));
         };
@@ -373,6 +413,12 @@ impl Backend for Uring {
     }
 
     fn watch_peer(&mut self, key: Key) {
+        if let Some(stream) = self.table.stream(key) {
+            if stream.watch() {
+                self.push_foreign(Event { key, says: super::bits::Bits::NONE, due: due::PEER });
+            }
+            return;
+        }
         let Some(connection) = self.table.connection(key) else { return };
         connection.state.insert(connection::WATCHED);
         if connection.is(connection::EOF) && !connection.is(connection::PEER_TOLD) {

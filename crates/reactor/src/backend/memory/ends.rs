@@ -167,7 +167,16 @@ impl State {
             }
         }
         let Some(other) = end.other else { return Some(end) };
-        if how == Close::Orderly && end.incoming.is_empty() {
+        if self.ends.get(other).is_some_and(|other| other.ends_alone && other.incoming.is_ended()) {
+            // Nobody reads the pipe any more.
+            self.break_off(other);
+        } else if self.ends.get(other).is_some_and(|other| other.ends_alone) {
+            // Nobody writes into the pipe any more; what was written can still be read.
+            if let Some(other) = self.ends.get_mut(other) {
+                other.other = None;
+            }
+            self.arrive_end(Some(other));
+        } else if how == Close::Orderly && end.incoming.is_empty() {
             if let Some(other) = self.ends.get_mut(other) {
                 other.other = None;
             }

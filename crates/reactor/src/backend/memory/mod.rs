@@ -29,7 +29,8 @@
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
 //! happen in it, `wire` is one direction of a connection. `mailbox` is a datagram socket in the network, `datagram_peer` one that
-//! a test drives, and `datagrams` the operations on them. `virtual_source` is what a test gives to be watched. `inbox` orders the events of one backend, `sockets` tells
+//! a test drives, and `datagrams` the operations on them. `virtual_source` is what a test gives to be watched,
+//! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
@@ -45,6 +46,7 @@ mod peer;
 mod sockets;
 mod state;
 mod virtual_source;
+mod virtual_stream;
 mod wire;
 
 #[cfg(test)]
@@ -60,6 +62,7 @@ pub use mailbox::Delivery;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
 pub use virtual_source::VirtualSource;
+pub use virtual_stream::{StreamKind, VirtualStream};
 pub use wire::Chunking;
 
 use self::inbox::Inbox;

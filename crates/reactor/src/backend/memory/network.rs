@@ -10,6 +10,7 @@ use super::datagram_peer::DatagramPeer;
 use super::mailbox::Delivery;
 use super::peer::{Peer, PeerListener};
 use super::state::{Id, Owner, Phase, State};
+use super::virtual_stream::{StreamKind, VirtualStream};
 use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
@@ -94,9 +95,18 @@ impl Network {
         self.state().hosts.insert(name.to_ascii_lowercase(), addresses);
     }
 
-    /// Lets every connect to `address` wait for ever.
+    /// Lets every connect to `address` wait, until it is [heeded](Self::heed).
     pub fn ignore(&self, address: impl Into<Address>) {
         self.state().ignored.insert(address.into());
+    }
+
+    /// Lets connects to `address` be answered again, those that [wait](Self::ignore) by now included.
+    pub fn heed(&self, address: impl Into<Address>) {
+        let address = address.into();
+        let mut state = self.state();
+        if state.ignored.remove(&address) {
+            state.reach_late(&address);
+        }
     }
 
     /// Connects a scripted client. If the listener's backlog is full, the client
@@ -129,6 +139,24 @@ impl Network {
         Ok(PeerListener::new(self.clone(), id, address))
     }
 
+    /// A stream that was not made by connecting, a pipe for example: what a loop opens with
+    /// [`adopt_stream`](crate::Handle::adopt_stream), and the other end.
+    #[must_use]
+    pub fn stream(&self, kind: StreamKind) -> (VirtualStream, Peer) {
+        let words = if kind == StreamKind::Duplex { "stream" } else { "pipe" };
+        VirtualStream::pair(self, kind, words)
+    }
+
+    /// Makes standard input and output for the loop that opens [them](crate::backend::Opening::Stdio) next, and answers with
+    /// the other end: whoever reads and writes them, as a terminal or the rest of a pipeline does.
+    #[must_use]
+    pub fn stdio(&self) -> Peer {
+        let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
+        let id = stream.into_id();
+        self.state().stdio = id;
+        peer
+    }
+
     /// How many listeners, datagram sockets and ends of connections (attempts included) the backends have open: what a process would
     /// have descriptors for.
     #[must_use]
@@ -152,6 +180,17 @@ impl Network {
     /// The state, for one operation. No code of the user's ever runs while it is borrowed.
     pub(super) fn state(&self) -> RefMut<'_, State> {
         self.state.borrow_mut()
+    }
+
+    /// Whether this is a handle of the same network.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.state, &other.state)
+    }
+
+    pub(super) fn take_stdio(&self) -> io::Result<VirtualStream> {
+        let id = self.state().stdio.take();
+        let none = || io::Error::new(ErrorKind::NotFound, "the test made no standard input and output");
+        id.map(|id| VirtualStream::from_id(self, id)).ok_or_else(none)
     }
 
     pub(super) fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

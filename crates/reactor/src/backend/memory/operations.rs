@@ -11,8 +11,8 @@ use super::state::Phase;
 use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::instant::Instant;
@@ -114,6 +114,19 @@ impl Backend for Memory {
         self.calls.connects += 1;
         self.calls.registrations += 1;
         Ok(())
+    }
+
+    /// There are no descriptors here.
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        let stream = match opening {
+            Opening::Virtual(stream) => stream,
+            Opening::Stdio => self.network.take_stdio()?,
+            _ => return Err(ErrorKind::Unsupported.into()),
+        };
+        let (id, opened) = stream.open(&self.network, self.inbox, key)?;
+        self.sockets.insert(key, id, Kind::Connection);
+        self.calls.registrations += 1;
+        Ok(opened)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) ports: HashMap<u16, Vec<Id>>,
     pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
+    /// Our end of standard input and output, until a loop opens it.
+    pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
     /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
@@ -58,6 +60,7 @@ impl State {
             ports: HashMap::new(),
             mailboxes: Slab::new(),
             inboxes: Slab::new(),
+            stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
@@ -150,6 +153,8 @@ pub(super) struct End {
     pub(super) drained: bool,
     /// The owner wants to hear of the peer's end.
     pub(super) watched: bool,
+    /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
+    pub(super) ends_alone: bool,
 }
 
 impl End {
@@ -165,6 +170,7 @@ impl End {
             notice: Notice::new(),
             drained: true,
             watched: false,
+            ends_alone: false,
         }
     }
 

@@ -6,11 +6,11 @@ use std::os::fd::AsRawFd as _;
 use mio::unix::SourceFd;
 use socket2::SockRef;
 
-use super::socket::Socket;
 use crate::address::{Address, Addresses};
 use crate::backend::bits::Bits;
 use crate::backend::poller::{Event, Poller};
 use crate::backend::socket::{self, Listening};
+use crate::backend::stream::Socket;
 use crate::backend::{Accepted, Completion, SystemCalls};
 use crate::key::Key;
 
@@ -67,7 +67,7 @@ impl Listener {
         match self.finish(&socket, calls) {
             Ok(local) => Ok((socket, Addresses { local, peer })),
             Err(error) => {
-                socket.close(calls);
+                socket.drop_it(calls);
                 Err(Accepted::Failed(error))
             }
         }

@@ -3,8 +3,7 @@
 //! The kernel tells when a socket *may* be read or written, and the calls are made when the core asks for bytes or
 //! lends some. What the kernel said is remembered for each socket, so a call that would find nothing is not made.
 //!
-//! - `socket.rs`: the calls to the operating system, to be written anew for another system.
-//! - `connection.rs`: one connection, and what is known about its socket without asking.
+//! - `../stream/`: connections, and streams of bytes that are no sockets.
 //! - `listener.rs`: one listener.
 //! - `datagrams.rs`: datagram sockets.
 //! - `waker.rs`: waking the loop from another thread.
@@ -20,10 +19,8 @@
 //! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
 //!   an orderly end to the call after that.
 
-mod connection;
 mod datagrams;
 mod listener;
-mod socket;
 #[cfg(test)]
 mod tests;
 mod waker;
@@ -37,28 +34,28 @@ use std::time::Duration;
 use super::bits::Bits;
 use super::datagram::Desk;
 use super::object;
-use super::poller::{Event, Poller, due};
+use super::poller::{Event, Poller, always_readable, due};
+use super::stream::{
+    Channel, Connection, Ends, Scratch, Socket, TakenOver, connect, take_over, take_over_pair,
+    take_over_stdio,
+};
 use super::table::Table;
 use super::watched::Watched;
 use super::{
     Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
-    Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::Interest;
-use connection::Connection;
 use listener::Listener;
-use socket::Socket;
 use waker::Waker;
 
-/// How much a receive asks for when the core has no memory of its own for it.
-const SCRATCH: usize = 64 * 1024;
-
 /// What a key stands for.
-type Object = object::Object<Connection, Listener>;
+type Object = object::Object<Connection<Socket>, Listener>;
 
 /// The backend for the operating system's readiness multiplexer.
 ///
@@ -73,9 +70,7 @@ pub struct Readiness {
     poller: Poller,
     /// Answers to operations that a close ended.
     answers: VecDeque<Completion>,
-    /// The memory for receives. It is away while it is out as a chunk; a receive meanwhile makes another, and one of
-    /// them is kept.
-    scratch: Option<Vec<u8>>,
+    scratch: Scratch,
     desk: Desk,
     waker: Arc<Waker>,
     /// Once a host has asked for the descriptor.
@@ -99,7 +94,7 @@ impl Readiness {
             alarm: None,
             table: Table::default(),
             answers: VecDeque::new(),
-            scratch: None,
+            scratch: Scratch::default(),
             desk: Desk::default(),
             choices: Choices::random(),
             calls: SystemCalls {
@@ -118,19 +113,41 @@ impl Readiness {
         wait.until.map(|until| until.since(self.now()))
     }
 
-    fn close_connection(&mut self, key: Key, connection: Connection, how: Close) -> Started<()> {
+    fn close_connection<C: Channel>(
+        &mut self,
+        key: Key,
+        connection: Connection<C>,
+        how: Close,
+    ) -> Started<()> {
         if how == Close::Orderly && connection.has_unread() {
-            let mut scratch = self.scratch.take().unwrap_or_else(scratch);
-            connection.discard(&mut scratch, &mut self.calls);
-            self.scratch = Some(scratch);
+            self.scratch.discard(&connection, &mut self.calls);
         }
         let before = self.answers.len();
-        connection.close(key, how, &mut self.answers, &mut self.calls);
+        connection.close(key, how, &self.poller, &mut self.answers, &mut self.calls);
         if self.answers.len() == before {
             return Started::Done(());
         }
         self.answers.push_back(Completion::Closed(key));
         Started::Pending
+    }
+}
+
+impl Readiness {
+    fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
+        let addresses = sockets::addresses(&socket, &mut self.calls)?;
+        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
+        self.table.insert(key, Object::Connection(Connection::accepted(socket)));
+        Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
+    }
+
+    fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
+        let (ends, is_always_readable) = ends.register(&self.poller, key, &mut self.calls)?;
+        let opened = ends.opened(&mut self.calls)?;
+        if is_always_readable {
+            self.poller.push(always_readable(key));
+        }
+        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
+        Ok(opened)
     }
 }
 
@@ -170,6 +187,7 @@ impl Backend for Readiness {
             let completion = match self.table.get(event.key) {
                 Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
+                Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
                 Some(Object::Datagram(socket)) => socket.advance(&mut event),
                 None => continue,
@@ -246,7 +264,7 @@ impl Backend for Readiness {
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
-        let stream = socket::connect(address, options, &mut self.calls)?;
+        let stream = connect(address, options, &mut self.calls)?;
         // It is registered after the connect: epoll calls a socket that was never connected hung up.
         let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?;
         let connection = Connection::connecting(socket);
@@ -254,66 +272,78 @@ impl Backend for Readiness {
         Ok(())
     }
 
+    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
+        let taken = match opening {
+            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
+            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        match taken? {
+            TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Ends(ends) => self.open_ends(key, ends),
+        }
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
-        let connection = self.table.connection(key).ok_or_else(unknown)?;
-        connection.addresses(&mut self.calls)
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.addresses(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.addresses(&mut self.calls),
+            _ => Err(unknown()),
+        }
     }
 
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
-        let Some(connection) = self.table.connection(key) else {
-            return Received::Failed(unknown());
-        };
-        if !connection.is_readable() {
-            return Received::Dry;
-        }
-        let Some(memory) = into else {
-            let mut memory = self.scratch.take().unwrap_or_else(scratch);
-            return match connection.receive(&mut memory, &mut self.calls) {
-                Ok(count) => Received::Chunk(Chunk::new(memory, 0, count, 0)),
-                Err(received) => {
-                    self.scratch = Some(memory);
-                    received
-                }
-            };
-        };
-        match connection.receive(memory, &mut self.calls) {
-            Ok(count) => Received::Filled(count),
-            Err(received) => received,
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => self.scratch.receive(connection, into, &mut self.calls),
+            Some(Object::Stream(stream)) => self.scratch.receive(stream, into, &mut self.calls),
+            _ => Received::Failed(unknown()),
         }
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
-        self.table.connection(key).is_some_and(|connection| connection.is_readable())
-    }
-
-    fn release(&mut self, chunk: Chunk) {
-        if let Some(memory) = chunk.into_memory().filter(|memory| memory.len() == SCRATCH) {
-            self.scratch = Some(memory);
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.is_readable(),
+            Some(Object::Stream(stream)) => stream.is_readable(),
+            _ => false,
         }
     }
 
+    fn release(&mut self, chunk: Chunk) {
+        self.scratch.release(chunk);
+    }
+
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        match self.table.connection(key) {
-            Some(connection) => connection.send(outgoing, &mut self.calls),
-            None => Started::Done(Sent { outgoing, result: Err(unknown()) }),
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.send(outgoing, &mut self.calls),
+            Some(Object::Stream(stream)) => stream.send(outgoing, &mut self.calls),
+            _ => Started::Done(Sent { outgoing, result: Err(unknown()) }),
         }
     }
 
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
-        self.table.connection(key).map_or(0, |connection| connection.send_now(bytes, &mut self.calls))
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.send_now(bytes, &mut self.calls),
+            Some(Object::Stream(stream)) => stream.send_now(bytes, &mut self.calls),
+            _ => 0,
+        }
     }
 
     /// Nothing is ever kept back here.
     fn expedite(&mut self, _: Key) {}
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
-        let connection = self.table.connection(key).ok_or_else(unknown);
-        Started::Done(connection.and_then(|connection| connection.shutdown(&mut self.calls)))
+        Started::Done(match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.shutdown(&self.poller, &mut self.calls),
+            Some(Object::Stream(stream)) => stream.shutdown(&self.poller, &mut self.calls),
+            _ => Err(unknown()),
+        })
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {
         match self.table.remove(key) {
             Some(Object::Connection(connection)) => return self.close_connection(key, connection, how),
+            Some(Object::Stream(stream)) => return self.close_connection(key, *stream, how),
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
             Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
@@ -324,8 +354,12 @@ impl Backend for Readiness {
     }
 
     fn watch_peer(&mut self, key: Key) {
-        let watch = self.table.connection(key).map(Connection::watch);
-        if watch == Some(true) {
+        let ended = match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.watch(),
+            Some(Object::Stream(stream)) => stream.watch(),
+            _ => false,
+        };
+        if ended {
             self.poller.push(Event { key, says: Bits::NONE, due: due::PEER });
         }
     }
@@ -361,10 +395,6 @@ impl Backend for Readiness {
         calls.others += self.waker.calls();
         calls
     }
-}
-
-fn scratch() -> Vec<u8> {
-    vec![0; SCRATCH]
 }
 
 /// The answer to an operation of a key that stands for nothing, which the core does not start.

@@ -27,7 +27,7 @@ fn an_accepted_connection_costs_two_calls() {
     let expected =
         SystemCalls { accepts: before.accepts + 1, registrations: before.registrations + 1, ..before };
     assert_eq!(rig.backend.system_calls(), expected);
-    assert!(rig.backend.table.connection(key).unwrap().has_nodelay(), "it is inherited");
+    assert!(rig.backend.table.connection(key).unwrap().channel().has_nodelay(), "it is inherited");
 }
 
 #[test]

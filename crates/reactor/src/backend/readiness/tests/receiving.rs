@@ -101,7 +101,7 @@ fn chunks_may_be_out_at_the_same_time() {
     let two = rig.receive(second).unwrap();
     assert_eq!((one.bytes(), two.as_slice()), (&b"one"[..], &b"two"[..]));
     rig.backend.release(one);
-    assert!(rig.backend.scratch.is_some());
+    assert!(rig.backend.scratch.is_here());
 }
 
 /// The urgent byte ends a receive before it, so the bytes after it would be left behind if that looked like the end.

@@ -1,4 +1,4 @@
-//! The calls to the operating system that move bytes. This is the file to write anew for another system.
+//! Sockets: the calls to the operating system that move bytes. This is the file to write anew for another system.
 //!
 //! Every call is counted as `strace` would show it, the repetitions after an interrupted one included (but not the
 //! check of the descriptor that the standard library makes before each close in debug builds).
@@ -10,33 +10,34 @@ use mio::unix::SourceFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use crate::address::Address;
+use super::Channel;
+use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
-use crate::backend::{ConnectOptions, Outgoing, SystemCalls, socket};
+use crate::backend::{Close, ConnectOptions, Outgoing, SystemCalls, socket};
 use crate::key::Key;
 
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
-const PARTS: usize = 64;
+pub(super) const PARTS: usize = 64;
 
 /// How often a close looks for bytes to throw away.
 const DISCARDS: usize = 16;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
-const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 /// There is no such flag here; Rust's runtime has the signal ignored before `main`.
 #[cfg(target_vendor = "apple")]
-const SEND: SendFlags = SendFlags::DONTWAIT;
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
 
 /// The socket of a connection, registered with the poller.
 ///
 /// It is created close-on-exec and never duplicated, so closing it takes its registration back as well.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(in crate::backend) struct Socket(OwnedFd);
 
 impl Socket {
     /// Registers `socket`; on an error it is closed.
-    pub(super) fn register(
+    pub(in crate::backend) fn register(
         socket: impl Into<OwnedFd>,
         poller: &Poller,
         key: Key,
@@ -46,32 +47,6 @@ impl Socket {
         let registered = poller.connection(&mut SourceFd(&socket.as_raw_fd()), key, calls);
         calls.closes += u64::from(registered.is_err());
         registered.map(|()| Self(socket))
-    }
-
-    /// Receives into `memory`. Zero bytes are the end, or the shadow of an error (see [`socket::take_error`]).
-    pub(super) fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
-        uninterrupted(|| {
-            calls.receives += 1;
-            rustix::net::recv(&self.0, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
-        })
-    }
-
-    /// Sends from the front of `outgoing`. Tells how many bytes were sent, and whether that is all that was offered.
-    pub(super) fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        if outgoing.segments() > 1 {
-            return self.send_parts(outgoing, calls);
-        }
-        let bytes = outgoing.front();
-        let sent = self.send_bytes(bytes, calls)?;
-        Ok((sent, sent == bytes.len()))
-    }
-
-    /// Sends from the front of `bytes`: how many.
-    pub(super) fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<usize> {
-        uninterrupted(|| {
-            calls.sends += 1;
-            rustix::net::send(&self.0, bytes, SEND)
-        })
     }
 
     fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
@@ -87,22 +62,70 @@ impl Socket {
     }
 
     #[cfg(test)]
-    pub(super) fn has_nodelay(&self) -> bool {
+    pub(in crate::backend) fn has_nodelay(&self) -> bool {
         socket2::SockRef::from(&self.0).tcp_nodelay().unwrap_or(false)
     }
 
-    /// Ends our direction.
-    pub(super) fn shutdown(&self, calls: &mut SystemCalls) -> io::Result<()> {
+    /// Closes it without a word about how.
+    pub(in crate::backend) fn drop_it(self, calls: &mut SystemCalls) {
+        calls.closes += 1;
+        drop(self);
+    }
+}
+
+impl Channel for Socket {
+    fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
+        socket::addresses(self, calls)
+    }
+
+    fn is_connected(&self, calls: &mut SystemCalls) -> bool {
+        socket::is_connected(self, calls)
+    }
+
+    fn drains(&self) -> bool {
+        true
+    }
+
+    fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
+        uninterrupted(|| {
+            calls.receives += 1;
+            rustix::net::recv(&self.0, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
+        })
+    }
+
+    fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        if outgoing.segments() > 1 {
+            return self.send_parts(outgoing, calls);
+        }
+        self.send_bytes(outgoing.front(), calls)
+    }
+
+    /// What takes less than was offered is full, and tells when it has room again.
+    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        let sent = uninterrupted(|| {
+            calls.sends += 1;
+            rustix::net::send(&self.0, bytes, SEND)
+        })?;
+        Ok((sent, sent == bytes.len()))
+    }
+
+    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
         calls.shutdowns += 1;
         Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?)
     }
 
-    /// Throws away bytes that were received and not read.
-    ///
-    /// close(2) with such bytes sends a reset in place of the FIN, and the reset overtakes what the peer has still to
+    fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+        socket::take_error(self, calls)
+    }
+
+    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+        socket::take_error(self, calls)
+    }
+
+    /// close(2) over received bytes sends a reset in place of the FIN, and the reset overtakes what the peer has still to
     /// get from us (RFC 2525, 2.17; RFC 9112, 9.6). A peer that goes on sending is reset in the end, as
     /// the bytes it sends to a closed socket are refused.
-    pub(super) fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
+    fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
         for _ in 0..DISCARDS {
             match self.receive(scratch, calls) {
                 Ok(count) if count == scratch.len() => {}
@@ -111,9 +134,11 @@ impl Socket {
         }
     }
 
-    pub(super) fn close(self, calls: &mut SystemCalls) {
-        calls.closes += 1;
-        drop(self);
+    fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {
+        if how == Close::Reset {
+            socket::reset_on_close(&self, calls);
+        }
+        self.drop_it(calls);
     }
 }
 
@@ -124,7 +149,7 @@ impl AsFd for Socket {
 }
 
 /// Makes a socket and begins to connect it. On an error it is closed.
-pub(super) fn connect(
+pub(in crate::backend) fn connect(
     address: &Address,
     options: &ConnectOptions,
     calls: &mut SystemCalls,
@@ -143,7 +168,7 @@ pub(super) fn connect(
     }
 }
 
-fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     loop {
         match call() {
             Err(Errno::INTR) => {}

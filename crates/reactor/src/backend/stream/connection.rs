@@ -1,12 +1,12 @@
-//! One connection: what is known about its socket without asking.
+//! One connection: what is known about its channel without asking.
 
 use std::collections::VecDeque;
 use std::io;
 
-use super::socket::Socket;
+use super::Channel;
 use crate::address::Addresses;
 use crate::backend::bits::Bits;
-use crate::backend::poller::{Event, due, says};
+use crate::backend::poller::{Event, Poller, due, says};
 use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls, socket};
 use crate::key::Key;
 
@@ -33,8 +33,8 @@ const TOLD: Bits = Bits::bit(9);
 
 /// A connection, or an attempt at one.
 #[derive(Debug)]
-pub(super) struct Connection {
-    socket: Socket,
+pub(in crate::backend) struct Connection<C> {
+    channel: C,
     state: Bits,
     /// The number of the error that broke the connection, or zero. The kernel tells each error once, to whichever
     /// call comes first, and afterwards a receive would take the broken connection for an ended one.
@@ -43,26 +43,30 @@ pub(super) struct Connection {
     outgoing: Option<Box<Outgoing>>,
 }
 
-impl Connection {
+impl<C: Channel> Connection<C> {
     /// An accepted connection. It starts out as not readable: its first event tells if it is.
-    pub(super) fn accepted(socket: Socket) -> Self {
-        Self::new(socket, WRITABLE)
+    pub(in crate::backend) fn accepted(channel: C) -> Self {
+        Self::new(channel, WRITABLE)
     }
 
-    pub(super) fn connecting(socket: Socket) -> Self {
-        Self::new(socket, CONNECTING)
+    pub(in crate::backend) fn connecting(channel: C) -> Self {
+        Self::new(channel, CONNECTING)
     }
 
-    fn new(socket: Socket, state: Bits) -> Self {
-        Self { socket, state, error: 0, outgoing: None }
+    fn new(channel: C, state: Bits) -> Self {
+        Self { channel, state, error: 0, outgoing: None }
     }
 
-    pub(super) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
-        socket::addresses(&self.socket, calls)
+    pub(in crate::backend) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
+        self.channel.addresses(calls)
     }
 
     /// Does what is due about `event`, until there is something to tell.
-    pub(super) fn advance(&mut self, event: &mut Event, calls: &mut SystemCalls) -> Option<Completion> {
+    pub(in crate::backend) fn advance(
+        &mut self,
+        event: &mut Event,
+        calls: &mut SystemCalls,
+    ) -> Option<Completion> {
         while let Some(step) = event.due.pop() {
             let completion = match step {
                 due::CONNECT => self.connected(event, calls),
@@ -105,7 +109,7 @@ impl Connection {
     fn connected(&mut self, event: &mut Event, calls: &mut SystemCalls) -> Option<Completion> {
         let result = match self.broken(calls) {
             Some(error) => Err(error),
-            None if socket::is_connected(&self.socket, calls) => Ok(()),
+            None if self.channel.is_connected(calls) => Ok(()),
             None => {
                 event.due = Bits::NONE;
                 return None;
@@ -119,7 +123,7 @@ impl Connection {
         Some(Completion::Connected(event.key, result))
     }
 
-    pub(super) fn is_readable(&self) -> bool {
+    pub(in crate::backend) fn is_readable(&self) -> bool {
         self.state.has(READABLE)
     }
 
@@ -129,14 +133,18 @@ impl Connection {
     /// so the call that would find nothing is saved. There are exceptions: an end or an error that arrived with the
     /// data was announced by the same event and not again, and urgent data ends a receive in the middle. If an event
     /// told of such a thing, receiving goes on until the kernel says itself that there is no more.
-    pub(super) fn receive(&mut self, memory: &mut [u8], calls: &mut SystemCalls) -> Result<usize, Received> {
+    pub(in crate::backend) fn receive(
+        &mut self,
+        memory: &mut [u8],
+        calls: &mut SystemCalls,
+    ) -> Result<usize, Received> {
         if !self.is_readable() {
             return Err(Received::Dry);
         }
-        match self.socket.receive(memory, calls) {
+        match self.channel.receive(memory, calls) {
             Ok(0) => Err(self.end(calls)),
             Ok(count) => {
-                let drained = count < memory.len() && !self.state.has(DOUBTFUL);
+                let drained = count < memory.len() && self.channel.drains() && !self.state.has(DOUBTFUL);
                 self.state.remove(READABLE.when(drained));
                 Ok(count)
             }
@@ -156,7 +164,7 @@ impl Connection {
     /// answers every receive with zero bytes (SOCK_DONE), even after a reset.
     fn end(&mut self, calls: &mut SystemCalls) -> Received {
         self.state.remove(READABLE.or(DOUBTFUL));
-        match self.broken(calls) {
+        match self.broken_at_end(calls) {
             Some(error) => Received::Failed(error),
             None if self.state.has(EOF) => Received::Dry,
             None => {
@@ -170,14 +178,18 @@ impl Connection {
     ///
     /// A stream socket that takes less than was offered is full, and tells when it has room again. That saves the
     /// call that would find it full.
-    pub(super) fn send(&mut self, outgoing: Box<Outgoing>, calls: &mut SystemCalls) -> Started<Sent> {
+    pub(in crate::backend) fn send(
+        &mut self,
+        outgoing: Box<Outgoing>,
+        calls: &mut SystemCalls,
+    ) -> Started<Sent> {
         if !self.state.has(WRITABLE) {
             self.outgoing = Some(outgoing);
             return Started::Pending;
         }
-        let result = match self.socket.send(&outgoing, calls) {
-            Ok((count, all)) => {
-                self.state.remove(WRITABLE.when(!all));
+        let result = match self.channel.send(&outgoing, calls) {
+            Ok((count, more)) => {
+                self.state.remove(WRITABLE.when(!more));
                 Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -191,13 +203,13 @@ impl Connection {
     }
 
     /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.
-    pub(super) fn send_now(&mut self, bytes: &[u8], calls: &mut SystemCalls) -> usize {
+    pub(in crate::backend) fn send_now(&mut self, bytes: &[u8], calls: &mut SystemCalls) -> usize {
         if !self.state.has(WRITABLE) {
             return 0;
         }
-        match self.socket.send_bytes(bytes, calls) {
-            Ok(count) => {
-                self.state.remove(WRITABLE.when(count < bytes.len()));
+        match self.channel.send_bytes(bytes, calls) {
+            Ok((count, more)) => {
+                self.state.remove(WRITABLE.when(!more));
                 count
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -235,13 +247,17 @@ impl Connection {
         error
     }
 
-    pub(super) fn shutdown(&mut self, calls: &mut SystemCalls) -> io::Result<()> {
+    pub(in crate::backend) fn shutdown(
+        &mut self,
+        poller: &Poller,
+        calls: &mut SystemCalls,
+    ) -> io::Result<()> {
         self.state.insert(SHUT);
-        self.socket.shutdown(calls)
+        self.channel.shutdown(poller, calls)
     }
 
     /// Begins to watch for the peer's end. Tells whether that has come already.
-    pub(super) fn watch(&mut self) -> bool {
+    pub(in crate::backend) fn watch(&mut self) -> bool {
         self.state.insert(WATCHED);
         self.state.has(ENDED) && !self.state.has(TOLD)
     }
@@ -257,12 +273,24 @@ impl Connection {
 
     /// The error that broke the connection, if one did.
     fn broken(&mut self, calls: &mut SystemCalls) -> Option<io::Error> {
-        if self.error == 0 {
-            let error = socket::take_error(&self.socket, calls)?;
+        self.known_error().or_else(|| {
+            let error = self.channel.take_error(calls)?;
             self.remember(&error);
-            return Some(error);
-        }
-        Some(io::Error::from_raw_os_error(i32::from(self.error)))
+            Some(error)
+        })
+    }
+
+    /// The same, after a receive gave nothing.
+    fn broken_at_end(&mut self, calls: &mut SystemCalls) -> Option<io::Error> {
+        self.known_error().or_else(|| {
+            let error = self.channel.error_at_end(calls)?;
+            self.remember(&error);
+            Some(error)
+        })
+    }
+
+    fn known_error(&self) -> Option<io::Error> {
+        (self.error != 0).then(|| io::Error::from_raw_os_error(i32::from(self.error)))
     }
 
     fn remember(&mut self, error: &io::Error) {
@@ -271,31 +299,29 @@ impl Connection {
     }
 
     /// Whether there may be bytes that a close would answer with a reset.
-    pub(super) fn has_unread(&self) -> bool {
+    pub(in crate::backend) fn has_unread(&self) -> bool {
         self.is_readable() && !self.state.has(EOF) && self.error == 0
     }
 
-    pub(super) fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        self.socket.discard(scratch, calls);
+    pub(in crate::backend) fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
+        self.channel.discard(scratch, calls);
     }
 
     #[cfg(test)]
-    pub(super) fn has_nodelay(&self) -> bool {
-        self.socket.has_nodelay()
+    pub(in crate::backend) fn channel(&self) -> &C {
+        &self.channel
     }
 
-    /// Closes the socket, and answers what is under way.
-    pub(super) fn close(
+    /// Closes the channel, and answers what is under way.
+    pub(in crate::backend) fn close(
         self,
         key: Key,
         how: Close,
+        poller: &Poller,
         answers: &mut VecDeque<Completion>,
         calls: &mut SystemCalls,
     ) {
-        if how == Close::Reset {
-            socket::reset_on_close(&self.socket, calls);
-        }
-        self.socket.close(calls);
+        self.channel.close(how, poller, calls);
         if self.state.has(CONNECTING) {
             answers.push_back(Completion::Connected(key, Err(aborted())));
         }
@@ -308,14 +334,4 @@ impl Connection {
 
 fn aborted() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::backend::table::Table;
-
-    #[test]
-    fn an_idle_connection_costs_few_bytes() {
-        const { assert!(Table::<super::super::Object>::ENTRY <= 32) }
-    }
 }

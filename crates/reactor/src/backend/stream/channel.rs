@@ -1,0 +1,42 @@
+//! What a connection asks of what it reads and writes.
+
+use std::io;
+
+use crate::address::Addresses;
+use crate::backend::poller::Poller;
+use crate::backend::{Close, Outgoing, SystemCalls};
+
+/// Something that bytes are read from and written to without blocking, registered with a poller.
+pub(in crate::backend) trait Channel {
+    fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses>;
+
+    /// Whether the attempt to connect has succeeded, if it has not failed.
+    fn is_connected(&self, calls: &mut SystemCalls) -> bool;
+
+    /// Whether a receive that gives less than it could has taken everything, and what comes later is announced.
+    fn drains(&self) -> bool;
+
+    /// Receives into `memory`. Zero bytes are the end, or the shadow of an error (see
+    /// [`error_at_end`](Self::error_at_end)).
+    fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize>;
+
+    /// Sends from the front of `outgoing`. Tells how many bytes were sent, and whether there may be room for more.
+    fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
+
+    /// Sends from the front of `bytes`: how many, and whether there may be room for more.
+    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
+
+    /// Ends our direction.
+    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()>;
+
+    /// The error that broke it, which may be told only once.
+    fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error>;
+
+    /// The error that a receive of no bytes may have been about.
+    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error>;
+
+    /// Throws away what was received and not read, where closing over it would do harm.
+    fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls);
+
+    fn close(self, how: Close, poller: &Poller, calls: &mut SystemCalls);
+}

@@ -1,0 +1,24 @@
+//! Streams of bytes that a readiness multiplexer announces: shared by the backends that have a kernel.
+//!
+//! - `connection.rs`: one connection, and what is known about it without asking.
+//! - `channel.rs`: what a connection asks of what it reads and writes.
+//! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files.
+//! - `scratch.rs`: the one buffer that all streams of a backend receive into.
+//! - `opening.rs`: what the core gives to be opened. `taking_over.rs`: descriptors that were made elsewhere, whose mode is
+//!   somebody else's, too.
+
+mod channel;
+mod connection;
+mod ends;
+mod opening;
+mod scratch;
+mod socket;
+mod taking_over;
+
+pub(super) use channel::Channel;
+pub(super) use connection::Connection;
+pub(super) use ends::Ends;
+pub use opening::{Opened, Opening};
+pub(super) use scratch::Scratch;
+pub(super) use socket::{Socket, connect};
+pub(super) use taking_over::{TakenOver, take_over, take_over_pair, take_over_stdio};
