@@ -42,6 +42,7 @@ mod dg_datagrams;
 mod dg_delivery;
 mod dg_flow;
 mod dg_multicast;
+mod dg_packets;
 mod dg_unix;
 mod dump;
 mod f_replaced;

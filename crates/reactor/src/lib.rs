@@ -70,7 +70,9 @@ pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use contain::Panic;
-pub use datagram::{DatagramError, DatagramProtocol, DatagramTransport, MulticastError, SendError};
+pub use datagram::{
+    DatagramError, DatagramProtocol, DatagramTransport, MulticastError, PacketServer, SendError,
+};
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
 pub use error::{

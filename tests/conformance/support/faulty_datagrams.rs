@@ -2,11 +2,11 @@
 
 use std::io;
 
-use marline_reactor::Key;
 use marline_reactor::backend::{
     Backend, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
-    ReceivedDatagrams, Room, SentDatagrams,
+    ListenOptions, ReceivedDatagrams, Room, SentDatagrams,
 };
+use marline_reactor::{Address, Key};
 
 use super::faulty::Faulty;
 
@@ -20,6 +20,15 @@ impl<B: Backend> Faulty<B> {
 impl<B: Backend> DatagramBackend for Faulty<B> {
     fn open_datagram(&mut self, key: Key, options: &DatagramOptions) -> io::Result<DatagramOpened> {
         self.below()?.open_datagram(key, options)
+    }
+
+    fn listen_packets(
+        &mut self,
+        key: Key,
+        address: &Address,
+        options: &ListenOptions,
+    ) -> io::Result<Address> {
+        self.below()?.listen_packets(key, address, options)
     }
 
     fn accept_packets(&mut self, listener: Key, key: Key) -> io::Result<Option<DatagramOpened>> {

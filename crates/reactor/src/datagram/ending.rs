@@ -69,7 +69,9 @@ impl Shell {
             protocol.connection_lost(transport, &lost);
         });
         if let Some(Slot::Datagram(port)) = self.remove_slot(key) {
-            self.contained(move || drop(port.into_protocol()));
+            let (protocol, factory) = port.into_parts();
+            self.contained(move || drop(protocol));
+            self.contained(move || drop(factory));
         }
     }
 

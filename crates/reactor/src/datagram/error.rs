@@ -41,6 +41,15 @@ pub enum DatagramError {
     Over,
 }
 
+impl DatagramError {
+    pub(super) fn system(address: Address, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address, source },
+            _ => Self::System { address, source },
+        }
+    }
+}
+
 /// A datagram was not accepted for sending. What goes wrong later is told by
 /// [`error_received`](super::DatagramProtocol::error_received).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -69,6 +69,9 @@ impl Shell {
         if !self.ask_port(key, |port| port.state.input) {
             return Pulled::Nothing;
         }
+        if self.ask_port(key, |port| port.factory.is_some()) {
+            return if self.accept_packets(key) { Pulled::Some(1) } else { Pulled::Nothing };
+        }
         let received = match self.backend().datagrams() {
             Some(backend) => backend.receive_datagrams(key, at_most.min(BATCH)),
             None => ReceivedDatagrams::Dry,

@@ -2,7 +2,7 @@
 //!
 //! * `protocol`: what a program gives the loop; `transport`: what the loop gives the protocol; `error`: what can go wrong.
 //! * `open`: how a socket is opened. `input`: datagrams in, and how protocols are called. `output`: datagrams out, and their
-//!   flow control. `ending`: close, abort, loss. `multicast`: groups.
+//!   flow control. `packets`: listeners for connections that keep records apart. `ending`: close, abort, loss. `multicast`: groups.
 //!
 //! A socket is to datagrams what a connection is to bytes, with these differences. What goes wrong with one datagram ends
 //! nothing. Nothing is lent to the backend across a turn: it takes datagrams at once, or tells when there is room. A batch of up
@@ -15,6 +15,7 @@ mod input;
 mod multicast;
 mod open;
 mod output;
+mod packets;
 mod protocol;
 mod transport;
 
@@ -25,6 +26,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 pub use error::{DatagramError, MulticastError, SendError};
+pub use packets::PacketServer;
 pub use protocol::DatagramProtocol;
 pub use transport::DatagramTransport;
 
@@ -70,6 +72,8 @@ pub(crate) struct Port {
     /// The deadline of closing.
     timer: Option<TimerId>,
     lost: Option<Lost>,
+    /// Makes the protocols of the connections that a listener accepts; `None` while it runs.
+    factory: Option<packets::Factory>,
     /// How often in a row the backend had no room, and nothing to tell of any.
     retries: u8,
     state: State,
@@ -130,6 +134,7 @@ impl Port {
             close_timeout: CLOSE_TIMEOUT,
             timer: None,
             lost: None,
+            factory: None,
             retries: 0,
             state: State::default(),
         }
@@ -164,9 +169,9 @@ impl Port {
         !std::mem::replace(&mut self.state.lost, true)
     }
 
-    /// Its protocol, for whoever drops it.
-    pub(crate) fn into_protocol(self) -> Option<Box<dyn DatagramProtocol>> {
-        self.protocol
+    /// What it holds of the user's, for whoever drops it.
+    pub(crate) fn into_parts(self) -> (Option<Box<dyn DatagramProtocol>>, Option<packets::Factory>) {
+        (self.protocol, self.factory)
     }
 
     /// Who it is, for people.

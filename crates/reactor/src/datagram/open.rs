@@ -45,11 +45,7 @@ impl Shell {
         };
         opened.map(|opened| (key, opened)).map_err(|source| {
             self.remove_slot(key);
-            let address = address.clone();
-            match source.kind() {
-                io::ErrorKind::AddrInUse => DatagramError::InUse { address, source },
-                _ => DatagramError::System { address, source },
-            }
+            DatagramError::system(address.clone(), source)
         })
     }
 }

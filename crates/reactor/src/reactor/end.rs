@@ -141,7 +141,11 @@ impl Shell {
                     let uncalled = self.discard_listening(*listening);
                     self.drop_each(uncalled);
                 }
-                Some(Slot::Datagram(port)) => drop(self.contained(move || drop(port.into_protocol()))),
+                Some(Slot::Datagram(port)) => {
+                    let (protocol, factory) = port.into_parts();
+                    self.contained(move || drop(protocol));
+                    self.contained(move || drop(factory));
+                }
                 Some(Slot::Watch(watching)) => self.end_watch(key, *watching),
                 _ => {}
             }

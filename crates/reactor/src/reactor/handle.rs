@@ -11,12 +11,12 @@ use super::failure::Failure;
 use super::shutdown::{Hold, Phase};
 use super::stats::Stats;
 use super::{Life, Shell};
-use crate::address::{Address, Addresses};
-use crate::backend::DatagramOptions;
+use crate::address::{Address, Addresses, UnixAddress};
+use crate::backend::{DatagramOptions, ListenOptions};
 use crate::before_sleep::BeforeSleep;
 use crate::choice::ChoiceKind;
 use crate::connect::Connecting;
-use crate::datagram::{DatagramError, DatagramProtocol, DatagramTransport};
+use crate::datagram::{DatagramError, DatagramProtocol, DatagramTransport, PacketServer};
 use crate::endpoint::IntoEndpoint;
 use crate::error::{ConnectError, ListenError, NotInLoop};
 use crate::instant::Instant;
@@ -209,6 +209,25 @@ impl Handle {
         protocol: P,
     ) -> Result<DatagramTransport, DatagramError> {
         self.shell.open_datagram(options, Box::new(protocol), Location::caller())
+    }
+
+    /// Listens on a UNIX socket for connections that keep records apart (SOCK_SEQPACKET), and asks `factory`, which is given the
+    /// peer's address, for a protocol for each. They are connected datagram sockets that lose nothing, and end when the peer
+    /// closes: `connection_lost` is clean then. An empty record is a datagram, and no end.
+    /// [`DatagramOptions::packets`] connects to such a listener.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses, or the backend has no such sockets; then nothing stays bound.
+    #[track_caller]
+    pub fn listen_packets<P: DatagramProtocol>(
+        &self,
+        address: &UnixAddress,
+        options: &ListenOptions,
+        mut factory: impl FnMut(&Address) -> P + 'static,
+    ) -> Result<PacketServer, DatagramError> {
+        let boxed = move |peer: &Address| Some(Box::new(factory(peer)) as Box<dyn DatagramProtocol>);
+        self.shell.listen_packets(address, options, Box::new(boxed), Location::caller())
     }
 
     // Other sources.

@@ -4,9 +4,9 @@ use std::io;
 
 use marline_reactor::backend::{
     Backend, Completion, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue,
-    Datagrams, ReceivedDatagrams, Room, SentDatagrams,
+    Datagrams, ListenOptions, ReceivedDatagrams, Room, SentDatagrams,
 };
-use marline_reactor::{ChoiceKind, Key};
+use marline_reactor::{Address, ChoiceKind, Key};
 
 use super::Adversary;
 
@@ -32,9 +32,25 @@ impl<B: Backend> DatagramBackend for Adversary<B> {
         Ok(opened)
     }
 
+    fn listen_packets(
+        &mut self,
+        key: Key,
+        address: &Address,
+        options: &ListenOptions,
+    ) -> io::Result<Address> {
+        self.promises.stands(key);
+        let address = self.below()?.listen_packets(key, address, options)?;
+        self.datagrams.insert(key, false);
+        Ok(address)
+    }
+
     fn accept_packets(&mut self, listener: Key, key: Key) -> io::Result<Option<DatagramOpened>> {
         self.promises.stands(listener);
         self.promises.stands(key);
+        if self.denies_datagrams(listener) {
+            self.announce_later(listener);
+            return Ok(None);
+        }
         let accepted = self.below()?.accept_packets(listener, key)?;
         if accepted.is_some() {
             self.datagrams.insert(key, false);

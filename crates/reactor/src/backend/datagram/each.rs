@@ -20,7 +20,7 @@ pub(super) struct Arrays;
 #[derive(Debug, Default)]
 pub(super) struct LastSender;
 
-/// Receives datagrams until there is no more, or `layout` is full: how many, at least one.
+/// Receives datagrams until there is no more, or `layout` is full: how many. None is the end of a connection.
 pub(super) fn receive(
     fd: BorrowedFd<'_>,
     _: &mut Arrays,
@@ -33,6 +33,8 @@ pub(super) fn receive(
         let start = index * layout.slot;
         let memory = &mut batch.memory(layout.size())[start..start + layout.slot];
         match one::receive(fd, memory, calls) {
+            // Whether it is an empty record is not known here.
+            Ok((0, ..)) if layout.has_end => return Ok(index),
             Ok((count, is_cut, sender)) => {
                 let sender = sender.and_then(from_target);
                 batch.add(start..start + count, sender.as_ref().unwrap_or(nameless), is_cut);

@@ -34,7 +34,12 @@ pub(super) struct Arrays {
     headers: Vec<libc::mmsghdr>,
     parts: Vec<libc::iovec>,
     names: Vec<SockAddrStorage>,
+    controls: Vec<Control>,
 }
+
+/// Room for the credentials of who sent a record, and for nothing else: descriptors that come along find none, and are closed.
+/// A record has them, if they were asked for (SO_PASSCRED), and the end of a connection has not.
+type Control = [u64; 4];
 
 /// The last sender of one socket whose address takes an allocation: as the system has it, and as we have it.
 #[derive(Debug, Default)]
@@ -60,6 +65,20 @@ impl Arrays {
             header.msg_hdr.msg_iovlen = 1;
             self.headers.push(header);
         }
+        if !layout.has_end {
+            return;
+        }
+        self.controls.resize(self.headers.len(), Control::default());
+        for (header, control) in self.headers.iter_mut().zip(&mut self.controls) {
+            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
+        }
+    }
+
+    /// Whether what came at `index` is the end of a connection.
+    fn is_end(&self, index: usize, layout: Layout) -> bool {
+        let header = &self.headers[index];
+        layout.has_end && header.msg_len == 0 && header.msg_hdr.msg_controllen == 0
     }
 
     /// Who sent the datagram at `index`. `None` if the system does not say.
@@ -83,7 +102,7 @@ impl Arrays {
     }
 }
 
-/// Receives datagrams until there is no more, or `layout` is full: how many, at least one.
+/// Receives datagrams until there is no more, or `layout` is full: how many. None is the end of a connection.
 pub(super) fn receive(
     fd: BorrowedFd<'_>,
     arrays: &mut Arrays,
@@ -95,6 +114,9 @@ pub(super) fn receive(
     calls.receives += 1;
     let received = call(fd, arrays, batch.memory(layout.size()), layout)?;
     for index in 0..received {
+        if arrays.is_end(index, layout) {
+            return Ok(index);
+        }
         let header = &arrays.headers[index];
         let (count, is_cut) = (header.msg_len as usize, header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0);
         let range = within(index, count, layout);

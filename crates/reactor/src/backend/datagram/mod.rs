@@ -9,6 +9,7 @@
 //!   opened, and what can be changed about it.
 //! - `socket.rs`: one socket, for both backends that have any; `open.rs`: how it is made; `names.rs`: addresses as the
 //!   system has them.
+//! - `packets.rs`: connections that keep records apart, and their listeners.
 //! - `many.rs`: many datagrams in one system call. `each.rs`, its twin: one call for each (`one.rs`), for systems that have no
 //!   other.
 
@@ -21,6 +22,7 @@ mod names;
 mod one;
 mod open;
 mod options;
+mod packets;
 mod queue;
 mod socket;
 #[cfg(test)]
@@ -37,6 +39,7 @@ pub use options::{DatagramChange, DatagramOptions, Membership, MulticastInterfac
 pub use queue::DatagramQueue;
 pub(super) use socket::{DatagramSocket, Desk};
 
+use super::ListenOptions;
 use crate::address::Address;
 use crate::key::Key;
 
@@ -56,6 +59,21 @@ pub trait DatagramBackend {
     ///
     /// The operating system's; then nothing stays bound. `Unsupported` for kinds of addresses that there are none of.
     fn open_datagram(&mut self, key: Key, options: &DatagramOptions) -> io::Result<DatagramOpened>;
+
+    /// Begins to listen for connections that keep records apart (SOCK_SEQPACKET), and tells where.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; then nothing stays bound. `Unsupported` (the default) where there are no such sockets.
+    fn listen_packets(
+        &mut self,
+        key: Key,
+        address: &Address,
+        options: &ListenOptions,
+    ) -> io::Result<Address> {
+        let _ = (key, address, options);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Takes one waiting connection of the seqpacket listener `listener`, which from now on is `key`, or `None` if none waits
     /// ([`Input`](super::Completion::Input) will come).

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::RecvFlags;
-use socket2::{Socket, Type};
+use socket2::Socket;
 
+use super::packets::tell_records_from_ends;
 use super::socket::Kind;
 use super::{DatagramOpened, DatagramOptions};
 use crate::address::Address;
@@ -27,10 +28,10 @@ pub(super) fn open(
     calls: &mut SystemCalls,
 ) -> io::Result<(OwnedFd, Kind, DatagramOpened, Option<SocketFile>)> {
     let address = options.local.as_ref().or(options.peer.as_ref()).ok_or(io::ErrorKind::InvalidInput)?;
-    let kind = Kind::of(address)?;
+    let kind = if options.packets { Kind::Packets } else { Kind::of(address)? };
     let domain = domain(address)?;
     calls.others += 1;
-    let socket = Socket::new(domain, Type::DGRAM.nonblocking(), None)?;
+    let socket = Socket::new(domain, kind.of_socket().nonblocking(), None)?;
     let opened = set_up(&socket, kind, options, calls);
     calls.closes += u64::from(opened.is_err());
     opened.map(|(opened, file)| (socket.into(), kind, opened, file))
@@ -55,7 +56,9 @@ fn set_up(
     if let Some(peer) = &options.peer {
         calls.connects += 1;
         socket.connect(&write_address(peer)?)?;
-        if options.local.is_some() {
+        if kind == Kind::Packets {
+            tell_records_from_ends(socket, calls)?;
+        } else if options.local.is_some() {
             drop_strangers(socket, calls);
         }
     }
@@ -94,11 +97,16 @@ fn drop_strangers(socket: &Socket, calls: &mut SystemCalls) {
     }
 }
 
-fn largest(socket: &Socket, kind: Kind, local: &Address, calls: &mut SystemCalls) -> io::Result<usize> {
+pub(super) fn largest(
+    socket: &Socket,
+    kind: Kind,
+    local: &Address,
+    calls: &mut SystemCalls,
+) -> io::Result<usize> {
     match (kind, local.as_inet()) {
         (Kind::Inet, Some(SocketAddr::V6(_))) => Ok(LARGEST_6),
         (Kind::Inet, _) => Ok(LARGEST_4),
-        (Kind::Unix, _) => {
+        (Kind::Unix | Kind::Packets | Kind::Listener, _) => {
             calls.others += 1;
             // The whole datagram has to fit, with what the system adds (`unix_dgram_sendmsg`).
             Ok(socket.send_buffer_size()?.saturating_sub(32))

@@ -21,6 +21,9 @@ pub struct DatagramOptions {
     pub local: Option<Address>,
     /// Whom to be connected with: only that one is heard, and only that one is sent to.
     pub peer: Option<Address>,
+    /// Whether to connect to a UNIX socket that keeps records apart on a connection (SOCK_SEQPACKET), and not to one for
+    /// datagrams. No by default.
+    pub packets: bool,
     /// Whether the address may be in use by others who say so too (SO_REUSEADDR), as the receivers of a multicast group do. No
     /// by default.
     pub reuse_address: bool,

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use mio::event::Source;
 use mio::unix::SourceFd;
 use rustix::io::Errno;
-use socket2::{InterfaceIndexOrAddress, SockRef};
+use socket2::{InterfaceIndexOrAddress, SockRef, Type};
 
 use super::calls::{self, Arrays, LastSender};
 use super::{BATCH, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams};
@@ -35,7 +35,7 @@ const SLOT: usize = 64 * 1024 + 192;
 const UNIX_SLOT: usize = 256 * 1024;
 
 /// There may be something to receive.
-const READABLE: Bits = Bits::bit(0);
+pub(super) const READABLE: Bits = Bits::bit(0);
 /// An event told of an error since the socket was found empty.
 const SUSPECT: Bits = Bits::bit(1);
 /// A send found no room, and an event is to tell of some.
@@ -48,9 +48,20 @@ const OUTPUT: Bits = Bits::bit(3);
 pub(super) enum Kind {
     Inet,
     Unix,
+    /// One end of a connection that keeps records apart.
+    Packets,
+    /// A listener for those.
+    Listener,
 }
 
 impl Kind {
+    pub(super) fn of_socket(self) -> Type {
+        match self {
+            Self::Inet | Self::Unix => Type::DGRAM,
+            Self::Packets | Self::Listener => Type::SEQPACKET,
+        }
+    }
+
     pub(super) fn of(address: &Address) -> io::Result<Self> {
         match address {
             Address::Inet(_) => Ok(Self::Inet),
@@ -65,6 +76,8 @@ impl Kind {
 pub(super) struct Layout {
     pub(super) slot: usize,
     pub(super) count: usize,
+    /// Whether what is empty may be the end of a connection.
+    pub(super) has_end: bool,
 }
 
 impl Layout {
@@ -97,13 +110,13 @@ impl fmt::Debug for Desk {
 /// A datagram socket.
 #[derive(Debug)]
 pub(in crate::backend) struct DatagramSocket {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
     kind: Kind,
     /// Who has sent what has no sender.
     nameless: Address,
     last: LastSender,
     is_connected: bool,
-    state: Bits,
+    pub(super) state: Bits,
     /// Its file, if we made one: removed when this is dropped.
     _file: Option<SocketFile>,
 }
@@ -117,11 +130,24 @@ impl DatagramSocket {
         calls: &mut SystemCalls,
     ) -> io::Result<(Self, DatagramOpened)> {
         let (fd, kind, opened, file) = open::open(options, calls)?;
+        let socket = Self::register(fd, kind, &opened, file, key, poller, calls)?;
+        Ok((socket, opened))
+    }
+
+    pub(super) fn register(
+        fd: OwnedFd,
+        kind: Kind,
+        opened: &DatagramOpened,
+        file: Option<SocketFile>,
+        key: Key,
+        poller: &Poller,
+        calls: &mut SystemCalls,
+    ) -> io::Result<Self> {
         let nameless = match (&opened.peer, kind) {
             (Some(peer), _) => peer.clone(),
-            (None, Kind::Unix) => UnixAddress::unnamed().into(),
             // Everybody has a name there.
             (None, Kind::Inet) => opened.local.clone(),
+            (None, _) => UnixAddress::unnamed().into(),
         };
         let is_connected = opened.peer.is_some();
         let last = LastSender::default();
@@ -130,7 +156,7 @@ impl DatagramSocket {
         let mut source = SourceFd(&socket.fd.as_raw_fd());
         let registered = source.register(poller.registry(), token(key), mio::Interest::READABLE);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| (socket, opened))
+        registered.map(|()| socket)
     }
 
     pub(in crate::backend) fn descriptor(&self) -> std::os::fd::RawFd {
@@ -177,6 +203,12 @@ impl DatagramSocket {
             }
         };
         match received {
+            Ok(0) => {
+                desk.give_back(batch);
+                return ReceivedDatagrams::Eof;
+            }
+            // An end behind the last one is found by the next call.
+            Ok(_) if layout.has_end => return ReceivedDatagrams::Batch(batch),
             Ok(count) => {
                 self.state.remove(READABLE.when(count < layout.count && !self.state.has(SUSPECT)));
                 return ReceivedDatagrams::Batch(batch);
@@ -193,8 +225,12 @@ impl DatagramSocket {
 
     fn layout(&self, at_most: usize) -> Layout {
         match self.kind {
-            Kind::Inet => Layout { slot: SLOT, count: at_most.clamp(1, BATCH) },
-            Kind::Unix => Layout { slot: UNIX_SLOT, count: at_most.clamp(1, BATCH * SLOT / UNIX_SLOT) },
+            Kind::Inet => Layout { slot: SLOT, count: at_most.clamp(1, BATCH), has_end: false },
+            kind => Layout {
+                slot: UNIX_SLOT,
+                count: at_most.clamp(1, BATCH * SLOT / UNIX_SLOT),
+                has_end: kind == Kind::Packets,
+            },
         }
     }
 

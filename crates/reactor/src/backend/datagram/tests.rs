@@ -10,7 +10,7 @@ use super::{DatagramQueue, Datagrams, each};
 use crate::address::{Address, UnixAddress};
 use crate::backend::SystemCalls;
 
-const LAYOUT: Layout = Layout { slot: 100, count: 4 };
+const LAYOUT: Layout = Layout { slot: 100, count: 4, has_end: false };
 
 /// What both ways to call the system have in common.
 struct Way {

@@ -3,10 +3,11 @@
 use std::io;
 
 use super::{Object, Readiness};
+use crate::address::Address;
 use crate::backend::datagram::{DatagramSocket, unknown};
 use crate::backend::{
     DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
-    ReceivedDatagrams, Room, SentDatagrams,
+    ListenOptions, ReceivedDatagrams, Room, SentDatagrams,
 };
 use crate::key::Key;
 
@@ -15,6 +16,26 @@ impl DatagramBackend for Readiness {
         let (socket, opened) = DatagramSocket::open(options, key, &self.poller, &mut self.calls)?;
         self.table.insert(key, Object::Datagram(Box::new(socket)));
         Ok(opened)
+    }
+
+    fn listen_packets(
+        &mut self,
+        key: Key,
+        address: &Address,
+        options: &ListenOptions,
+    ) -> io::Result<Address> {
+        let (listener, local) = DatagramSocket::listen(address, options, key, &self.poller, &mut self.calls)?;
+        self.table.insert(key, Object::Datagram(Box::new(listener)));
+        Ok(local)
+    }
+
+    fn accept_packets(&mut self, listener: Key, key: Key) -> io::Result<Option<DatagramOpened>> {
+        let listener = self.table.datagram(listener).ok_or_else(unknown)?;
+        let Some((socket, opened)) = listener.accept(key, &self.poller, &mut self.calls)? else {
+            return Ok(None);
+        };
+        self.table.insert(key, Object::Datagram(Box::new(socket)));
+        Ok(Some(opened))
     }
 
     fn receive_datagrams(&mut self, key: Key, at_most: usize) -> ReceivedDatagrams {
