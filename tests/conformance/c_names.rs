@@ -233,6 +233,13 @@ conformance! {
         assert!(attempt.outcome(world).is_ok());
         world.until(|| script.cancelled() == 2);
 
+        let attempt = connect(world, from_v4);
+        let (answer, ports) = (script.answer(world), DeadPorts::new(world));
+        answer.found(Family::V4, [ports.all()[0]]);
+        drop(answer);
+        let outcome = attempt.outcome(world);
+        assert!(matches!(outcome, Err(ConnectError::Failed { look_up: None, .. })), "{outcome:?}");
+
         // The error of a family that would not have been used is none.
         let attempt = connect(world, from_v4);
         let answer = script.answer(world);

@@ -3,6 +3,9 @@
 #[doc = include_str!("../../../docs/design.md")]
 mod design {}
 
+#[doc = include_str!("../../../docs/policies.md")]
+mod policies {}
+
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}
 

@@ -10,6 +10,7 @@ pub use marline_tasks::*;
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
     pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
         Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Handle,
         Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor, Reason, Remote, Result, Server,

@@ -117,6 +117,12 @@ pub enum ListenError {
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// Endpoints of that kind cannot be listened on.
+    #[error("cannot listen on {target}: endpoints of that kind are for something else")]
+    WrongKind {
+        /// The endpoint.
+        target: String,
+    },
     /// A listener wants an address, or `localhost`, and not another name.
     #[error("cannot listen on {host:?}: not an IP address")]
     NotAnAddress {
@@ -179,6 +185,20 @@ impl ListenError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// Endpoints of that kind cannot be connected to as a stream.
+    #[error("cannot connect to {target}: endpoints of that kind are for something else")]
+    WrongKind {
+        /// The endpoint.
+        target: String,
+    },
+    /// What the endpoint names cannot be opened.
+    #[error("cannot open {target}: {source}")]
+    Open {
+        /// The endpoint.
+        target: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),

@@ -27,6 +27,7 @@
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
+//! * [`policy`] wraps protocols: timeouts, limits, a log.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -45,9 +46,11 @@ mod debug;
 mod endpoint;
 mod error;
 pub mod framing;
+mod inherited;
 mod instant;
 mod key;
 mod lost;
+pub mod policy;
 mod pool;
 mod program;
 mod protocol;
@@ -69,12 +72,16 @@ pub use backend::{DatagramOptions, MulticastInterface};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
+pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
 pub use datagram::{
     DatagramError, DatagramProtocol, DatagramTransport, MulticastError, PacketServer, SendError,
 };
 pub use debug::{DebugMode, Warning};
-pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
+pub use endpoint::{
+    ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,
+    IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
+};
 pub use error::{
     ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
     ReplaceError, RunError, WatermarkError, WriteLimitExceeded,

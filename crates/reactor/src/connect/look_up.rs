@@ -60,12 +60,13 @@ impl Shell {
     /// Finds the addresses: in the endpoint itself, or by way of the resolver. A program's resolver is called from the loop.
     pub(super) fn look_up(self: &Rc<Self>, key: Key) {
         let asked = self.attempt(key, |attempt| {
-            if let Some(address) = attempt.endpoint.literal() {
+            if let Some(address) = attempt.endpoint.target().literal() {
                 attempt.candidates.add_literal(address);
                 return None;
             }
             attempt.look_up.begin();
-            Some((Query::new(attempt.endpoint.host(), attempt.endpoint.port()), attempt.place))
+            let host = attempt.endpoint.host()?;
+            Some((Query::new(host.name(), host.port()), attempt.place))
         });
         let Some(asked) = asked else { return };
         let Some((query, place)) = asked else { return self.go_on_connecting(key) };
@@ -109,17 +110,17 @@ impl Shell {
         // What an error holds may be the program's, so none is dropped while the attempt is borrowed.
         let mut error = Some(error);
         let is_news = self.attempt(key, |attempt| {
-            let is_news = attempt.look_up.settle(part);
             let matters = match part {
-                Part::One(family) => attempt.candidates.accepts(family),
-                Part::Both => true,
+                Part::One(family) => attempt.expects(family),
+                Part::Both => attempt.expects_more(),
             };
+            let is_news = attempt.look_up.settle(part);
             if is_news && matters && attempt.look_up.error.is_none() {
                 attempt.look_up.error = error.take();
             }
             is_news
         });
-        error.into_iter().for_each(|error| self.discard(error));
+        self.discard_error(error);
         if is_news == Some(true) {
             self.look_up_went_on(key);
         }
@@ -159,12 +160,19 @@ impl Shell {
 
     /// The attempt is over: whoever still looks for its addresses is told.
     pub(super) fn end_look_up(&self, mut look_up: LookUp) {
-        self.discard(look_up.error.take());
+        self.discard_error(look_up.error.take());
         let Some(call) = look_up.on_cancel.take() else { return };
         if look_up.is_open() {
             self.push(Entry::Call(call));
         } else {
             self.discard(call);
+        }
+    }
+
+    /// Lets the loop drop what may be the program's.
+    fn discard_error(&self, error: Option<LookupError>) {
+        if let Some(LookupError::Failed(error)) = error {
+            self.discard(error);
         }
     }
 

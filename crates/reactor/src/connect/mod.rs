@@ -2,11 +2,13 @@
 //!
 //! * `look_up`: what is asked of the resolver, and what to do with its answers.
 //! * `candidates`: the addresses, in the order in which they are tried.
+//! * `opened`: what is opened rather than reached.
 //! * `race`: when each of them begins, and what becomes of it.
 //! * This file: an attempt, from its beginning to its end.
 
 mod candidates;
 mod look_up;
+mod opened;
 mod race;
 
 use std::fmt;
@@ -18,26 +20,22 @@ use candidates::Candidates;
 use look_up::LookUp;
 pub(crate) use look_up::Part;
 
-use crate::address::{Address, Addresses};
+use crate::address::Address;
 use crate::backend::Close;
-use crate::endpoint::{Endpoint, EndpointError};
+use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, EndpointError, Target, registered};
 use crate::error::ConnectError;
 use crate::key::Key;
-use crate::protocol::Protocol;
-use crate::reactor::Shell;
+use crate::reactor::{Handle, Shell};
 use crate::ready::{Callback, Entry};
 use crate::slab::Slab;
 use crate::timer::queue::TimerId;
 use crate::transport::Transport;
 
-type Factory = Box<dyn FnOnce(&Addresses) -> Option<Box<dyn Protocol>>>;
-type Done = Box<dyn FnOnce(Result<Transport, ConnectError>)>;
-
 /// What is being connected to.
 pub(crate) struct Attempt {
     endpoint: Endpoint,
-    factory: Factory,
-    done: Done,
+    factory: ConnectFactory,
+    done: ConnectDone,
     look_up: LookUp,
     /// Addresses that are still to be tried.
     candidates: Candidates,
@@ -89,7 +87,12 @@ impl Try {
 }
 
 impl Attempt {
-    fn new(endpoint: Endpoint, factory: Factory, done: Done, place: &'static Location<'static>) -> Self {
+    fn new(
+        endpoint: Endpoint,
+        factory: ConnectFactory,
+        done: ConnectDone,
+        place: &'static Location<'static>,
+    ) -> Self {
         Self {
             candidates: Candidates::new(endpoint.bind_value()),
             endpoint,
@@ -170,27 +173,67 @@ impl Connecting {
     pub(crate) fn start(
         shell: &Rc<Shell>,
         endpoint: Result<Endpoint, EndpointError>,
-        factory: Factory,
-        done: Done,
+        factory: ConnectFactory,
+        done: ConnectDone,
     ) -> Self {
         let endpoint = match endpoint {
-            Ok(endpoint) if !shell.refuses_work() => endpoint,
-            failed => {
-                let error = failed.map_or_else(ConnectError::Endpoint, |_| ConnectError::Over);
-                shell.answer(done, Err(error), Location::caller());
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                shell.answer(done, Err(error.into()), Location::caller());
                 shell.contained(move || drop(factory));
                 return Self { shell: shell.weak(), key: None };
             }
         };
+        let target = endpoint.target().clone();
+        if let Target::Registered(parts) = &target {
+            if let Some(kind) = registered(parts.scheme()) {
+                return kind.connect(&Handle::new(Rc::clone(shell)), parts, factory, done);
+            }
+        }
+        let place = Location::caller();
+        let connecting = Self::insert(shell, endpoint, factory, done, place);
+        let Some(key) = connecting.key else { return connecting };
+        match target {
+            Target::Tcp(_) | Target::Unix(_) => shell.look_up(key),
+            Target::Udp(_) | Target::UnixDatagram(_) | Target::UnixSeqpacket(_) | Target::Registered(_) => {
+                shell.fail_connect(key, |attempt| ConnectError::WrongKind {
+                    target: attempt.endpoint.to_string(),
+                });
+            }
+            _ => shell.open_soon(key, place),
+        }
+        connecting
+    }
+
+    /// An attempt that has failed already. The outcome is told from the loop.
+    #[track_caller]
+    pub(crate) fn failed(handle: &Handle, error: ConnectError, done: ConnectDone) -> Self {
+        let shell = handle.shell();
+        shell.answer(done, Err(error), Location::caller());
+        Self { shell: shell.weak(), key: None }
+    }
+
+    /// Begins an attempt that does nothing yet, but to come to its end in time.
+    fn insert(
+        shell: &Rc<Shell>,
+        endpoint: Endpoint,
+        factory: ConnectFactory,
+        done: ConnectDone,
+        place: &'static Location<'static>,
+    ) -> Self {
+        if shell.refuses_work() {
+            shell.answer(done, Err(ConnectError::Over), place);
+            shell.contained(move || drop(factory));
+            return Self { shell: shell.weak(), key: None };
+        }
         let timeout = endpoint.timeout_value();
-        let attempt = Attempt::new(endpoint, factory, done, Location::caller());
+        let attempt = Attempt::new(endpoint, factory, done, place);
         let key = shell.connects.borrow_mut().table.insert(attempt);
         if let Some(timeout) = timeout {
             let timed = Rc::clone(shell);
             let deadline = shell.timer_after(timeout, move || timed.connect_timed_out(key));
             shell.attempt(key, |attempt| attempt.deadline = Some(deadline));
         }
-        shell.look_up(key);
         Self { shell: shell.weak(), key: Some(key) }
     }
 
@@ -229,7 +272,7 @@ impl Shell {
 
     fn answer(
         &self,
-        done: Done,
+        done: ConnectDone,
         outcome: Result<Transport, ConnectError>,
         place: &'static Location<'static>,
     ) {

@@ -21,6 +21,7 @@ use crate::address::{Address, Addresses};
 use crate::backend::ConnectOptions;
 use crate::connection::Connection;
 use crate::contain::contain;
+use crate::endpoint::Host;
 use crate::error::{ConnectError, LookupError};
 use crate::key::Key;
 use crate::reactor::{Shell, Slot};
@@ -61,11 +62,11 @@ impl Attempt {
     }
 
     /// Whether the resolver may still find addresses of this family that could be tried.
-    fn expects(&self, family: Family) -> bool {
+    pub(super) fn expects(&self, family: Family) -> bool {
         self.look_up.awaits(family) && self.candidates.accepts(family)
     }
 
-    fn expects_more(&self) -> bool {
+    pub(super) fn expects_more(&self) -> bool {
         self.expects(Family::V4) || self.expects(Family::V6)
     }
 
@@ -83,7 +84,10 @@ impl Attempt {
             (None, Some(local)) if none_matches => ConnectError::WrongFamily { target, local },
             (error, _) => {
                 let source = error.unwrap_or(LookupError::NoAddress);
-                ConnectError::Lookup { host: self.endpoint.host(), source }
+                ConnectError::Lookup {
+                    host: self.endpoint.host().map_or_else(String::new, Host::name),
+                    source,
+                }
             }
         }
     }
@@ -159,7 +163,7 @@ impl Shell {
             return;
         }
         match result.and_then(|()| self.backend().addresses(slot)) {
-            Ok(addresses) => self.established(key, slot, addresses),
+            Ok(addresses) => self.established(key, slot, addresses, |_| ()),
             Err(error) => self.address_failed(key, slot, error),
         }
     }
@@ -174,7 +178,14 @@ impl Shell {
         self.go_on_connecting(key);
     }
 
-    fn established(self: &Rc<Self>, key: Key, slot: Key, addresses: Addresses) {
+    /// The connection stands. `finish` says what is particular about it.
+    pub(super) fn established(
+        self: &Rc<Self>,
+        key: Key,
+        slot: Key,
+        addresses: Addresses,
+        finish: impl FnOnce(&mut Connection),
+    ) {
         let Some(attempt) = self.take_attempt(key) else { return };
         for other in attempt.under_way().filter(|other| *other != slot) {
             self.turn_away(other);
@@ -185,7 +196,9 @@ impl Shell {
         let factory = || contain(|| factory(&addresses));
         let outcome = match self.timed(factory, || format!("the factory given to `connect` at {place}")) {
             Ok(Some(protocol)) => {
-                self.begin(slot, Connection::new(protocol, addresses, None));
+                let mut connection = Connection::new(protocol, addresses, None);
+                finish(&mut connection);
+                self.begin(slot, connection);
                 let lost = self.alter(slot, |connection| connection.loss());
                 match lost.flatten() {
                     Some(lost) => Err(ConnectError::Lost(lost)),

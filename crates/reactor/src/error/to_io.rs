@@ -31,7 +31,9 @@ impl From<ListenError> for io::Error {
     /// Of the kind of the system's error; `InvalidInput` if what was given is no endpoint.
     fn from(error: ListenError) -> Self {
         let kind = match &error {
-            ListenError::Endpoint(_) | ListenError::NotAnAddress { .. } => ErrorKind::InvalidInput,
+            ListenError::Endpoint(_) | ListenError::NotAnAddress { .. } | ListenError::WrongKind { .. } => {
+                ErrorKind::InvalidInput
+            }
             ListenError::InUse { source, .. }
             | ListenError::System { source, .. }
             | ListenError::Adopt { source } => source.kind(),
@@ -47,7 +49,8 @@ impl From<ConnectError> for io::Error {
     /// `AddrNotAvailable` if no address is of the family of the local one.
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
-            ConnectError::Endpoint(_) => ErrorKind::InvalidInput,
+            ConnectError::Endpoint(_) | ConnectError::WrongKind { .. } => ErrorKind::InvalidInput,
+            ConnectError::Open { source, .. } => source.kind(),
             ConnectError::Lookup { source, .. } => source.kind(),
             ConnectError::Failed { attempts, .. } => {
                 attempts.last().map_or(ErrorKind::Other, |(_, cause)| cause.kind())

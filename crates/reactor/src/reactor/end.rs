@@ -132,10 +132,11 @@ impl Shell {
             }
             match slot {
                 Some(Slot::Connection(connection)) => {
-                    let (protocols, outgoing, lost) = connection.into_parts();
-                    self.drop_each(protocols);
-                    self.drop_each(lost);
-                    outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
+                    let parts = connection.into_parts();
+                    self.drop_each(parts.protocols);
+                    self.drop_each(parts.lost);
+                    self.drop_each(parts.attached);
+                    parts.outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
                 }
                 Some(Slot::Listener(listening)) => {
                     let uncalled = self.discard_listening(*listening);

@@ -50,6 +50,11 @@ impl Answer {
         Self { shell: shell.weak(), attempt }
     }
 
+    /// The loop that asks, unless it has ended.
+    pub(super) fn shell(&self) -> Option<Rc<Shell>> {
+        self.shell.upgrade()
+    }
+
     pub(super) fn attempt(&self) -> Key {
         self.attempt
     }

@@ -39,8 +39,11 @@ pub(crate) const THREADS: Limits =
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn resolve(&mut self, handle: &Handle, query: Query, answer: Answer) {
-        handle.shell().ask_system(query, answer);
+    /// The loop that asks is that of the answer.
+    fn resolve(&mut self, _: &Handle, query: Query, answer: Answer) {
+        if let Some(shell) = answer.shell() {
+            shell.ask_system(query, answer);
+        }
     }
 }
 

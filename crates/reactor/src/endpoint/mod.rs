@@ -1,19 +1,34 @@
 //! Where to listen, or what to connect to.
+//!
+//! - `target.rs`: what an endpoint names. `options.rs`: what is chosen about it.
+//! - `parse.rs`: their form as strings. `into.rs`: what may be given in the place of an endpoint.
+//! - `kind.rs`: kinds that a program adds.
 
 mod error;
 mod into;
+mod kind;
+mod options;
 mod parse;
+mod target;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use error::{EndpointError, EndpointErrorKind};
 pub use into::IntoEndpoint;
+pub(crate) use kind::registered;
+pub use kind::{
+    ConnectDone, ConnectFactory, EndpointKind, EndpointParts, ListenFactory, RegisterError, register_endpoint,
+};
+pub use options::OpenFor;
+use options::Options;
+pub(crate) use target::{Host, Target};
 
 use crate::address::{Address, UnixAddress};
 use crate::backend::{ConnectOptions, ListenOptions};
@@ -25,26 +40,37 @@ const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// Where to listen, or what to connect to, and how: as a string, or built step by step.
 ///
-/// ```text
-/// tcp://HOST:PORT?OPTION=VALUE&OPTION=VALUE
-/// unix://PATH
-/// unix-abstract://NAME
-/// ```
+/// | string | to connect | to listen |
+/// |---|---|---|
+/// | `tcp://HOST:PORT` | yes | yes |
+/// | `unix://PATH`, `unix-abstract://NAME` | yes | yes |
+/// | `udp://HOST:PORT`, `unix-datagram://PATH`, `unix-seqpacket://PATH` | for datagrams | for datagrams |
+/// | `stdio:` | standard input and output | |
+/// | `fd://NUMBER` | an inherited stream | an inherited listener |
+/// | `systemd://NAME` or `systemd://NUMBER` | a stream from the service manager | a listener from it |
+/// | `pipe://PATH?open=read` or `write` | a named pipe | |
+/// | `exec:COMMAND` | input and output of a new process | |
+/// | `pty:COMMAND` | a new process in a terminal | |
+/// | any other scheme | as [registered](register_endpoint) | as registered |
 ///
 /// HOST is a name, an IPv4 address, or an IPv6 address in brackets, with a numeric scope if it needs one
-/// (`[fe80::1%2]`). Port 0 listens on any free port. Nothing is percent-encoded.
+/// (`[fe80::1%2]`). Port 0 listens on any free port. Nothing is percent-encoded. A COMMAND takes the rest of the string, and has
+/// no options. `unix-datagram://@NAME` and `unix-seqpacket://@NAME` are abstract names.
+///
+/// Options follow a question mark: `?OPTION=VALUE&OPTION=VALUE`.
 ///
 /// | option | value | of | meaning |
 /// |---|---|---|---|
 /// | `backlog` | number | listeners | connections that the system keeps until they are accepted; 1 024 by default |
-/// | `reuse_address` | 1 or 0 | listeners | bind although old connections linger; 1 by default |
-/// | `reuse_port` | 1 or 0 | listeners | share the port among several listeners; 0 by default |
+/// | `reuse_address` | 1 or 0 | TCP and UDP listeners | bind although old connections linger; 1 by default |
+/// | `reuse_port` | 1 or 0 | TCP and UDP listeners | share the port among several listeners; 0 by default |
 /// | `limit` | number | listeners | connections alive at the same time; unlimited by default |
+/// | `mode` | octal number | UNIX listeners | the permissions of the socket file, like `600`; by default the process's mask decides |
 /// | `timeout` | seconds | connecting | for how long to try, like `2.5` |
-/// | `attempt_delay` | seconds | connecting | the time that an address has alone before the next is tried beside it; 0.25 by default, at least 0.01 |
-/// | `bind` | address:port | connecting | the local address to connect from; any by default |
-/// | `mode` | octal number | listeners | the permissions of a socket file, like `600`; by default the process's mask decides |
-/// | `nodelay` | 1 or 0 | both | send small writes at once (TCP_NODELAY); 1 by default |
+/// | `attempt_delay` | seconds | TCP connecting | the time that an address has alone before the next is tried beside it; 0.25 by default, at least 0.01 |
+/// | `bind` | address:port | TCP and UDP connecting | the local address to connect from; any by default |
+/// | `nodelay` | 1 or 0 | TCP | send small writes at once (TCP_NODELAY); 1 by default |
+/// | `open` | `read` or `write` | named pipes | which end |
 ///
 /// ```
 /// use marline_reactor::Endpoint;
@@ -59,31 +85,6 @@ const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 pub struct Endpoint {
     target: Target,
     options: Options,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Target {
-    /// Nothing to resolve.
-    Literal(SocketAddr),
-    Name {
-        host: String,
-        port: u16,
-    },
-    Unix(UnixAddress),
-}
-
-/// What was chosen. What was not is left to the defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Options {
-    backlog: Option<u32>,
-    reuse_address: Option<bool>,
-    reuse_port: Option<bool>,
-    limit: Option<usize>,
-    timeout: Option<Duration>,
-    attempt_delay: Option<Duration>,
-    bind: Option<SocketAddr>,
-    nodelay: Option<bool>,
-    mode: Option<u32>,
 }
 
 impl Endpoint {
@@ -102,6 +103,52 @@ impl Endpoint {
     #[must_use]
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         UnixAddress::path(path).into()
+    }
+
+    /// UDP at `host:port`, for datagrams.
+    ///
+    /// # Errors
+    ///
+    /// If that is not a host and a port.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn udp(host_port: impl ToString) -> Result<Self, EndpointError> {
+        parse::udp(&host_port.to_string())
+    }
+
+    /// Standard input and output, as [`Handle::stdio`](crate::Handle::stdio) opens them.
+    #[must_use]
+    pub fn stdio() -> Self {
+        Target::Stdio.into()
+    }
+
+    /// A descriptor that the program inherited: a listener to listen with, anything else to connect to.
+    #[must_use]
+    pub fn descriptor(number: RawFd) -> Self {
+        Target::Descriptor(number).into()
+    }
+
+    /// A descriptor that the service manager passed (`sd_listen_fds(3)`), by its name or its number from 0 on.
+    #[must_use]
+    pub fn systemd(name: impl Into<String>) -> Self {
+        Target::Systemd(name.into()).into()
+    }
+
+    /// The named pipe at `path`. Opened for [writing](OpenFor::Writing), it is waited for until somebody reads it.
+    #[must_use]
+    pub fn pipe(path: impl Into<PathBuf>, open: OpenFor) -> Self {
+        Self::from(Target::Pipe(path.into())).open(open)
+    }
+
+    /// The standard input and output of a new process, whose command line is for the shell.
+    #[must_use]
+    pub fn exec(command: impl Into<String>) -> Self {
+        Target::Exec(command.into()).into()
+    }
+
+    /// A new process in a terminal of its own.
+    #[must_use]
+    pub fn pty(command: impl Into<String>) -> Self {
+        Target::Pty(command.into()).into()
     }
 
     /// How many connections the system keeps that were not accepted yet (it may cap the number).
@@ -170,46 +217,39 @@ impl Endpoint {
         self.options.nodelay = Some(nodelay);
         self
     }
-}
 
-impl Endpoint {
     /// The permissions of the socket file that a listener makes, such as `0o600`.
     #[must_use]
     pub const fn mode(mut self, mode: u32) -> Self {
         self.options.mode = Some(mode);
         self
     }
+
+    /// Whether a named pipe is read or written.
+    #[must_use]
+    pub const fn open(mut self, open: OpenFor) -> Self {
+        self.options.open = Some(open);
+        self
+    }
 }
 
-#[allow(dead_code)]
 impl Endpoint {
-    /// The host: a name, or an address without brackets.
-    pub(crate) fn host(&self) -> String {
-        match &self.target {
-            Target::Literal(SocketAddr::V6(address)) if address.scope_id() != 0 => {
-                format!("{}%{}", address.ip(), address.scope_id())
-            }
-            Target::Literal(address) => address.ip().to_string(),
-            Target::Name { host, .. } => host.clone(),
-            Target::Unix(_) => String::new(),
-        }
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
     }
 
-    pub(crate) const fn port(&self) -> u16 {
-        match &self.target {
-            Target::Literal(address) => address.port(),
-            Target::Name { port, .. } => *port,
-            Target::Unix(_) => 0,
-        }
+    pub(crate) const fn host(&self) -> Option<&Host> {
+        self.target.host()
     }
 
-    /// The address, if there is nothing to resolve.
-    pub(crate) fn literal(&self) -> Option<Address> {
-        match &self.target {
-            Target::Literal(address) => Some((*address).into()),
-            Target::Unix(address) => Some(address.clone().into()),
-            Target::Name { .. } => None,
-        }
+    pub(crate) const fn open_value(&self) -> Option<OpenFor> {
+        self.options.open
+    }
+
+    /// Stands for something in errors, as it is called there.
+    pub(crate) fn named(name: &str) -> Self {
+        let (scheme, rest) = name.split_once(':').unwrap_or((name, ""));
+        Target::Registered(EndpointParts::new(scheme, rest, Vec::new())).into()
     }
 
     pub(crate) fn listen_options(&self) -> ListenOptions {
@@ -258,16 +298,19 @@ impl FromStr for Endpoint {
 
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
-        Self {
-            target: Target::literal(address.ip(), scope_of(&address), address.port()),
-            options: Options::default(),
-        }
+        Target::Tcp(address.into()).into()
     }
 }
 
 impl From<UnixAddress> for Endpoint {
     fn from(address: UnixAddress) -> Self {
-        Self { target: Target::Unix(address), options: Options::default() }
+        Target::Unix(address).into()
+    }
+}
+
+impl From<Target> for Endpoint {
+    fn from(target: Target) -> Self {
+        Self { target, options: Options::default() }
     }
 }
 
@@ -275,59 +318,8 @@ impl fmt::Display for Endpoint {
     /// As the string that it can be parsed from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.target {
-            Target::Literal(address) => write!(f, "tcp://{address}")?,
-            Target::Name { host, port } => write!(f, "tcp://{host}:{port}")?,
-            Target::Unix(address) => write!(f, "{address}")?,
+            Target::Registered(parts) => parts.fmt(f),
+            target => write!(f, "{target}{}", self.options),
         }
-        write!(f, "{}", self.options)
     }
-}
-
-impl fmt::Display for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flag = |chosen: Option<bool>| chosen.map(|chosen| u8::from(chosen).to_string());
-        let options = [
-            ("backlog", self.backlog.map(|value| value.to_string())),
-            ("reuse_address", flag(self.reuse_address)),
-            ("reuse_port", flag(self.reuse_port)),
-            ("limit", self.limit.map(|value| value.to_string())),
-            ("timeout", self.timeout.map(seconds)),
-            ("attempt_delay", self.attempt_delay.map(seconds)),
-            ("bind", self.bind.map(|value| value.to_string())),
-            ("nodelay", flag(self.nodelay)),
-            ("mode", self.mode.map(|mode| format!("{mode:o}"))),
-        ];
-        let mut separator = '?';
-        for (name, value) in options {
-            if let Some(value) = value {
-                write!(f, "{separator}{name}={value}")?;
-                separator = '&';
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Target {
-    /// Leaves out the flow label, which a string cannot express and a program does not choose.
-    fn literal(ip: IpAddr, scope: u32, port: u16) -> Self {
-        let mut address = SocketAddr::new(ip, port);
-        if let SocketAddr::V6(address) = &mut address {
-            address.set_scope_id(scope);
-        }
-        Self::Literal(address)
-    }
-}
-
-const fn scope_of(address: &SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V4(_) => 0,
-        SocketAddr::V6(address) => address.scope_id(),
-    }
-}
-
-/// Seconds, with as many decimals as it takes to lose nothing.
-fn seconds(duration: Duration) -> String {
-    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
