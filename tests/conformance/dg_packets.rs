@@ -69,7 +69,9 @@ conformance! {
         client.send(b"").expect("it is accepted");
         client.close();
         world.until(|| accepted.borrow().iter().all(Talked::is_lost));
-        let heard = accepted.borrow()[0].all();
+        let mut heard = accepted.borrow()[0].all();
+        // The answer to the last one may find the peer gone.
+        heard.retain(|said| !matches!(said, Said::Error(_)));
         assert_eq!(heard[6..], [Said::Received(Vec::new()), Said::Lost("Clean".into())]);
         assert_eq!(heard.len(), 8, "{heard:?}");
     }
