@@ -5,6 +5,8 @@ mod design {}
 
 #[doc = include_str!("../../../docs/policies.md")]
 mod policies {}
+#[doc = include_str!("../../../docs/framing.md")]
+mod framing {}
 
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}

@@ -9,16 +9,20 @@ pub use marline_tasks::*;
 
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
-    pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::framing::{
+        Encode, Feed, FrameProtocol, FrameTooLong, Frames, LineParser, LineProtocol, LineTooLong, Lines,
+        Netstring, NetstringError, NetstringParser, Prefix, PrefixParser, Rest,
+    };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Handle,
+        Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Framed, Handle,
         Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor, Reason, Remote, Result, Server,
-        Signal, Stream, Timer, Transport, WriteStatus,
+        Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
-        CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
-        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, timeout, yield_now,
+        CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,
+        interval, race, relay, select, settle, shield, signal, sleep, spawn, spawn_blocking, spawn_remote,
+        timeout, yield_now,
     };
 }
 

@@ -28,6 +28,8 @@
 //! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`policy`] wraps protocols: timeouts, limits, a log.
+//! * A [`Command`] is a program to start as a child [`Process`]; a [`ProcessProtocol`] is told what happens with it.
+//! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -50,8 +52,10 @@ mod inherited;
 mod instant;
 mod key;
 mod lost;
+mod os_signal;
 pub mod policy;
 mod pool;
+mod process;
 mod program;
 mod protocol;
 mod reactor;
@@ -89,7 +93,9 @@ pub use error::{
 pub use instant::Instant;
 pub use key::Key;
 pub use lost::{Lost, Reason};
+pub use os_signal::{SignalError, SignalHandler, SignalKind};
 pub use pool::{Job, JobError, PoolError};
+pub use process::{ChildFd, Command, Exit, KillError, Process, ProcessProtocol, SpawnError};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};
 pub use reactor::{

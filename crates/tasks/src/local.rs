@@ -7,6 +7,8 @@ use marline_reactor::{Handle, Remote};
 
 use crate::mail::Reachable;
 use crate::net::{DatagramSockets, Listeners, Streams};
+use crate::process::Children;
+use crate::signals::Waiting;
 use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
 
@@ -15,6 +17,8 @@ pub(crate) struct Local {
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners,
     pub(crate) datagrams: DatagramSockets,
+    pub(crate) waiting: Waiting,
+    pub(crate) children: Children,
     pub(crate) sleepers: RefCell<Sleepers>,
     /// Lets handles on other threads reach all of it.
     _reachable: Reachable,
@@ -28,6 +32,8 @@ impl Local {
             streams: Streams::default(),
             listeners: Listeners::default(),
             datagrams: DatagramSockets::default(),
+            waiting: Waiting::default(),
+            children: Children::default(),
             sleepers: RefCell::default(),
             _reachable: Reachable::new(handle),
         })
@@ -46,6 +52,8 @@ impl Drop for Local {
         self.streams.end();
         self.listeners.end();
         self.datagrams.end();
+        self.waiting.end();
+        self.children.end();
         end_sleeps(self.sleepers.take());
     }
 }

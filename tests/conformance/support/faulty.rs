@@ -12,7 +12,7 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
+use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key, SignalKind};
 
 /// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
 const UNSEEN: usize = 1 << 16;
@@ -253,6 +253,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {

@@ -11,6 +11,7 @@
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
+//! * `framing`: messages, and protocols of frames that write down what they get.
 //! * `traffic`: steps that many tests take.
 //! * `datagrams`: a protocol for datagrams that writes down what happens, and far ends.
 //! * `dead_end`: addresses that never answer, or refuse.
@@ -32,6 +33,7 @@ mod ending;
 mod failures;
 mod faulty;
 mod faulty_datagrams;
+mod framing;
 mod guest;
 mod hands;
 mod hosted;
@@ -56,6 +58,7 @@ pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
 pub use faulty::{Faults, Faulty};
+pub use framing::{Framing, Got, Session, encoded, messages};
 pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};

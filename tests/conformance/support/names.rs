@@ -12,7 +12,7 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Key};
+use marline_reactor::{Address, Addresses, Choices, Instant, Key, SignalKind};
 
 /// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
 #[derive(Clone, Default)]
@@ -72,6 +72,10 @@ impl<B: Backend> Backend for Naming<B> {
         shared.asked.set(shared.asked.get() + 1);
         let known = shared.hosts.borrow().get(host).cloned();
         known.map_or_else(|| self.inner.resolve(host, port), |addresses| Some(Ok(addresses)))
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {

@@ -102,6 +102,7 @@ mod poller;
 pub mod readiness;
 mod socket;
 mod stream;
+mod system_calls;
 mod table;
 mod watched;
 
@@ -126,11 +127,16 @@ use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 pub use stream::{Opened, Opening};
+pub use system_calls::SystemCalls;
+
+pub use crate::process::{Child, Spawned};
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 use memory::VirtualSource;
 
@@ -157,6 +163,21 @@ pub trait Backend {
     /// [system's](crate::SystemResolver).
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
+        None
+    }
+
+    /// Signals of the backend's own, in place of the operating system's: from now on each `signal` is a
+    /// [`Ready`](Completion::Ready) of `key`, until its [`close`](Self::close). `None` (the default) leaves it to the system;
+    /// then the loop [watches](Self::watch) a descriptor.
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        let _ = (key, signal);
+        None
+    }
+
+    /// Processes of the backend's own, in place of the operating system's: a [`Ready`](Completion::Ready) of `key` tells that
+    /// the child has exited, until the [`close`](Self::close) of the key. `None` (the default) leaves it to the system.
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        let _ = (key, command);
         None
     }
 
@@ -472,29 +493,4 @@ pub enum Close {
 pub trait Wakeup: Send + Sync {
     /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
     fn wake(&self);
-}
-
-/// Counts of calls to the operating system, by kind. Calls are counted as they are made: an operation that is submitted with
-/// others in one call is none of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SystemCalls {
-    /// Waits for events.
-    pub waits: u64,
-    /// Receives, those that found nothing included.
-    pub receives: u64,
-    /// Sends, those that were refused included.
-    pub sends: u64,
-    /// Accepts, those that found nothing included.
-    pub accepts: u64,
-    /// Registrations with the multiplexer, and changes of them.
-    pub registrations: u64,
-    /// Connects.
-    pub connects: u64,
-    /// Shutdowns of one direction.
-    pub shutdowns: u64,
-    /// Closes.
-    pub closes: u64,
-    /// Everything else: options, names, errors.
-    pub others: u64,
 }

@@ -47,7 +47,7 @@ impl Shell {
     }
 
     fn pull_datagrams(self: &Rc<Self>, key: Key) {
-        self.tell_made(key);
+        self.tell_port_made(key);
         let mut left = BUDGET;
         while left > 0 {
             match self.pull_batch(key, left) {
@@ -228,7 +228,7 @@ impl Shell {
 
     fn visit(self: &Rc<Self>, key: Key) {
         self.port(key, |port| port.state.visit = false);
-        self.tell_made(key);
+        self.tell_port_made(key);
         while let Some(error) = self.port(key, Port::next_error).flatten() {
             self.call_port(key, |protocol, transport| protocol.error_received(transport, &error));
         }
@@ -239,7 +239,7 @@ impl Shell {
     }
 
     /// `connection_made` comes before everything else.
-    fn tell_made(self: &Rc<Self>, key: Key) {
+    fn tell_port_made(self: &Rc<Self>, key: Key) {
         if self.ask_port(key, |port| !std::mem::replace(&mut port.state.made, true)) {
             self.call_port(key, |protocol, transport| protocol.connection_made(transport));
         }

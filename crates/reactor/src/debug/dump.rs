@@ -28,6 +28,15 @@ impl Shell {
         section(&mut text, "attempt to connect", "attempts to connect", &self.connects.borrow().rows());
         self.dump_timers(&mut text);
         section(&mut text, "signal", "signals", &self.signals.borrow().rows());
+        let handlers = self.os_signals.rows();
+        if !handlers.is_empty() {
+            let (one, many) = ("handler of a signal of the system", "handlers of signals of the system");
+            section(&mut text, one, many, &handlers);
+        }
+        let processes = self.processes.borrow().rows();
+        if !processes.is_empty() {
+            section(&mut text, "child process", "child processes", &processes);
+        }
         for (title, written) in self.written_sections() {
             append(&mut text, format_args!("{title}"));
             written.lines().for_each(|line| append(&mut text, format_args!("  {line}")));

@@ -35,6 +35,8 @@ impl Shell {
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
+        self.clear_processes();
+        self.end_signals();
         self.clear_signals();
         self.clear_connects();
         let resolver = self.naming.clear();

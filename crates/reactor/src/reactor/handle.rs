@@ -37,6 +37,7 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 /// * Datagrams: [`bind_datagram`](Self::bind_datagram), [`connect_datagram`](Self::connect_datagram),
 ///   [`open_datagram`](Self::open_datagram).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
+/// * Signals of the operating system: [`on_signal`](Self::on_signal).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).

@@ -29,7 +29,9 @@ use crate::datagram::DatagramSpares;
 use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::OsSignals;
 use crate::pool::{Pool, Whose};
+use crate::process::ProcessTable;
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
 use crate::resolve::{Naming, THREADS};
@@ -75,6 +77,8 @@ pub(crate) struct Shell {
     pub(super) batch_end: Cell<u64>,
     pub(crate) timers: Timers,
     pub(crate) signals: RefCell<SignalTable>,
+    pub(crate) os_signals: OsSignals,
+    pub(crate) processes: RefCell<ProcessTable>,
     pub(crate) connects: RefCell<ConnectTable>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) resolver: RefCell<Pool>,
@@ -123,6 +127,8 @@ impl Shell {
             batch_end: Cell::new(0),
             timers: Timers::new(),
             signals: RefCell::default(),
+            os_signals: OsSignals::default(),
+            processes: RefCell::default(),
             connects: RefCell::default(),
             pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
             resolver: RefCell::new(Pool::new(Whose::Resolver, THREADS)),
@@ -204,7 +210,7 @@ impl Shell {
                 Slot::Listener(_) => counts.listeners += 1,
                 Slot::Watch(_) => counts.watches += 1,
                 Slot::Datagram(_) => counts.datagram_sockets += 1,
-                Slot::Attempt(_) | Slot::Reserved => {}
+                Slot::OsSignal(_) | Slot::Child(_) | Slot::Attempt(_) | Slot::Reserved => {}
             }
         }
         counts

@@ -23,7 +23,9 @@ use crate::connection::Connection;
 use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::ready::Entry;
+use crate::watch::Ready;
 
 /// I/O and timers are looked at again after at most so many batches,
 const BATCHES: usize = 64;
@@ -134,7 +136,7 @@ impl Shell {
                 Completion::Shut(key, result) => self.shut_completed(key, result),
                 Completion::Closed(key) => self.closed(key),
                 Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
-                Completion::Ready { key, ready } => self.tell_watch(key, ready),
+                Completion::Ready { key, ready } => self.deliver_ready(key, ready),
             }
         }
     }
@@ -156,6 +158,24 @@ impl Shell {
         })
     }
 
+    fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
+        enum Of {
+            Signal(SignalKind),
+            Child(Key),
+            Other,
+        }
+        let of = self.slot(key, |slot| match slot {
+            Slot::OsSignal(signal) => Of::Signal(*signal),
+            Slot::Child(process) => Of::Child(*process),
+            _ => Of::Other,
+        });
+        match of {
+            Some(Of::Signal(signal)) => self.signal_came(signal),
+            Some(Of::Child(process)) => self.child_told(process),
+            _ => self.tell_watch(key, ready),
+        }
+    }
+
     fn closed(self: &Rc<Self>, key: Key) {
         enum Was {
             Connection,
@@ -167,7 +187,9 @@ impl Shell {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
             Slot::Datagram(_) => Was::Datagram,
-            Slot::Attempt(_) | Slot::Watch(_) | Slot::Reserved => Was::Other,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Child(_) | Slot::Reserved => {
+                Was::Other
+            }
         });
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),

@@ -11,6 +11,7 @@ use crate::choice::Choices;
 use crate::endpoint::Endpoint;
 use crate::error::RunError;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::reactor::{Builder, Handle, Reactor};
 
 /// After so many turns a pump gives up: something is always ready.
@@ -113,6 +114,12 @@ impl MemoryReactor {
         }
         let parsed = address.parse::<SocketAddr>();
         self.network.connect(parsed.map_err(|error| invalid(error.into()))?)
+    }
+
+    /// Lets a signal come to this loop: whether it watches it.
+    #[allow(clippy::must_use_candidate)]
+    pub fn raise(&self, signal: SignalKind) -> bool {
+        self.network.raise_for(self.inbox, signal)
     }
 
     /// Makes one turn, without waiting. The clock stands still.

@@ -9,7 +9,7 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key};
+use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key, SignalKind};
 
 use super::Adversary;
 use super::late::Late;
@@ -34,6 +34,11 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.promises.stands(key);
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {

@@ -209,7 +209,10 @@ impl Drop for Memory {
             let _ = self.close(key, Close::Orderly);
         }
         self.watched.values().for_each(VirtualSource::unwatch);
-        let inbox = self.network.state().inboxes.remove(self.inbox);
+        let mut state = self.network.state();
+        state.signals.retain(|(inbox, _), _| *inbox != self.inbox);
+        let inbox = state.inboxes.remove(self.inbox);
+        drop(state);
         drop(inbox);
     }
 }

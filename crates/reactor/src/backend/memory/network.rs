@@ -15,6 +15,7 @@ use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
 use crate::choice::Choices;
+use crate::os_signal::SignalKind;
 
 /// A network without a kernel, shared by [`Memory`](super::Memory) backends (several hosts, or several loops) and
 /// by scripted [`Peer`]s. Clones are handles onto the same network.
@@ -137,6 +138,32 @@ impl Network {
     pub fn listen(&self, address: impl Into<Address>) -> io::Result<PeerListener> {
         let (id, address) = self.state().listen(Owner::Script, &address.into(), usize::MAX, false)?;
         Ok(PeerListener::new(self.clone(), id, address))
+    }
+
+    /// Lets a signal come to every loop on this network, as to the threads of one process: whether any of them watches it.
+    /// Nothing else happens; where the system would end a process, that is for the test to say.
+    ///
+    /// ```
+    /// use marline_reactor::SignalKind;
+    /// use marline_reactor::testing::MemoryReactor;
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let (memory, came) = (MemoryReactor::new(), Rc::new(Cell::new(0)));
+    /// let count = Rc::clone(&came);
+    /// memory.handle().on_signal(SignalKind::TERMINATE, move || count.set(count.get() + 1))?;
+    /// assert!(memory.network().raise(SignalKind::TERMINATE));
+    /// memory.pump();
+    /// assert_eq!(came.get(), 1);
+    /// # Ok::<(), marline_reactor::SignalError>(())
+    /// ```
+    #[allow(clippy::must_use_candidate)]
+    pub fn raise(&self, signal: SignalKind) -> bool {
+        self.state().raise_signal(signal, None)
+    }
+
+    /// Lets a signal come to the loop of this inbox alone.
+    pub(crate) fn raise_for(&self, inbox: Id, signal: SignalKind) -> bool {
+        self.state().raise_signal(signal, Some(inbox))
     }
 
     /// A stream that was not made by connecting, a pipe for example: what a loop opens with

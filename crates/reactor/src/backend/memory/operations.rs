@@ -17,6 +17,7 @@ use crate::backend::{
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::watch::{Interest, Ready};
 
 impl Backend for Memory {
@@ -60,6 +61,9 @@ impl Backend for Memory {
             };
             self.note(&completion);
             let Completion::Ready { key, .. } = completion else { return Some(completion) };
+            if self.network.state().signals.contains_key(&(self.inbox, key)) {
+                return Some(completion);
+            }
             // Told is what holds now, as with a kernel.
             let ready = self.watched.get(&key).map_or(Ready::EMPTY, VirtualSource::look);
             if !ready.is_empty() {
@@ -201,12 +205,16 @@ impl Backend for Memory {
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {
-        if let Some(source) = self.watched.remove(&key) {
-            source.unwatch();
-            if let Some(inbox) = self.network.state().inboxes.get_mut(self.inbox) {
+        let source = self.watched.remove(&key);
+        source.iter().for_each(VirtualSource::unwatch);
+        let mut state = self.network.state();
+        let signal = state.signals.remove(&(self.inbox, key));
+        if source.is_some() || signal.is_some() {
+            if let Some(inbox) = state.inboxes.get_mut(self.inbox) {
                 inbox.forget(key);
             }
         }
+        drop(state);
         let Some(socket) = self.sockets.remove(key) else {
             return Started::Done(());
         };
@@ -227,6 +235,12 @@ impl Backend for Memory {
             return Started::Pending;
         }
         Started::Done(())
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.calls.registrations += 1;
+        self.network.state().signals.insert((self.inbox, key), signal);
+        Some(Ok(()))
     }
 
     fn watch_peer(&mut self, key: Key) {

@@ -1,6 +1,6 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use super::inbox::Inbox;
@@ -10,7 +10,9 @@ use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::slab::Slab;
+use crate::watch::Ready;
 
 /// Names a slot of one of the network's own tables. The loops' keys never appear as such.
 pub(super) type Id = Key;
@@ -38,6 +40,8 @@ pub(super) struct State {
     pub(super) ports: HashMap<u16, Vec<Id>>,
     pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
+    /// The signals that backends watch, by inbox and key.
+    pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
     /// Our end of standard input and output, until a loop opens it.
     pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
@@ -60,10 +64,25 @@ impl State {
             ports: HashMap::new(),
             mailboxes: Slab::new(),
             inboxes: Slab::new(),
+            signals: BTreeMap::new(),
             stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
+    }
+
+    /// A signal comes to one backend, or to all: whether any of them watches it.
+    pub(super) fn raise_signal(&mut self, signal: SignalKind, only: Option<Id>) -> bool {
+        let whose = |inbox: Id| only.is_none_or(|only| only == inbox);
+        let told = self.signals.iter().filter(|((inbox, _), watched)| **watched == signal && whose(*inbox));
+        let mut is_watched = false;
+        for (&(inbox, key), _) in told {
+            is_watched = true;
+            if let Some(inbox) = self.inboxes.get_mut(inbox) {
+                inbox.push(Completion::Ready { key, ready: Ready::READABLE });
+            }
+        }
+        is_watched
     }
 
     /// Gives an event to a backend; a script asks for itself.
