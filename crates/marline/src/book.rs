@@ -37,3 +37,6 @@ mod migration {}
 
 #[doc = include_str!("../../../docs/debugging.md")]
 mod debugging {}
+
+#[doc = include_str!("../../../docs/datagrams.md")]
+mod datagrams {}

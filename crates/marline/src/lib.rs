@@ -15,8 +15,9 @@ pub mod prelude {
     };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Addresses, Call, Error, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol,
-        Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
+        Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Framed, Handle,
+        Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor, Reason, Remote, Result, Server,
+        Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,

@@ -22,6 +22,7 @@
 //!
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`DatagramProtocol`] and a [`DatagramTransport`] are the same for datagrams.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
@@ -42,6 +43,7 @@ mod choice;
 mod connect;
 mod connection;
 mod contain;
+mod datagram;
 mod debug;
 mod endpoint;
 mod error;
@@ -70,11 +72,15 @@ mod transport;
 mod watch;
 
 pub use address::{Address, Addresses, UnixAddress};
+pub use backend::{DatagramOptions, MulticastInterface};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
+pub use datagram::{
+    DatagramError, DatagramProtocol, DatagramTransport, MulticastError, PacketServer, SendError,
+};
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{
     ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Key, SignalKind};
 
@@ -156,6 +156,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        self.inner.datagrams()
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -88,6 +88,7 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
+pub(crate) mod datagram;
 pub(crate) mod ended;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -115,6 +116,10 @@ use alarm::Alarm;
 pub use bell::Bell;
 pub use choose::{auto, named};
 pub use chunk::Chunk;
+pub use datagram::{
+    Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
+    Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
+};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
@@ -354,6 +359,12 @@ pub trait Backend {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// The operations on sockets that keep the boundaries of what was sent. `None` (the default) if there are no such sockets
+    /// here.
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        None
+    }
+
     /// How many calls to the operating system were made so far.
     fn system_calls(&self) -> SystemCalls {
         SystemCalls::default()
@@ -385,6 +396,8 @@ pub enum Started<T> {
 pub enum Completion {
     /// A connection may have bytes or its end to receive, a listener may have connections to accept.
     Input(Key),
+    /// A datagram socket that had [no room](Room::None) may have some.
+    Output(Key),
     /// A send is done.
     Sent(Key, Sent),
     /// A connection attempt succeeded or failed. After a failure the key still wants its close.

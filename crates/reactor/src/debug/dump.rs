@@ -82,17 +82,20 @@ impl Shell {
 
     fn dump_slots(&self, text: &mut String) {
         let (mut connections, mut listeners, mut watches) = (Vec::new(), Vec::new(), Vec::new());
+        let mut datagrams = Vec::new();
         for key in self.slot_keys() {
             // Nothing in here is the user's: the names of protocols' types cannot be overridden.
             self.slot(key, |slot| match slot {
                 Slot::Connection(connection) => connections.push(lines::connection(key, connection)),
                 Slot::Listener(listening) => listeners.push(format!("{key:?} {}", listening.line())),
+                Slot::Datagram(port) => datagrams.push(port.line(key)),
                 Slot::Watch(watching) => watches.push(format!("{key:?} {}", watching.line())),
                 _ => {}
             });
         }
         section(text, "connection", "connections", &connections);
         section(text, "listener", "listeners", &listeners);
+        section(text, "datagram socket", "datagram sockets", &datagrams);
         section(text, "watched source", "watched sources", &watches);
     }
 

@@ -38,6 +38,7 @@ pub use stats::Stats;
 
 use crate::backend::Backend;
 use crate::connection::Connection;
+use crate::datagram::Port;
 use crate::error::{CreateError, RunError};
 use crate::instant::Instant;
 use crate::key::Key;
@@ -50,6 +51,7 @@ pub(crate) enum Slot {
     Connection(Connection),
     Listener(Box<Listening>),
     Watch(Box<Watching>),
+    Datagram(Box<Port>),
     /// A watched signal of the operating system.
     OsSignal(SignalKind),
     /// The exit of a child process, with the key of that process.

@@ -25,6 +25,7 @@ use crate::choice::Choices;
 use crate::connect::ConnectTable;
 use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
+use crate::datagram::DatagramSpares;
 use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -49,6 +50,15 @@ pub(crate) enum Life {
     ShutDown,
     /// It was dropped: it is empty.
     Ended,
+}
+
+/// How many of each kind of slot there are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SlotCounts {
+    pub(super) connections: usize,
+    pub(super) listeners: usize,
+    pub(super) watches: usize,
+    pub(super) datagram_sockets: usize,
 }
 
 pub(crate) struct Shell {
@@ -84,6 +94,7 @@ pub(crate) struct Shell {
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
     pub(crate) spares: RefCell<Spares>,
+    pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
 
@@ -130,6 +141,7 @@ impl Shell {
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
             spares: RefCell::default(),
+            datagram_spares: DatagramSpares::default(),
             spent: Cell::default(),
             remote,
             arrived: RefCell::default(),
@@ -189,18 +201,19 @@ impl Shell {
         self.slots.borrow().len()
     }
 
-    /// How many connections stand, how many listeners, and how many watches.
-    pub(super) fn slot_counts(&self) -> (usize, usize, usize) {
-        let (mut connections, mut listeners, mut watches) = (0, 0, 0);
+    /// How many of each stand.
+    pub(super) fn slot_counts(&self) -> SlotCounts {
+        let mut counts = SlotCounts::default();
         for slot in self.slots.borrow().values() {
             match slot {
-                Slot::Connection(_) => connections += 1,
-                Slot::Listener(_) => listeners += 1,
-                Slot::Watch(_) => watches += 1,
+                Slot::Connection(_) => counts.connections += 1,
+                Slot::Listener(_) => counts.listeners += 1,
+                Slot::Watch(_) => counts.watches += 1,
+                Slot::Datagram(_) => counts.datagram_sockets += 1,
                 Slot::OsSignal(_) | Slot::Child(_) | Slot::Attempt(_) | Slot::Reserved => {}
             }
         }
-        (connections, listeners, watches)
+        counts
     }
 
     /// Works on a slot. `change` must run no code of the user's.

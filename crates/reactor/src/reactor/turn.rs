@@ -43,6 +43,14 @@ struct Budget {
     callbacks: usize,
 }
 
+/// What input comes for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Listener,
+    Datagram,
+    Other,
+}
+
 impl Budget {
     /// Whether another callback has to wait for the next turn.
     fn is_used_up(&self, is_late: impl FnOnce() -> bool) -> bool {
@@ -122,6 +130,7 @@ impl Shell {
             self.stats().event();
             match completion {
                 Completion::Input(key) => self.deliver_input(key),
+                Completion::Output(key) => self.datagrams_have_room(key),
                 Completion::Sent(key, sent) => self.send_completed(key, sent),
                 Completion::Connected(key, result) => self.connected(key, result),
                 Completion::Shut(key, result) => self.shut_completed(key, result),
@@ -133,12 +142,20 @@ impl Shell {
     }
 
     fn deliver_input(self: &Rc<Self>, key: Key) {
-        let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
-        match is_listener {
-            Some(true) => self.acceptable(key),
-            Some(false) => self.input(key),
+        match self.source_kind(key) {
+            Some(Kind::Listener) => self.acceptable(key),
+            Some(Kind::Datagram) => self.datagrams_arrived(key),
+            Some(Kind::Other) => self.input(key),
             None => {}
         }
+    }
+
+    fn source_kind(&self, key: Key) -> Option<Kind> {
+        self.slot(key, |slot| match slot {
+            Slot::Listener(_) => Kind::Listener,
+            Slot::Datagram(_) => Kind::Datagram,
+            _ => Kind::Other,
+        })
     }
 
     fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
@@ -163,11 +180,13 @@ impl Shell {
         enum Was {
             Connection,
             Listener,
+            Datagram,
             Other,
         }
         let was = self.slot(key, |slot| match slot {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
+            Slot::Datagram(_) => Was::Datagram,
             Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Child(_) | Slot::Reserved => {
                 Was::Other
             }
@@ -175,6 +194,7 @@ impl Shell {
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),
             Some(Was::Listener) => self.listener_closed(key),
+            Some(Was::Datagram) => self.datagrams_closed(key),
             Some(Was::Other) => drop(self.remove_slot(key)),
             None => {}
         }
@@ -186,10 +206,10 @@ impl Shell {
             let key = self.listed.borrow_mut().pop_front();
             let Some(key) = key else { return };
             self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
-            let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
-            match is_listener {
-                Some(true) => self.accept_more(key),
-                Some(false) => self.pull(key),
+            match self.source_kind(key) {
+                Some(Kind::Listener) => self.accept_more(key),
+                Some(Kind::Datagram) => self.pull_datagrams_again(key),
+                Some(Kind::Other) => self.pull(key),
                 None => {}
             }
         }
@@ -304,6 +324,8 @@ impl Shell {
         for key in dirty.drain(..) {
             if self.ask(key, Connection::leaves_flush_list) {
                 self.flush(key);
+            } else if self.source_kind(key) == Some(Kind::Datagram) {
+                self.flush_listed_datagrams(key);
             }
         }
         // What was written meanwhile, by what a finished loop drops at once, comes too late; the memory is kept.

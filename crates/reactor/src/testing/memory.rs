@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::backend::Backend;
-use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
+use crate::backend::memory::{Chunking, Clock, Delivery, Memory, Network, Peer};
 use crate::choice::Choices;
 use crate::endpoint::Endpoint;
 use crate::error::RunError;
@@ -38,11 +38,13 @@ impl MemoryReactor {
         Self::with_choices(Choices::tame())
     }
 
-    /// One whose chance follows from `seed`: the order of independent events, how bytes are cut, how much a send takes.
+    /// One whose chance follows from `seed`: the order of independent events, how bytes are cut, how much a send takes,
+    /// which datagrams are lost, doubled or late.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let memory = Self::with_choices(Choices::seeded(seed));
         memory.network.set_chunking(Chunking::Chosen);
+        memory.network.set_delivery(Delivery::Chosen);
         memory
     }
 

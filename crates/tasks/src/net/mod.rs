@@ -7,11 +7,13 @@
 //! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
+//! * `datagram`: datagrams.
 //! * `listener`: a listener, as a program holds it; `connect`: making a connection.
 
 mod connect;
 mod conversation;
 mod copy;
+mod datagram;
 mod framed;
 mod halves;
 mod handover;
@@ -27,6 +29,8 @@ mod turns;
 pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;
+pub(crate) use datagram::DatagramSockets;
+pub use datagram::{DatagramSocket, RecvFrom, SendTo};
 pub use framed::{Framed, FramedError, FramedSendError, NextFrame};
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};

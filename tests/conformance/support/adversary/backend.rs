@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key, SignalKind};
 
@@ -218,6 +218,10 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.inner.registry()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        if self.inner.datagrams().is_some() { Some(self) } else { None }
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
+use super::datagram_peer::DatagramPeer;
+use super::mailbox::Delivery;
 use super::peer::{Peer, PeerListener};
 use super::state::{Id, Owner, Phase, State};
 use super::virtual_stream::{StreamKind, VirtualStream};
@@ -64,8 +66,22 @@ impl Network {
         self.state().chunking = chunking;
     }
 
+    /// From now on, this becomes of datagrams that are sent.
+    pub fn set_delivery(&self, delivery: Delivery) {
+        self.state().delivery = delivery;
+    }
+
+    /// Opens a scripted datagram socket. Port 0 means any free port.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if somebody is bound there.
+    pub fn bind_datagram(&self, address: impl Into<Address>) -> io::Result<DatagramPeer> {
+        DatagramPeer::bind(self, address.into())
+    }
+
     /// How many bytes each direction of a connection holds, at least one; 64 KiB by default. More does not fit, and
-    /// a send waits until some are received.
+    /// a send waits until some are received. A datagram socket that holds so many loses what comes.
     pub fn set_capacity(&self, bytes: usize) {
         let mut state = self.state();
         state.capacity = bytes.max(1);
@@ -168,7 +184,7 @@ impl Network {
         peer
     }
 
-    /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
+    /// How many listeners, datagram sockets and ends of connections (attempts included) the backends have open: what a process would
     /// have descriptors for.
     #[must_use]
     pub fn sockets(&self) -> usize {

@@ -11,8 +11,8 @@ use super::state::Phase;
 use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::instant::Instant;
@@ -222,6 +222,8 @@ impl Backend for Memory {
         let mut state = self.network.state();
         if socket.kind == Kind::Listener {
             state.remove_listener(socket.id);
+        } else if socket.kind == Kind::Datagram {
+            state.remove_mailbox(socket.id);
         } else if let Some(end) = state.remove_end(socket.id, how) {
             self.answer_rest(&mut state, end);
         }
@@ -265,6 +267,10 @@ impl Backend for Memory {
         self.calls.registrations += 1;
         self.watched.get(&key).ok_or(ErrorKind::NotConnected)?.rewatch(interest);
         Ok(())
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {

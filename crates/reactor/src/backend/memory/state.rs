@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use super::inbox::Inbox;
+use super::mailbox::{Delivery, Mailbox};
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
@@ -26,6 +27,7 @@ pub(super) const FIRST_EPHEMERAL: u16 = 49152;
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) chunking: Chunking,
+    pub(super) delivery: Delivery,
     /// How many bytes each direction holds; at least one.
     pub(super) capacity: usize,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
@@ -36,13 +38,14 @@ pub(super) struct State {
     pub(super) listeners: Slab<Listener>,
     /// The listeners of each port, in the order they began.
     pub(super) ports: HashMap<u16, Vec<Id>>,
+    pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
     /// The signals that backends watch, by inbox and key.
     pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
     /// Our end of standard input and output, until a loop opens it.
     pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
-    /// How many ends and listeners belong to backends.
+    /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
 }
 
@@ -51,6 +54,7 @@ impl State {
         Self {
             choices,
             chunking: Chunking::default(),
+            delivery: Delivery::default(),
             capacity: CAPACITY,
             hosts: HashMap::new(),
             ignored: HashSet::new(),
@@ -58,6 +62,7 @@ impl State {
             ends: Slab::new(),
             listeners: Slab::new(),
             ports: HashMap::new(),
+            mailboxes: Slab::new(),
             inboxes: Slab::new(),
             signals: BTreeMap::new(),
             stdio: None,
