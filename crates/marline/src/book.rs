@@ -6,6 +6,9 @@ mod design {}
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 
+#[doc = include_str!("../../../docs/processes.md")]
+mod processes {}
+
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing {}
 

@@ -11,8 +11,9 @@ pub use marline_tasks::*;
 pub mod prelude {
     pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
     pub use crate::{
-        Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
-        Reason, Remote, Result, Server, Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
+        Addresses, Call, Child, ChildFd, Command, Error, Exit, Handle, Instant, JoinHandle, Listener, Lost,
+        OnEof, Process, ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal,
+        SignalKind, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,

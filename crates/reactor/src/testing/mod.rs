@@ -33,5 +33,6 @@ pub use memory::MemoryReactor;
 pub use recorder::Recorder;
 
 pub use crate::backend::memory::{
-    Chunking, Clock, Network, Peer, PeerListener, StreamKind, VirtualSource, VirtualStream,
+    Chunking, Clock, Network, Peer, PeerListener, StreamKind, VirtualChild, VirtualProgram, VirtualSource,
+    VirtualStream,
 };

@@ -26,7 +26,7 @@
 //! # How it is laid out
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
-//! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
+//! happen in it, `programs` are children that a test plays, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
 //! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
@@ -37,6 +37,7 @@ mod listeners;
 mod network;
 mod operations;
 mod peer;
+mod programs;
 mod sockets;
 mod state;
 mod virtual_source;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 pub use clock::Clock;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
+pub use programs::{VirtualChild, VirtualProgram};
 pub use virtual_source::VirtualSource;
 pub use virtual_stream::{StreamKind, VirtualStream};
 pub use wire::Chunking;
@@ -199,6 +201,7 @@ impl Drop for Memory {
         self.watched.values().for_each(VirtualSource::unwatch);
         let mut state = self.network.state();
         state.signals.retain(|(inbox, _), _| *inbox != self.inbox);
+        state.children.retain(|(inbox, _)| *inbox != self.inbox);
         let inbox = state.inboxes.remove(self.inbox);
         drop(state);
         drop(inbox);
