@@ -3,6 +3,14 @@
 #[doc = include_str!("../../../docs/design.md")]
 mod design {}
 
+#[doc = include_str!("../../../docs/policies.md")]
+mod policies {}
+#[doc = include_str!("../../../docs/framing.md")]
+mod framing {}
+
+#[doc = include_str!("../../../docs/names.md")]
+mod names {}
+
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 

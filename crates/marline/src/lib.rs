@@ -9,10 +9,14 @@ pub use marline_tasks::*;
 
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
-    pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::framing::{
+        Encode, Feed, FrameProtocol, FrameTooLong, Frames, LineParser, LineProtocol, LineTooLong, Lines,
+        Netstring, NetstringError, NetstringParser, Prefix, PrefixParser, Rest,
+    };
+    pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Addresses, Call, Child, ChildFd, Command, Error, Exit, Handle, Instant, JoinHandle, Listener, Lost,
-        OnEof, Process, ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal,
+        Addresses, Call, Child, ChildFd, Command, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener,
+        Lost, OnEof, Process, ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal,
         SignalKind, Stream, Timer, Transport, WriteStatus,
     };
     pub use crate::{

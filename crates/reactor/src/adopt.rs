@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::backend::Opening;
+use crate::backend::{Opened, Opening};
 use crate::connection::{Connection, Flags};
 use crate::error::OpenError;
 use crate::os_signal::survive_sigpipe;
@@ -114,18 +114,25 @@ impl Shell {
                 return Err(OpenError::System { source });
             }
         };
-        let mut connection = Connection::new(Box::new(Nobody), opened.addresses, None);
+        let mut connection = Connection::new(Box::new(Nobody), opened.addresses.clone(), None);
+        connection.on(&opened);
+        self.slot(key, |slot| *slot = Slot::Connection(connection));
+        self.set_protocol(key, protocol, &[]);
+        Ok(Transport::new(Rc::clone(self), key))
+    }
+}
+
+impl Connection {
+    /// What is particular about a stream that was opened.
+    pub(crate) fn on(&mut self, opened: &Opened) {
         for (has_it_not, flags) in [
             (!opened.reads, Flags::EOF | Flags::WRITES_ONLY),
             (!opened.writes, Flags::EOF_ASKED | Flags::SHUT),
             (!opened.drops_input, Flags::KEEPS_INPUT),
         ] {
             if has_it_not {
-                connection.flags.set(flags);
+                self.flags.set(flags);
             }
         }
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
-        self.set_protocol(key, protocol, &[]);
-        Ok(Transport::new(Rc::clone(self), key))
     }
 }

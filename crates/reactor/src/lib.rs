@@ -24,9 +24,11 @@
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
+//! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * A [`Command`] is a program to start as a child [`Process`]; a [`ProcessProtocol`] is told what happens with it.
 //! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
+//! * [`policy`] wraps protocols: timeouts, limits, a log.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -44,10 +46,12 @@ mod debug;
 mod endpoint;
 mod error;
 pub mod framing;
+mod inherited;
 mod instant;
 mod key;
 mod lost;
 mod os_signal;
+pub mod policy;
 mod pool;
 mod process;
 mod program;
@@ -69,11 +73,15 @@ pub use address::{Address, Addresses, UnixAddress};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
+pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
 pub use debug::{DebugMode, Warning};
-pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, IntoEndpoint};
+pub use endpoint::{
+    ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,
+    IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
+};
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, NotInLoop, OpenError, PostError,
+    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
     ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
@@ -89,6 +97,7 @@ pub use reactor::{
 };
 pub use relay::relay;
 pub use remote::{Remote, Signal};
+pub use resolve::{Answer, Family, Query, Resolve, SystemResolver};
 pub use server::Server;
 pub use timer::Timer;
 pub use transport::{Transport, WriteStatus};

@@ -32,7 +32,7 @@
 //! * Child processes: [`Child`], [`output`].
 //! * Signals of the operating system: [`signal`], [`ctrl_c`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]; messages on them: [`Framed`]. What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
@@ -54,8 +54,9 @@ pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, WrongThread};
 pub use net::{
-    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
-    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    Accept, Connect, Framed, FramedError, FramedSendError, FromTransportError, Incoming, IntoProtocolError,
+    IntoTransportError, Listener, NextFrame, Read, ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll,
+    WriteHalf, conversation, copy,
 };
 pub use process::{Child, Output, Wait, output, output_up_to};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};

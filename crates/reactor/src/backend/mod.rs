@@ -153,7 +153,9 @@ pub trait Backend {
     /// Ends a [`wait`](Self::wait) from any thread.
     fn waker(&self) -> Arc<dyn Wakeup>;
 
-    /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver.
+    /// Name resolution of the backend's own: `None` (the default) leaves it to the system's resolver. It is asked if the
+    /// program gave the loop no [resolver](crate::Resolve), or if that leaves a name to the
+    /// [system's](crate::SystemResolver).
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
         None

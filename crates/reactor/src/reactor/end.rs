@@ -2,7 +2,8 @@
 //!
 //! 1. Other threads are refused, and the backend closes every connection; blocking jobs that have not begun and what was
 //!    posted are dropped.
-//! 2. The ready queue, then the timers, the signals, attempts, shutdown hooks and hooks before sleep.
+//! 2. The ready queue, then the timers, the signals, attempts, the resolver, shutdown hooks and hooks
+//!    before sleep.
 //! 3. The factories of listeners, the protocols of connections, and watched sources with their callbacks, in the order of
 //!    their slots. Nobody is called back: that is what `shutdown` is for.
 //! 4. The loop's local values, the last made first, then who was told of warnings and failures.
@@ -38,6 +39,8 @@ impl Shell {
         self.end_signals();
         self.clear_signals();
         self.clear_connects();
+        let resolver = self.naming.clear();
+        self.contained(move || drop(resolver));
         let hooks = self.shutdown.borrow_mut().clear();
         self.drop_each(hooks);
         self.drop_each(self.sleep_hooks.clear());
@@ -120,10 +123,11 @@ impl Shell {
             }
             match slot {
                 Some(Slot::Connection(connection)) => {
-                    let (protocols, outgoing, lost) = connection.into_parts();
-                    self.drop_each(protocols);
-                    self.drop_each(lost);
-                    outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
+                    let parts = connection.into_parts();
+                    self.drop_each(parts.protocols);
+                    self.drop_each(parts.lost);
+                    self.drop_each(parts.attached);
+                    parts.outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
                 }
                 Some(Slot::Listener(listening)) => {
                     let uncalled = self.discard_listening(*listening);

@@ -30,8 +30,8 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every).
-/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`adopt_stream`](Self::adopt_stream),
-///   [`stdio`](Self::stdio).
+/// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
+///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
 /// * Signals of the operating system: [`on_signal`](Self::on_signal).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
@@ -149,6 +149,10 @@ impl Handle {
 
     /// Connects to an endpoint, asks `factory` for the protocol, and tells `done` the outcome, after `connection_made`
     /// returned. Every error comes that way too.
+    ///
+    /// A host name is looked up by the loop's [resolver](Self::set_resolver). If it has several addresses, the next is tried
+    /// beside those that have not answered after a [short time](crate::Endpoint::attempt_delay), and the first that answers wins
+    /// (RFC 8305).
     #[track_caller]
     pub fn connect<P: IntoProtocol>(
         &self,

@@ -33,7 +33,7 @@ use crate::pool::{Pool, Whose};
 use crate::process::ProcessTable;
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
-use crate::resolve::RESOLVER;
+use crate::resolve::{Naming, THREADS};
 use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
@@ -72,6 +72,7 @@ pub(crate) struct Shell {
     pub(crate) connects: RefCell<ConnectTable>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) resolver: RefCell<Pool>,
+    pub(crate) naming: Naming,
     pub(crate) watches: WatchTable,
     pub(crate) sleep_hooks: SleepHooks,
 
@@ -97,7 +98,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(backend: Box<dyn Backend>, config: Config) -> Rc<Self> {
+    pub(super) fn new(backend: Box<dyn Backend>, mut config: Config) -> Rc<Self> {
         let id = LoopId::fresh();
         let remote = Remote::new(id, config.post_limit, backend.waker());
         remote.shared().set_debugging(config.debug.is_some());
@@ -119,7 +120,8 @@ impl Shell {
             processes: RefCell::default(),
             connects: RefCell::default(),
             pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
-            resolver: RefCell::new(Pool::new(Whose::Resolver, RESOLVER)),
+            resolver: RefCell::new(Pool::new(Whose::Resolver, THREADS)),
+            naming: Naming::new(config.resolver.take()),
             watches: WatchTable::default(),
             sleep_hooks: SleepHooks::default(),
             config,

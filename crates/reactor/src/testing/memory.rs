@@ -107,7 +107,7 @@ impl MemoryReactor {
         let invalid =
             |error: Box<dyn Error + Send + Sync>| io::Error::new(io::ErrorKind::InvalidInput, error);
         if let Ok(endpoint) = address.parse::<Endpoint>() {
-            let target = endpoint.literal().ok_or_else(|| invalid("not an address".into()))?;
+            let target = endpoint.target().literal().ok_or_else(|| invalid("not an address".into()))?;
             return self.network.connect(target);
         }
         let parsed = address.parse::<SocketAddr>();

@@ -4,6 +4,7 @@
 //!   `scratch` buffer; `operations` and `io`: what they share.
 //! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
 //!   a time.
+//! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
 //! * `listener`: a listener, as a program holds it; `connect`: making a connection.
@@ -11,6 +12,7 @@
 mod connect;
 mod conversation;
 mod copy;
+mod framed;
 mod halves;
 mod handover;
 mod io;
@@ -25,6 +27,7 @@ mod turns;
 pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;
+pub use framed::{Framed, FramedError, FramedSendError, NextFrame};
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
 pub(crate) use io::on_loop;

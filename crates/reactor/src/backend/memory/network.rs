@@ -80,9 +80,18 @@ impl Network {
         self.state().hosts.insert(name.to_ascii_lowercase(), addresses);
     }
 
-    /// Lets every connect to `address` wait for ever.
+    /// Lets every connect to `address` wait, until it is [heeded](Self::heed).
     pub fn ignore(&self, address: impl Into<Address>) {
         self.state().ignored.insert(address.into());
+    }
+
+    /// Lets connects to `address` be answered again, those that [wait](Self::ignore) by now included.
+    pub fn heed(&self, address: impl Into<Address>) {
+        let address = address.into();
+        let mut state = self.state();
+        if state.ignored.remove(&address) {
+            state.reach_late(&address);
+        }
     }
 
     /// Connects a scripted client. If the listener's backlog is full, the client
