@@ -73,6 +73,7 @@ mod p_process_tasks;
 mod p_processes;
 mod p_signal_tasks;
 mod p_signals;
+mod p_virtual_programs;
 mod r_own_buffers;
 mod r_reading;
 mod relay;

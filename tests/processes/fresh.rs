@@ -7,11 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
-use marline_reactor::{ChildFd, Command, Exit, Lost, Process, ProcessProtocol, SignalKind};
+use marline_reactor::{
+    ChildFd, Command, Exit, Lost, Process, ProcessProtocol, Protocol, SignalKind, Transport,
+};
 use marline_tests::backends::{here, reactor};
 use marline_tests::process;
 
-use crate::{own_process, shell, until};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::{LOOK, own_process, shell, until};
 
 /// The signals of a mask that /proc shows, as a set of bits.
 const SHOW: &str = "grep -E '^Sig(Blk|Ign)' /proc/self/status; exit 0";
@@ -77,35 +81,33 @@ fn p12_a_child_ignores_and_blocks_nothing_that_its_parent_does() {
     assert!(under_shell.status().expect("a copy").success());
 }
 
-/// Writes to its child for as long as that lets it.
-struct Flood(Rc<Cell<Option<bool>>>);
+/// Tells of its loss.
+struct Told(Rc<Cell<bool>>);
 
-impl ProcessProtocol for Flood {
-    fn data_received(&mut self, process: &Process, _: RawFd, _: &[u8]) {
-        if let Some(input) = process.transport(0) {
-            input.write([0; 4096]);
-        }
-    }
+impl Protocol for Told {
+    fn data_received(&mut self, _: &Transport, _: &[u8]) {}
 
-    fn pipe_lost(&mut self, _: &Process, descriptor: RawFd, lost: &Lost) {
-        if descriptor == 0 {
-            self.0.set(Some(lost.is_reset() || lost.is_clean()));
-        }
+    fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
+        assert!(lost.is_reset(), "{lost}");
+        self.0.set(true);
     }
 }
 
 #[test]
-fn p08_a_child_that_reads_no_more_kills_nobody_where_sigpipe_is_deadly() {
+fn p08_a_pipe_that_nobody_reads_kills_nobody_where_sigpipe_is_deadly() {
     if process::part().is_some() {
         process::make_sigpipe_deadly();
         for backend in here() {
-            let (reactor, lost) = (reactor(backend), Rc::new(Cell::new(None)));
-            let command = shell("exec <&-; echo closed; exec sleep 100000").stdin(ChildFd::Input);
-            let command = command.stdout(ChildFd::Output).kill_on_drop();
-            let process =
-                reactor.handle().spawn_process(command, Flood(Rc::clone(&lost))).expect("a process");
-            until(&reactor, || lost.get().is_some());
-            assert_eq!((lost.get(), process.exit()), (Some(true), None));
+            let (reactor, lost) = (reactor(backend), Rc::new(Cell::new(false)));
+            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+            let transport = reactor.handle().adopt_stream(writer, Told(Rc::clone(&lost))).expect("a pipe");
+            transport.write(b"somebody reads this");
+            reactor.turn(Some(LOOK)).expect("a turn");
+            drop(reader);
+            // Before the loop could learn of it.
+            transport.write(b"and nobody this");
+            transport.flush();
+            until(&reactor, || lost.get());
             // The child's own SIGPIPE is the default one: what it writes to nobody ends it.
             let ended = Rc::new(Cell::new(None));
             let told = Rc::clone(&ended);
@@ -118,7 +120,7 @@ fn p08_a_child_that_reads_no_more_kills_nobody_where_sigpipe_is_deadly() {
         return;
     }
     let _process = own_process();
-    let name = "fresh::p08_a_child_that_reads_no_more_kills_nobody_where_sigpipe_is_deadly";
+    let name = "fresh::p08_a_pipe_that_nobody_reads_kills_nobody_where_sigpipe_is_deadly";
     let status = process::copy(name, "writer").status().expect("a copy");
     assert!(status.success(), "{status}");
 }

@@ -14,6 +14,9 @@ mod names {}
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 
+#[doc = include_str!("../../../docs/processes.md")]
+mod processes {}
+
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing {}
 

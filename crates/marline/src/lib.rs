@@ -15,9 +15,10 @@ pub mod prelude {
     };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Address, Addresses, Call, DatagramProtocol, DatagramSocket, DatagramTransport, Error, Framed, Handle,
-        Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor, Reason, Remote, Result, Server,
-        Signal, SignalKind, Stream, Timer, Transport, WriteStatus,
+        Address, Addresses, Call, Child, ChildFd, Command, DatagramProtocol, DatagramSocket,
+        DatagramTransport, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Process,
+        ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream,
+        Timer, Transport, WriteStatus,
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key, SignalKind};
+use marline_reactor::{Address, Addresses, Choices, Command, Instant, Interest, Key, SignalKind};
 
 /// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
 const UNSEEN: usize = 1 << 16;
@@ -253,6 +253,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
     }
 
     fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {

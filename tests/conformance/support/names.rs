@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Key, SignalKind};
+use marline_reactor::{Address, Addresses, Choices, Command, Instant, Key, SignalKind};
 
 /// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
 #[derive(Clone, Default)]
@@ -72,6 +72,10 @@ impl<B: Backend> Backend for Naming<B> {
         shared.asked.set(shared.asked.get() + 1);
         let known = shared.hosts.borrow().get(host).cloned();
         known.map_or_else(|| self.inner.resolve(host, port), |addresses| Some(Ok(addresses)))
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
     }
 
     fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {

@@ -224,6 +224,11 @@ impl Command {
         self.program.get_args()
     }
 
+    /// Its descriptors, those that it has in any case left out.
+    pub fn get_descriptors(&self) -> impl Iterator<Item = (RawFd, &ChildFd)> {
+        self.descriptors.iter().map(|(number, what)| (*number, what))
+    }
+
     /// Its variables that differ from ours; `None` for one that is removed.
     pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
         self.program.get_envs()

@@ -34,6 +34,6 @@ pub use memory::MemoryReactor;
 pub use recorder::Recorder;
 
 pub use crate::backend::memory::{
-    Chunking, Clock, DatagramPeer, Delivery, Network, Peer, PeerListener, StreamKind, VirtualSource,
-    VirtualStream,
+    Chunking, Clock, DatagramPeer, Delivery, Network, Peer, PeerListener, StreamKind, VirtualChild,
+    VirtualProgram, VirtualSource, VirtualStream,
 };

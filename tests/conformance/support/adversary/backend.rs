@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key, SignalKind};
+use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Command, Instant, Interest, Key, SignalKind};
 
 use super::Adversary;
 use super::late::Late;
@@ -34,6 +34,11 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.promises.stands(key);
+        self.inner.spawn(key, command)
     }
 
     fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {

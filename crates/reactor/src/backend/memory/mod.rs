@@ -30,6 +30,7 @@
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
 //! happen in it, `wire` is one direction of a connection. `mailbox` is a datagram socket in the network, `datagram_peer` one that
 //! a test drives, and `datagrams` the operations on them. `virtual_source` is what a test gives to be watched,
+//! happen in it, `programs` are children that a test plays, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
 //! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
@@ -43,6 +44,7 @@ mod mailbox;
 mod network;
 mod operations;
 mod peer;
+mod programs;
 mod sockets;
 mod state;
 mod virtual_source;
@@ -61,6 +63,7 @@ pub use datagram_peer::DatagramPeer;
 pub use mailbox::Delivery;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
+pub use programs::{VirtualChild, VirtualProgram};
 pub use virtual_source::VirtualSource;
 pub use virtual_stream::{StreamKind, VirtualStream};
 pub use wire::Chunking;
@@ -211,6 +214,7 @@ impl Drop for Memory {
         self.watched.values().for_each(VirtualSource::unwatch);
         let mut state = self.network.state();
         state.signals.retain(|(inbox, _), _| *inbox != self.inbox);
+        state.children.retain(|(inbox, _)| *inbox != self.inbox);
         let inbox = state.inboxes.remove(self.inbox);
         drop(state);
         drop(inbox);

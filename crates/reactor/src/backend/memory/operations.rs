@@ -12,12 +12,13 @@ use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 
 impl Backend for Memory {
@@ -61,7 +62,7 @@ impl Backend for Memory {
             };
             self.note(&completion);
             let Completion::Ready { key, .. } = completion else { return Some(completion) };
-            if self.network.state().signals.contains_key(&(self.inbox, key)) {
+            if self.network.state().is_told(self.inbox, key) {
                 return Some(completion);
             }
             // Told is what holds now, as with a kernel.
@@ -208,8 +209,10 @@ impl Backend for Memory {
         let source = self.watched.remove(&key);
         source.iter().for_each(VirtualSource::unwatch);
         let mut state = self.network.state();
-        let signal = state.signals.remove(&(self.inbox, key));
-        if source.is_some() || signal.is_some() {
+        let was_told = state.is_told(self.inbox, key);
+        state.signals.remove(&(self.inbox, key));
+        state.children.remove(&(self.inbox, key));
+        if source.is_some() || was_told {
             if let Some(inbox) = state.inboxes.get_mut(self.inbox) {
                 inbox.forget(key);
             }
@@ -235,6 +238,10 @@ impl Backend for Memory {
             return Started::Pending;
         }
         Started::Done(())
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        Some(self.network.spawn(self.inbox, key, command))
     }
 
     fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {

@@ -1,10 +1,11 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use super::inbox::Inbox;
 use super::mailbox::{Delivery, Mailbox};
+use super::programs::Programs;
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
@@ -40,6 +41,9 @@ pub(super) struct State {
     pub(super) ports: HashMap<u16, Vec<Id>>,
     pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
+    /// The children that backends are to be told of, by inbox and key.
+    pub(super) children: BTreeSet<(Id, Key)>,
+    pub(super) programs: Programs,
     /// The signals that backends watch, by inbox and key.
     pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
     /// Our end of standard input and output, until a loop opens it.
@@ -64,11 +68,18 @@ impl State {
             ports: HashMap::new(),
             mailboxes: Slab::new(),
             inboxes: Slab::new(),
+            children: BTreeSet::new(),
+            programs: Programs::default(),
             signals: BTreeMap::new(),
             stdio: None,
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
+    }
+
+    /// Whether this key of a backend's is for a signal or a child.
+    pub(super) fn is_told(&self, inbox: Id, key: Key) -> bool {
+        self.signals.contains_key(&(inbox, key)) || self.children.contains(&(inbox, key))
     }
 
     /// A signal comes to one backend, or to all: whether any of them watches it.
