@@ -6,9 +6,19 @@
 //!
 //! Whoever is slow slows down the other side, and an end of one direction is carried over: `echo hello | relay stdio: ...` ends
 //! when the answer has come.
-use marline::prelude::*;
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::process::ExitCode;
 use std::rc::Rc;
+
+use marline::prelude::*;
+
+/// Whether something went wrong.
+type Failed = Rc<Cell<bool>>;
+
+fn complain(error: impl std::fmt::Display, failed: &Failed) {
+    eprintln!("relay: {error}");
+    failed.set(true);
+}
 
 /// Connects to `right`, and joins it to `left`. What `left` sends meanwhile waits in the system.
 fn join(left: Transport, right: &str, failed: &Failed) {
@@ -21,14 +31,11 @@ fn join(left: Transport, right: &str, failed: &Failed) {
             let joined = outcome.map_err(Error::from).and_then(|right| Ok(relay(&left, &right)?));
             if let Err(error) = joined {
                 left.abort();
-                *failed.borrow_mut() = Some(error);
+                complain(error, &failed);
             }
         },
     );
 }
-
-/// What went wrong last.
-type Failed = Rc<RefCell<Option<Error>>>;
 
 /// The protocol of a connection until it is joined to another.
 struct Waiting;
@@ -56,30 +63,35 @@ impl Protocol for Guest {
     }
 }
 
-fn main() -> Result<()> {
+fn run(failed: &Failed) -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let listens = arguments.first().is_some_and(|first| first == "--listen");
     arguments.drain(..usize::from(listens));
     let [left, right] =
         <[String; 2]>::try_from(arguments).map_err(|_| "usage: relay [--listen] LEFT RIGHT")?;
 
-    let (reactor, failed) = (Reactor::new()?, Failed::default());
+    let (reactor, told) = (Reactor::new()?, Rc::clone(failed));
     if listens {
-        let failed = Rc::clone(&failed);
-        let server =
-            reactor.handle().listen(left, move |_: &Addresses| Guest(right.clone(), Rc::clone(&failed)))?;
+        let guest = move |_: &Addresses| Guest(right.clone(), Rc::clone(&told));
+        let server = reactor.handle().listen(left, guest)?;
         server.local_address().iter().for_each(|address| eprintln!("{}", greeting(address)));
     } else {
-        let told = Rc::clone(&failed);
         reactor.handle().connect(
             left,
             |_: &Addresses| Waiting,
             move |outcome| match outcome {
                 Ok(left) => join(left, &right, &told),
-                Err(error) => *told.borrow_mut() = Some(error.into()),
+                Err(error) => complain(error, &told),
             },
         );
     }
-    reactor.run()?;
-    failed.take().map_or(Ok(()), Err)
+    Ok(reactor.run()?)
+}
+
+fn main() -> ExitCode {
+    let failed = Failed::default();
+    if let Err(error) = run(&failed) {
+        complain(error, &failed);
+    }
+    ExitCode::from(u8::from(failed.get()))
 }
