@@ -27,7 +27,7 @@ impl Running {
     }
 
     fn terminate(&self) {
-        let id = Pid::from_raw(self.0.id().cast_signed()).expect("an id");
+        let id = Pid::from_child(&self.0);
         kill_process(id, Signal::TERM).expect("a signal");
     }
 }

@@ -6,11 +6,27 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::address::Address;
+use crate::endpoint::EndpointError;
 
 /// A datagram socket could not be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DatagramError {
+    /// The endpoint is not one.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// Endpoints of that kind are not for datagrams.
+    #[error("cannot open a datagram socket: {target} is for something else")]
+    WrongKind {
+        /// The endpoint.
+        target: String,
+    },
+    /// The endpoint names a host, and names are not looked up here.
+    #[error("cannot open a datagram socket: {host:?} is not an IP address")]
+    NotAnAddress {
+        /// The host.
+        host: String,
+    },
     /// Neither a local address nor a peer was given.
     #[error("cannot open a datagram socket: no address was given")]
     NoAddress,

@@ -1,7 +1,7 @@
 //! Datagrams: sockets that keep the boundaries of what was sent.
 //!
 //! * `protocol`: what a program gives the loop; `transport`: what the loop gives the protocol; `error`: what can go wrong.
-//! * `open`: how a socket is opened. `input`: datagrams in, and how protocols are called. `output`: datagrams out, and their
+//! * `open`: how a socket is opened; `endpoint`: the same by a string. `input`: datagrams in, and how protocols are called. `output`: datagrams out, and their
 //!   flow control. `packets`: listeners for connections that keep records apart. `ending`: close, abort, loss. `multicast`: groups.
 //!
 //! A socket is to datagrams what a connection is to bytes, with these differences. What goes wrong with one datagram ends
@@ -10,6 +10,7 @@
 //! that the memory is free for the next socket.
 
 mod ending;
+mod endpoint;
 mod error;
 mod input;
 mod multicast;
