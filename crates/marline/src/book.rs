@@ -43,3 +43,6 @@ mod debugging {}
 
 #[doc = include_str!("../../../docs/datagrams.md")]
 mod datagrams {}
+
+#[doc = include_str!("../../../docs/transports.md")]
+mod transports {}
