@@ -214,7 +214,7 @@ impl Transport {
         self.shell.time_out(self.key);
     }
 
-    /// How long closing may go without any progress: 30 seconds by default.
+    /// How long closing may go without any progress: 30 seconds by default, at most 49 days, in whole milliseconds.
     pub fn set_close_timeout(&self, timeout: Duration) {
         self.shell.set_close_timeout(self.key, timeout);
     }

@@ -112,8 +112,8 @@ impl Shell {
             protocol
         });
         // Before anybody else hears of the loss, so that what counts connections has counted it.
-        let attached = self.alter(key, |connection| std::mem::take(&mut connection.rare().attached));
-        self.drop_each(attached.unwrap_or_default());
+        let layered = self.alter(key, |connection| connection.rare.as_mut()?.layered.take()).flatten();
+        self.drop_each(layered.map(|layered| layered.attached).unwrap_or_default());
         let slot = self.remove_slot(key);
         if let Some(Slot::Connection(connection)) = slot {
             if let Some(server) = connection.server {
@@ -165,7 +165,7 @@ impl Shell {
                     connection.flags.set(Flags::LINGERING);
                     connection.flags.raise(Flags::SHUT)
                 });
-                let timeout = self.inspect(key, |connection| connection.close_timeout.min(LINGER));
+                let timeout = self.inspect(key, |connection| connection.close_timeout().min(LINGER));
                 self.set_connection_timer(key, timeout.unwrap_or(LINGER));
                 if shut {
                     self.shut(key);
@@ -207,7 +207,7 @@ impl Shell {
 
     pub(crate) fn set_close_timeout(self: &Rc<Self>, key: Key, timeout: Duration) {
         let running = self.ask(key, |connection| {
-            connection.close_timeout = timeout;
+            connection.set_close_timeout(timeout);
             connection.has_timer()
         });
         if running {
@@ -216,7 +216,7 @@ impl Shell {
     }
 
     pub(super) fn arm_close_timer(self: &Rc<Self>, key: Key) {
-        if let Some(timeout) = self.inspect(key, |connection| connection.close_timeout) {
+        if let Some(timeout) = self.inspect(key, Connection::close_timeout) {
             self.set_connection_timer(key, timeout);
         }
     }

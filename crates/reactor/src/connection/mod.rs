@@ -52,7 +52,8 @@ pub(crate) struct Connection {
     lent: usize,
     /// In which turn they were lent, as its number wraps.
     lent_in: u32,
-    close_timeout: Duration,
+    /// In milliseconds, which need less room than a `Duration`.
+    close_timeout: u32,
     traffic: Traffic,
     /// What only few connections have at a time.
     rare: Option<Box<Rare>>,
@@ -67,6 +68,12 @@ struct Rare {
     /// The deadline of closing, or the pause before a send is tried again.
     timer: Option<TimerId>,
     lost: Option<Lost>,
+    /// What layers around its protocol have, of which most connections have none.
+    layered: Option<Box<Layered>>,
+}
+
+#[derive(Default)]
+struct Layered {
     /// How many suspensions keep it from reading.
     suspensions: usize,
     /// Values of the program's, dropped when the loss was told.
@@ -96,7 +103,7 @@ pub(crate) enum Notice {
 const LOW: usize = 16 * 1024;
 const HIGH: usize = 64 * 1024;
 const WRITE_LIMIT: usize = 256 * 1024 * 1024;
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT_MS: u32 = 30_000;
 
 impl Connection {
     pub(crate) fn new(protocol: Box<dyn Protocol>, addresses: Addresses, server: Option<Key>) -> Self {
@@ -111,7 +118,7 @@ impl Connection {
             outgoing: None,
             lent: 0,
             lent_in: 0,
-            close_timeout: CLOSE_TIMEOUT,
+            close_timeout: CLOSE_TIMEOUT_MS,
             traffic: Traffic::default(),
             rare: None,
         }
@@ -122,7 +129,8 @@ impl Connection {
         let rare = self.rare.map(|rare| *rare).unwrap_or_default();
         let successor = rare.successor.map(|(protocol, _)| protocol);
         let protocols = self.protocol.into_iter().chain(successor).collect();
-        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached: rare.attached }
+        let attached = rare.layered.map(|layered| layered.attached).unwrap_or_default();
+        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached }
     }
 
     /// Bytes that are written and not sent.
@@ -186,6 +194,20 @@ impl Connection {
 
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    fn close_timeout(&self) -> Duration {
+        Duration::from_millis(self.close_timeout.into())
+    }
+
+    /// Rounded up, so that nothing ends early.
+    fn set_close_timeout(&mut self, timeout: Duration) {
+        let millis = timeout.as_nanos().div_ceil(1_000_000);
+        self.close_timeout = u32::try_from(millis).unwrap_or(u32::MAX);
+    }
+
+    fn layered(&mut self) -> &mut Layered {
+        self.rare().layered.get_or_insert_default()
     }
 
     /// How many bytes were given back.
