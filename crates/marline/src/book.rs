@@ -6,6 +6,9 @@ mod design {}
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 
+#[doc = include_str!("../../../docs/terminals.md")]
+mod terminals {}
+
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing {}
 

@@ -16,7 +16,7 @@ pub mod prelude {
     };
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
-        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, timeout, yield_now,
+        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, stdio, timeout, yield_now,
     };
 }
 

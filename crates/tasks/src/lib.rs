@@ -51,7 +51,7 @@ pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, WrongThread};
 pub use net::{
     Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
-    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy, stdio,
 };
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
 pub use task::{

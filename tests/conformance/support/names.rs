@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup,
+    Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup,
 };
 use marline_reactor::{Address, Addresses, Choices, Instant, Key};
 
@@ -112,6 +112,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
         self.inner.open(key, opening)
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

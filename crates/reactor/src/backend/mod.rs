@@ -102,6 +102,7 @@ pub mod readiness;
 mod socket;
 mod stream;
 mod table;
+mod terminals;
 mod watched;
 
 use std::io;
@@ -121,6 +122,7 @@ use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 pub use stream::{Opened, Opening};
+pub use terminals::Terminals;
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -241,6 +243,11 @@ pub trait Backend {
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
         let _ = (key, opening);
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What it knows of terminals: nothing by default, which leaves making them to the operating system.
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        None
     }
 
     /// Both ends of a connection that was connected.

@@ -27,7 +27,7 @@
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
 //! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
-//! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
+//! `virtual_stream` what it gives to be opened, `virtual_terminal` those that have a window. `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
@@ -41,6 +41,7 @@ mod sockets;
 mod state;
 mod virtual_source;
 mod virtual_stream;
+mod virtual_terminal;
 mod wire;
 
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use network::Network;
 pub use peer::{Peer, PeerListener};
 pub use virtual_source::VirtualSource;
 pub use virtual_stream::{StreamKind, VirtualStream};
+pub use virtual_terminal::VirtualTerminal;
 pub use wire::Chunking;
 
 use self::inbox::Inbox;

@@ -1,0 +1,73 @@
+//! Terminals, with a person before them.
+
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use marline_reactor::Reactor;
+use marline_reactor::backend::Opening;
+use marline_reactor::terminal::{Pty, WindowSize};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::child::{Process, read_all, read_until, write};
+use crate::on_sockets;
+
+on_sockets! {
+    u09_a_line_that_is_typed_is_answered_until_the_end_is_typed
+    u09_a_program_ends_although_nobody_types
+    u09_the_last_write_is_shown
+    u09_settings_come_back_after_a_panic
+}
+
+/// The person's side, and that of programs.
+pub fn terminal() -> (OwnedFd, OwnedFd) {
+    let reactor = Reactor::new().expect("a loop");
+    let Pty { master, slave, .. } = reactor.handle().open_pty(WindowSize::new(24, 80)).expect("a terminal");
+    let Opening::One(master) = master else { panic!("it has a descriptor") };
+    (master, slave.into_fd().expect("a descriptor"))
+}
+
+/// A program whose standard input, output and error are the terminal.
+fn start(backend: &str, way: &str, slave: &OwnedFd) -> Process {
+    let copy = || Stdio::from(slave.try_clone().expect("a descriptor"));
+    Process::with_errors(backend, way, copy(), copy(), copy())
+}
+
+fn u09_a_line_that_is_typed_is_answered_until_the_end_is_typed(backend: &str) {
+    for way in ["shout", "await"] {
+        let (master, slave) = terminal();
+        let process = start(backend, way, &slave);
+        write(&master, b"a line\n");
+        // What is typed is shown, and then what the program says.
+        assert_eq!(read_until(&master, b"A LINE\r\n"), b"a line\r\nA LINE\r\n");
+        write(&master, b"half\x04\x04");
+        assert_eq!(read_until(&master, b"HALF"), b"halfHALF");
+        assert!(process.wait().success());
+        drop(slave);
+        assert_eq!(read_all(&master), b"");
+    }
+}
+
+fn u09_a_program_ends_although_nobody_types(backend: &str) {
+    let (master, slave) = terminal();
+    assert!(start(backend, "leave", &slave).wait().success());
+    assert_eq!(read_until(&master, b"here"), b"here");
+}
+
+fn u09_the_last_write_is_shown(backend: &str) {
+    let (master, slave) = terminal();
+    let process = start(backend, "last", &slave);
+    drop(slave);
+    assert_eq!(read_all(&master).len(), 1024 * 1024);
+    assert!(process.wait().success());
+}
+
+fn u09_settings_come_back_after_a_panic(backend: &str) {
+    let (master, slave) = terminal();
+    let reads_lines = || tcgetattr(&slave).expect("settings").local_modes.contains(LocalModes::ICANON);
+    let process = start(backend, "panic", &slave);
+    read_until(&master, b"raw");
+    assert!(!reads_lines());
+    write(&master, b"q");
+    assert!(!process.wait().success());
+    assert!(reads_lines());
+}
