@@ -3,6 +3,8 @@
 //! Each test warms everything up, and then counts what its own thread allocates. Clients run on other threads, or allocate
 //! nothing.
 
+mod datagrams;
+mod policies;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -148,10 +150,20 @@ impl Protocol for Echo {
 
 /// Serves `connections` clients in another thread, which make round trips in lock step.
 fn measure(backend: &str, style: Style, connections: usize) {
+    measure_within(backend, style, connections, |echo| echo);
+}
+
+/// The same with layers around each protocol.
+fn measure_within<P: Protocol>(
+    backend: &str,
+    style: Style,
+    connections: usize,
+    layers: impl Fn(Echo) -> P + 'static,
+) {
     let (reactor, meter) = (reactor(backend), Meter::default());
     let factory = {
         let meter = meter.clone();
-        move |_: &Addresses| Echo { meter: meter.clone(), style, connections, memory: [0; 4096] }
+        move |_: &Addresses| layers(Echo { meter: meter.clone(), style, connections, memory: [0; 4096] })
     };
     let server = reactor.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener");
     let (address, stopper, left) = (address_of(&server), server.clone(), Cell::new(connections));

@@ -1,59 +1,14 @@
 //! C: connecting.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::{
-    Addresses, ConnectError, Connecting, Endpoint, Handle, IntoEndpoint, Phase, Reactor, Transport,
-};
+use marline_reactor::{Addresses, ConnectError, Endpoint, Phase, Reactor, Transport};
 
 use crate::conformance;
-use crate::support::{DeadEnd, DeadPorts, Event, Log, Trace, World, is_over, runs_out, skip};
-
-/// A connect, and everything it told.
-struct Attempt {
-    connecting: Connecting,
-    outcomes: Rc<RefCell<Vec<Result<Transport, ConnectError>>>>,
-    /// How many closures of the attempt's still exist.
-    closures: Rc<()>,
-}
-
-impl Attempt {
-    fn start(handle: &Handle, endpoint: impl IntoEndpoint, protocol: Trace) -> Self {
-        let (outcomes, closures) = (Rc::new(RefCell::new(Vec::new())), Rc::new(()));
-        let (told, in_factory, in_done) = (Rc::clone(&outcomes), Rc::clone(&closures), Rc::clone(&closures));
-        let factory = move |_: &Addresses| {
-            drop(in_factory);
-            protocol
-        };
-        let connecting = handle.connect(endpoint, factory, move |outcome| {
-            drop(in_done);
-            told.borrow_mut().push(outcome);
-        });
-        Self { connecting, outcomes, closures }
-    }
-
-    fn told(&self) -> usize {
-        self.outcomes.borrow().len()
-    }
-
-    /// Waits for the outcome, which is told once, after which nothing of the attempt's is left.
-    #[track_caller]
-    fn outcome(&self, world: &World) -> Result<Transport, ConnectError> {
-        world.until(|| self.told() > 0);
-        world.settle();
-        assert_eq!(self.told(), 1);
-        assert!(!self.connecting.is_pending() && !self.connecting.cancel());
-        assert_eq!(self.closures_left(), 0);
-        self.outcomes.borrow_mut().pop().expect("an outcome")
-    }
-
-    fn closures_left(&self) -> usize {
-        Rc::strong_count(&self.closures) - 1
-    }
-}
+use crate::support::{Attempt, DeadEnd, DeadPorts, Event, Log, Trace, World, is_over, runs_out, skip};
 
 fn never() -> (Log, Trace) {
     let log = Log::new();
@@ -168,7 +123,7 @@ conformance! {
         world.handle().shutdown();
         assert_eq!(hanging.told(), 0);
         world.run();
-        assert!(matches!(hanging.outcomes.borrow()[..], [Err(ConnectError::Over)]));
+        assert!(matches!(hanging.outcomes()[..], [Err(ConnectError::Over)]));
         // It was either given up in time, or lost at once.
         assert_eq!(unheard.told(), 1);
         assert_eq!(unheard_log.count(&Event::Made), unheard_log.losses());
@@ -220,7 +175,7 @@ conformance! {
             let (sockets, endpoint) = (world.open_sockets(), "tcp://nobody.home:80?timeout=3600");
             let outcome = Attempt::start(&world.handle(), endpoint, protocol).outcome(world);
             let text = outcome.as_ref().expect_err("nobody listens").to_string();
-            let Err(ConnectError::Failed { target, attempts }) = outcome else { panic!("{outcome:?}") };
+            let Err(ConnectError::Failed { target, attempts, look_up: None }) = outcome else { panic!("{outcome:?}") };
             assert_eq!(target, endpoint);
             let tried: Vec<_> = attempts.iter().map(|(address, _)| address.as_inet().expect("TCP")).collect();
             assert_eq!(tried, ports.all(), "every address, in order");

@@ -4,6 +4,8 @@
 
 #![allow(missing_docs)]
 
+mod policies;
+
 use std::time::Duration;
 
 use marline::prelude::*;

@@ -8,11 +8,12 @@
 //! - `lexer`: Rust text as tokens, so that nothing is found inside of strings and comments.
 //! - `functions`: where functions begin and end, and what stands above them.
 //! - `manifest`: as much of TOML as the workspace's manifests use.
-//! - `contract`, `budgets`, `words`, `programs`, `book`, `layout`: the rules.
+//! - `contract`, `budgets`, `words`, `programs`, `book`, `layout`, `forwarding`: the rules.
 
 mod book;
 mod budgets;
 mod contract;
+mod forwarding;
 mod functions;
 mod layout;
 mod lexer;

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::backend::Opening;
+use crate::backend::{Opened, Opening};
 use crate::connection::{Connection, Flags};
 use crate::error::OpenError;
+use crate::os_signal::survive_sigpipe;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell, Slot};
 use crate::transport::Transport;
@@ -26,6 +27,8 @@ impl Handle {
     ///
     /// Whoever else has the same open file notices nothing: its blocking mode stays as it is, except for the master side
     /// of a terminal. Bytes that were not read when the connection closes stay there for others, unless it is a socket.
+    /// A pipe that nobody reads is lost when it is written to, and SIGPIPE is nothing to care about: where it would be deadly,
+    /// which it is not in programs whose `main` is Rust's, a handler that does nothing is installed.
     /// Files that a multiplexer refuses are read and written without waiting, and disks are waited for.
     ///
     /// ```
@@ -99,6 +102,12 @@ impl Shell {
             self.contained(move || drop(protocol));
             return Err(OpenError::Over);
         }
+        if !matches!(opening, Opening::Virtual(_)) {
+            if let Err(source) = survive_sigpipe() {
+                self.contained(move || drop(protocol));
+                return Err(OpenError::System { source });
+            }
+        }
         let key = self.add_slot(Slot::Reserved);
         let opened = self.backend().open(key, opening);
         let opened = match opened {
@@ -109,18 +118,25 @@ impl Shell {
                 return Err(OpenError::System { source });
             }
         };
-        let mut connection = Connection::new(Box::new(Nobody), opened.addresses, None);
+        let mut connection = Connection::new(Box::new(Nobody), opened.addresses.clone(), None);
+        connection.on(&opened);
+        self.slot(key, |slot| *slot = Slot::Connection(connection));
+        self.set_protocol(key, protocol, &[]);
+        Ok(Transport::new(Rc::clone(self), key))
+    }
+}
+
+impl Connection {
+    /// What is particular about a stream that was opened.
+    pub(crate) fn on(&mut self, opened: &Opened) {
         for (has_it_not, flags) in [
             (!opened.reads, Flags::EOF | Flags::WRITES_ONLY),
             (!opened.writes, Flags::EOF_ASKED | Flags::SHUT),
             (!opened.drops_input, Flags::KEEPS_INPUT),
         ] {
             if has_it_not {
-                connection.flags.set(flags);
+                self.flags.set(flags);
             }
         }
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
-        self.set_protocol(key, protocol, &[]);
-        Ok(Transport::new(Rc::clone(self), key))
     }
 }

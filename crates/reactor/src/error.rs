@@ -1,12 +1,18 @@
-//! What can go wrong, a type for each verb; `to_io`: the same for programs that know `std::io::Error` alone.
+//! What can go wrong, a type for each verb.
+//!
+//! * `lookup`: what a resolver answers if not with addresses.
+//! * `to_io`: the same for programs that know `std::io::Error` alone.
 
+mod lookup;
 mod to_io;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
+pub use lookup::LookupError;
 use thiserror::Error;
 
 use crate::address::Address;
@@ -111,6 +117,12 @@ pub enum ListenError {
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// Endpoints of that kind cannot be listened on.
+    #[error("cannot listen on {target}: endpoints of that kind are for something else")]
+    WrongKind {
+        /// The endpoint.
+        target: String,
+    },
     /// A listener wants an address, or `localhost`, and not another name.
     #[error("cannot listen on {host:?}: not an IP address")]
     NotAnAddress {
@@ -173,6 +185,20 @@ impl ListenError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// Endpoints of that kind cannot be connected to as a stream.
+    #[error("cannot connect to {target}: endpoints of that kind are for something else")]
+    WrongKind {
+        /// The endpoint.
+        target: String,
+    },
+    /// What the endpoint names cannot be opened.
+    #[error("cannot open {target}: {source}")]
+    Open {
+        /// The endpoint.
+        target: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The endpoint is not one.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -181,16 +207,26 @@ pub enum ConnectError {
     Lookup {
         /// The name.
         host: String,
-        /// The resolver's error.
-        source: io::Error,
+        /// The resolver's error, or that there is no address.
+        source: LookupError,
+    },
+    /// No address is of the family of the local address that was chosen.
+    #[error("cannot connect to {target} from {local}: none of its addresses is of the same family")]
+    WrongFamily {
+        /// What was to be connected to.
+        target: String,
+        /// The local address.
+        local: SocketAddr,
     },
     /// Every attempt failed.
-    #[error("cannot connect to {target}: {}", Causes(attempts))]
+    #[error("cannot connect to {target}: {}", Causes(attempts, look_up.as_ref()))]
     Failed {
         /// What was to be connected to.
         target: String,
         /// Each address that was tried, and why it failed.
         attempts: Vec<(Address, io::Error)>,
+        /// Why there may be more addresses, which were not found: a resolver that was asked for both families knew one.
+        look_up: Option<LookupError>,
     },
     /// The time was up.
     #[error("cannot connect to {target} within {after:?}")]
@@ -230,7 +266,7 @@ pub enum ConnectError {
 }
 
 /// A list of attempts, for people.
-struct Causes<'a>(&'a [(Address, io::Error)]);
+struct Causes<'a>(&'a [(Address, io::Error)], Option<&'a LookupError>);
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -238,7 +274,7 @@ impl fmt::Display for Causes<'_> {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{address}: {error}")?;
         }
-        Ok(())
+        self.1.map_or(Ok(()), |error| write!(f, ", and the look-up of more addresses failed: {error}"))
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::address::{Address, Addresses};
 use crate::backend::{Accepted, Close, Started};
 use crate::connection::Connection;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Target, registered};
 use crate::error::ListenError;
+use crate::inherited;
 use crate::key::Key;
 use crate::lost::Lost;
 use crate::protocol::Protocol;
@@ -116,6 +117,23 @@ impl Server {
     ) -> Result<Self, ListenError> {
         if shell.refuses_work() {
             return Err(ListenError::Over);
+        }
+        let inherited = match endpoint.target() {
+            Target::Tcp(_) | Target::Unix(_) => None,
+            Target::Descriptor(number) => Some(inherited::take(*number)),
+            Target::Systemd(name) => Some(inherited::from_service_manager(name)),
+            Target::Registered(parts) => {
+                let kind = registered(parts.scheme());
+                let kind = kind.ok_or_else(|| ListenError::WrongKind { target: parts.to_string() })?;
+                return kind.listen(&crate::reactor::Handle::new(Rc::clone(shell)), parts, factory);
+            }
+            _ => return Err(ListenError::WrongKind { target: endpoint.to_string() }),
+        };
+        if let Some(inherited) = inherited {
+            let listener = inherited.map_err(|source| ListenError::Adopt { source })?;
+            let server = Self::adopt(shell, listener, factory)?;
+            endpoint.limit_value().into_iter().for_each(|limit| server.set_limit(limit));
+            return Ok(server);
         }
         let wanted = listen_address(shell, endpoint)?;
         let key = shell.add_slot(Slot::Reserved);
@@ -223,14 +241,14 @@ impl fmt::Debug for Server {
 
 /// The address that an endpoint names, for a listener.
 fn listen_address(shell: &Shell, endpoint: &Endpoint) -> Result<Address, ListenError> {
-    if let Some(address) = endpoint.literal() {
+    if let Some(address) = endpoint.target().literal() {
         return Ok(address);
     }
-    let host = endpoint.host();
+    let (host, port) = endpoint.host().map(|host| (host.name(), host.port())).unwrap_or_default();
     if host == "localhost" {
-        return Ok(Address::Inet(([127, 0, 0, 1], endpoint.port()).into()));
+        return Ok(Address::Inet(([127, 0, 0, 1], port).into()));
     }
-    let resolved = shell.backend().resolve(&host, endpoint.port());
+    let resolved = shell.backend().resolve(&host, port);
     match resolved {
         Some(Ok(addresses)) if !addresses.is_empty() => Ok(Address::Inet(addresses[0])),
         _ => Err(ListenError::NotAnAddress { host }),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::address::Address;
+use crate::connection::{Suspension, Traffic};
 use crate::error::{ReplaceError, WatermarkError};
 use crate::key::Key;
 use crate::lost::Reason;
@@ -28,6 +29,8 @@ use crate::reactor::{Handle, Shell};
 ///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
 /// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
 /// * Terminals: [`window_size`](Self::window_size), [`set_window_size`](Self::set_window_size).
+/// * For layers around a protocol, such as [policies](crate::policy): [`traffic`](Self::traffic),
+///   [`suspend_reading`](Self::suspend_reading), [`time_out`](Self::time_out), [`attach`](Self::attach).
 /// * Handing over: [`set_protocol`](Self::set_protocol),
 ///   [`is_handed_over`](Self::is_handed_over).
 #[derive(Clone)]
@@ -133,8 +136,39 @@ impl Transport {
         self.shell.resume_reading(self.key);
     }
 
-    /// Whether its protocol gets the bytes that come: reading is not paused, the connection not closing, and no other
-    /// protocol about to take over.
+    /// Keeps the connection from reading as long as the answer lives, whatever [`pause_reading`](Self::pause_reading) and
+    /// [`resume_reading`](Self::resume_reading) say meanwhile: a pause of a layer around the protocol, beside the
+    /// protocol's own. The connection reads when nobody pauses it.
+    ///
+    /// ```
+    /// use marline_reactor::testing::Recorder;
+    ///
+    /// let recorder = Recorder::new();
+    /// let transport = recorder.transport();
+    /// let suspension = transport.suspend_reading();
+    /// transport.resume_reading();
+    /// assert!(!transport.is_reading());
+    /// drop(suspension);
+    /// assert!(transport.is_reading());
+    /// ```
+    pub fn suspend_reading(&self) -> Suspension {
+        Suspension::new(&self.shell, self.key)
+    }
+
+    /// Whether [`pause_reading`](Self::pause_reading) was called last, and not [`resume_reading`](Self::resume_reading).
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.is_paused()).unwrap_or(false)
+    }
+
+    /// Whether a [suspension](Self::suspend_reading) keeps it from reading.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.shell.inspect(self.key, |connection| connection.is_suspended()).unwrap_or(false)
+    }
+
+    /// Whether its protocol gets the bytes that come: reading is neither paused nor suspended, the connection not closing,
+    /// and no other protocol about to take over.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         self.shell.inspect(self.key, |connection| connection.is_reading()).unwrap_or(false)
@@ -174,6 +208,13 @@ impl Transport {
         self.shell.abort(self.key, Reason::Failed(Arc::from(error.into())));
     }
 
+    /// Reports that a deadline of the program's passed: closes at once, with [`Reason::Timeout`]. Bytes that were not sent
+    /// are dropped; only then does the peer see a reset. A connection that only waits for the peer's end after `close`
+    /// ends clean.
+    pub fn time_out(&self) {
+        self.shell.time_out(self.key);
+    }
+
     /// How long closing may go without any progress: 30 seconds by default.
     pub fn set_close_timeout(&self, timeout: Duration) {
         self.shell.set_close_timeout(self.key, timeout);
@@ -211,6 +252,21 @@ impl Transport {
     #[must_use]
     pub fn is_handed_over(&self) -> bool {
         self.shell.inspect(self.key, |connection| connection.has_successor()).unwrap_or(false)
+    }
+
+    /// How many bytes it has moved, until `connection_lost` returned; none after that.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.shell.traffic(self.key)
+    }
+
+    /// Lets a value live as long as the connection, whatever protocols that has: it is dropped after `connection_lost`
+    /// returned and before anybody else is told of the loss, or soon, if the connection is gone already.
+    ///
+    /// It is meant for guards, such as a place in a [limit](crate::policy::ConnectionLimit), which are to outlive a
+    /// [change of protocols](Self::set_protocol).
+    pub fn attach(&self, value: impl std::any::Any) {
+        self.shell.attach(self.key, Box::new(value));
     }
 
     /// Our end, until `connection_lost` returned.

@@ -111,6 +111,9 @@ impl Shell {
             self.contained(|| protocol.connection_lost(&transport, &lost));
             protocol
         });
+        // Before anybody else hears of the loss, so that what counts connections has counted it.
+        let attached = self.alter(key, |connection| std::mem::take(&mut connection.rare().attached));
+        self.drop_each(attached.unwrap_or_default());
         let slot = self.remove_slot(key);
         if let Some(Slot::Connection(connection)) = slot {
             if let Some(server) = connection.server {
@@ -251,6 +254,7 @@ impl Shell {
     pub(crate) fn lose_all(self: &Rc<Self>) {
         for key in self.slot_keys() {
             self.lose(key, Reason::Shutdown, Close::Orderly);
+            self.shut_datagrams_down(key);
         }
     }
 }

@@ -67,6 +67,8 @@ impl Flags {
     /// The check of the flow was put off once, for a send that the backend may not have tried yet.
     pub(crate) const FLOW_PUT_OFF: Self = Self(1 << 22);
 
+    /// A layer around the protocol keeps it from reading.
+    pub(crate) const SUSPENDED: Self = Self(1 << 25);
     /// There is nothing to read, and never was: the end of the peer's direction is nothing to be told of.
     pub(crate) const WRITES_ONLY: Self = Self(1 << 23);
     /// Closing over bytes that were not read does no harm, and they may be meant for others.

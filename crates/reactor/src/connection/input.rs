@@ -39,8 +39,8 @@ pub(super) enum Pulled {
 
 impl Connection {
     fn next_input(&mut self) -> Next {
-        let blocked = Flags::PAUSED | Flags::CLOSING | Flags::LOST | Flags::UNMADE | Flags::BUSY;
-        if self.flags.any(blocked) {
+        let unwanted = Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST;
+        if self.flags.any(unwanted | Flags::UNMADE | Flags::BUSY) {
             Next::Nothing
         } else if self.has_unread() {
             Next::Unread(std::mem::take(&mut self.rare().unread))
@@ -154,6 +154,7 @@ impl Shell {
                     // A backend may ignore the offer. What does not fit is given back.
                     let count = lent.bytes().len().min(buffer.len());
                     buffer[..count].copy_from_slice(&lent.bytes()[..count]);
+                    self.count_received(transport.key(), lent.bytes().len() - count);
                     self.unread(transport.key(), &lent.bytes()[count..]);
                     self.release(lent);
                     Received::Filled(count)
@@ -166,11 +167,13 @@ impl Shell {
         self.stats().received();
         match received {
             Received::Filled(count) => {
+                self.count_received(transport.key(), count);
                 protocol.buffer_filled(transport, count);
                 Pulled::Data
             }
             Received::Chunk(lent) => {
                 let bytes = chunk.insert(lent).bytes();
+                self.count_received(transport.key(), bytes.len());
                 self.begin_delivery(transport.key(), bytes);
                 protocol.data_received(transport, bytes);
                 Pulled::Data

@@ -7,16 +7,19 @@
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
+//! * `layers`: what layers around a protocol need of a connection.
 
 mod dispatch;
 mod ending;
 mod flags;
 mod handover;
 mod input;
+mod layers;
 mod output;
 mod spares;
 mod unread;
 
+use std::any::Any;
 use std::time::Duration;
 
 use crate::address::Addresses;
@@ -26,6 +29,7 @@ use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 pub(crate) use flags::Flags;
+pub use layers::{Suspension, Traffic};
 pub(crate) use spares::Spares;
 pub(crate) use unread::Delivery;
 use unread::Unread;
@@ -49,6 +53,7 @@ pub(crate) struct Connection {
     /// In which turn they were lent, as its number wraps.
     lent_in: u32,
     close_timeout: Duration,
+    traffic: Traffic,
     /// What only few connections have at a time.
     rare: Option<Box<Rare>>,
 }
@@ -62,6 +67,18 @@ struct Rare {
     /// The deadline of closing, or the pause before a send is tried again.
     timer: Option<TimerId>,
     lost: Option<Lost>,
+    /// How many suspensions keep it from reading.
+    suspensions: usize,
+    /// Values of the program's, dropped when the loss was told.
+    attached: Vec<Box<dyn Any>>,
+}
+
+/// What a connection held of the user's.
+pub(crate) struct Parts {
+    pub(crate) protocols: Vec<Box<dyn Protocol>>,
+    pub(crate) outgoing: Option<Box<Outgoing>>,
+    pub(crate) lost: Option<Lost>,
+    pub(crate) attached: Vec<Box<dyn Any>>,
 }
 
 /// Something to tell a protocol, from the ready queue.
@@ -95,16 +112,17 @@ impl Connection {
             lent: 0,
             lent_in: 0,
             close_timeout: CLOSE_TIMEOUT,
+            traffic: Traffic::default(),
             rare: None,
         }
     }
 
     /// What it holds of the user's: protocols, and bytes that may have owners.
-    #[allow(clippy::type_complexity)]
-    pub(crate) fn into_parts(self) -> (Vec<Box<dyn Protocol>>, Option<Box<Outgoing>>, Option<Lost>) {
+    pub(crate) fn into_parts(self) -> Parts {
         let rare = self.rare.map(|rare| *rare).unwrap_or_default();
         let successor = rare.successor.map(|(protocol, _)| protocol);
-        (self.protocol.into_iter().chain(successor).collect(), self.outgoing, rare.lost)
+        let protocols = self.protocol.into_iter().chain(successor).collect();
+        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached: rare.attached }
     }
 
     /// Bytes that are written and not sent.
@@ -118,7 +136,18 @@ impl Connection {
 
     /// Whether bytes may be delivered to the protocol as soon as they are there.
     pub(crate) fn is_reading(&self) -> bool {
-        !self.has_successor() && !self.flags.any(Flags::PAUSED | Flags::CLOSING | Flags::LOST)
+        !self.has_successor()
+            && !self.flags.any(Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST)
+    }
+
+    /// Whether the program paused reading.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.flags.any(Flags::PAUSED)
+    }
+
+    /// Whether a layer keeps it from reading.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.flags.any(Flags::SUSPENDED)
     }
 
     /// Whether a protocol waits to take over.

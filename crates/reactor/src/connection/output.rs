@@ -46,6 +46,7 @@ impl Shell {
         let sent = self.backend().send_now(key, data).min(data.len());
         if sent > 0 {
             self.stats().sent();
+            self.alter(key, |connection| connection.traffic.sent += sent as u64);
         }
         sent
     }
@@ -123,6 +124,7 @@ impl Shell {
 
     fn sent(self: &Rc<Self>, key: Key, sent: Sent) {
         let Sent { mut outgoing, result } = sent;
+        let before = outgoing.len();
         let error = match result {
             Ok(count) => {
                 self.take_off(&mut outgoing, count);
@@ -134,6 +136,7 @@ impl Shell {
         let mut outgoing = Some(outgoing);
         let lost = self.alter(key, |connection| {
             connection.flags.clear(Flags::SENDING);
+            connection.traffic.sent += (before - left) as u64;
             let lent = std::mem::take(&mut connection.lent);
             if connection.flags.any(Flags::LOST) {
                 connection.correct_unsent(lent, left);

@@ -26,6 +26,7 @@ pub(super) fn connection(key: Key, connection: &Connection) -> String {
     let mut line = format!("{}: {}", name(key, connection, None), state(connection.flags));
     let shown = [
         (Flags::PAUSED, "reading paused"),
+        (Flags::SUSPENDED, "reading suspended"),
         (Flags::TOLD_PAUSE, "writing paused"),
         (Flags::UNMADE, "another protocol takes over"),
         (Flags::RETRYING, "the system is short of memory"),

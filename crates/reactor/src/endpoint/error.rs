@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parse::{OPTIONS, SCHEMES};
+use super::parse::{options_of, schemes};
 
 /// A string is no endpoint. The message quotes it, and says what is wrong with which part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct EndpointError {
 }
 
 /// What is wrong with an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointErrorKind {
     /// It does not begin with `scheme://`.
@@ -39,8 +39,19 @@ pub enum EndpointErrorKind {
     BadPort,
     /// A path follows the port.
     UnexpectedPath,
+    /// The number of a descriptor is none.
+    BadDescriptor,
+    /// There is nothing where a command should be.
+    MissingCommand,
     /// There is no such option.
     UnknownOption,
+    /// The option is one of another kind of endpoint.
+    MisplacedOption,
+    /// An option is missing that has no default.
+    MissingOption {
+        /// Which.
+        name: &'static str,
+    },
     /// An option is there twice.
     RepeatedOption,
     /// An option has no value.
@@ -49,6 +60,11 @@ pub enum EndpointErrorKind {
     BadValue {
         /// What it should be.
         expected: &'static str,
+    },
+    /// A [kind that the program added](super::EndpointKind) does not accept it.
+    Refused {
+        /// What it should be.
+        expected: String,
     },
 }
 
@@ -66,8 +82,8 @@ impl EndpointError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn kind(&self) -> EndpointErrorKind {
-        self.kind
+    pub const fn kind(&self) -> &EndpointErrorKind {
+        &self.kind
     }
 
     /// The string that is no endpoint.
@@ -80,6 +96,11 @@ impl EndpointError {
     #[must_use]
     pub fn part(&self) -> &str {
         &self.part
+    }
+
+    fn known_options(&self) -> String {
+        let options = options_of(&self.endpoint);
+        if options.is_empty() { "it has none".to_owned() } else { format!("known: {}", options.join(", ")) }
     }
 
     /// Where the wrong part begins, in bytes.
@@ -95,9 +116,9 @@ impl fmt::Display for EndpointError {
 
         let part = &self.part;
         write!(f, "endpoint {:?}: ", self.endpoint)?;
-        match self.kind {
-            Kind::MissingScheme => write!(f, "missing scheme; write {}", schemes()),
-            Kind::UnknownScheme => write!(f, "unknown scheme {part:?}; known: {}", SCHEMES.join(", ")),
+        match &self.kind {
+            Kind::MissingScheme => write!(f, "missing scheme; write {}", beginnings()),
+            Kind::UnknownScheme => write!(f, "unknown scheme {part:?}; known: {}", schemes().join(", ")),
             Kind::MissingSlashes => f.write_str("missing \"//\" after the scheme"),
             Kind::MissingPath => f.write_str("missing path or name"),
             Kind::MissingHost => f.write_str("missing host"),
@@ -111,7 +132,14 @@ impl fmt::Display for EndpointError {
             Kind::MissingPort => f.write_str("missing \":PORT\" after the host"),
             Kind::BadPort => write!(f, "port {part:?} is no number from 0 to 65535"),
             Kind::UnexpectedPath => write!(f, "unexpected path {part:?}"),
-            Kind::UnknownOption => write!(f, "unknown option {part:?}; known: {}", OPTIONS.join(", ")),
+            Kind::BadDescriptor => write!(f, "{part:?} is not the number of a descriptor"),
+            Kind::MissingCommand => f.write_str("missing command"),
+            Kind::UnknownOption => write!(f, "unknown option {part:?}; {}", self.known_options()),
+            Kind::MisplacedOption => {
+                write!(f, "option {part:?} is not for this kind of endpoint; {}", self.known_options())
+            }
+            Kind::MissingOption { name } => write!(f, "missing option {name:?}"),
+            Kind::Refused { expected } => write!(f, "{part:?} should be {expected}"),
             Kind::RepeatedOption => write!(f, "option {part:?} is there twice"),
             Kind::MissingValue => write!(f, "option {part:?} has no value"),
             Kind::BadValue { expected } => write!(f, "option {part:?} should be {expected}"),
@@ -121,9 +149,9 @@ impl fmt::Display for EndpointError {
 
 impl std::error::Error for EndpointError {}
 
-/// How endpoints begin: `a://..., b://... or c://...`.
-fn schemes() -> String {
-    let all: Vec<String> = SCHEMES.iter().map(|scheme| format!("{scheme}://...")).collect();
+/// How endpoints begin: `a:..., b:... or c:...`.
+fn beginnings() -> String {
+    let all: Vec<String> = schemes().iter().map(|scheme| format!("{scheme}:")).collect();
     match all.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, first)) => format!("{} or {last}", first.join(", ")),

@@ -1,66 +1,217 @@
 //! The string form of endpoints: split into scheme, rest and query first, then each part by itself.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::path::PathBuf;
 
 use super::EndpointErrorKind as Kind;
-use super::{Endpoint, EndpointError, Options, Target};
+use super::kind::{EndpointParts, registered, registered_schemes};
+use super::options::{OPTIONS, Options, number};
+use super::{Endpoint, EndpointError, Host, Target};
 use crate::address::UnixAddress;
-
-pub(super) const SCHEMES: &[&str] = &["tcp", "unix", "unix-abstract"];
-
-pub(super) const OPTIONS: &[&str] =
-    &["backlog", "reuse_address", "reuse_port", "limit", "timeout", "bind", "nodelay", "mode"];
 
 /// What is wrong, and with which part.
 type Fault<'a> = (Kind, &'a str);
 
-struct Parts<'a> {
-    scheme: &'a str,
-    rest: &'a str,
-    query: Option<&'a str>,
+/// A kind of our own.
+struct Scheme {
+    name: &'static str,
+    options: &'static [&'static str],
+    /// Whether all of the rest belongs to it, question marks included.
+    takes_rest: bool,
+    parse: fn(&str) -> Result<Target, Fault<'_>>,
+}
+
+const SOCKET_LISTENER: &[&str] = &["backlog", "limit", "timeout", "mode"];
+
+const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "tcp",
+        options: &[
+            "backlog",
+            "reuse_address",
+            "reuse_port",
+            "limit",
+            "timeout",
+            "attempt_delay",
+            "bind",
+            "nodelay",
+        ],
+        takes_rest: false,
+        parse: |rest| Ok(Target::Tcp(host(after_slashes(rest)?)?)),
+    },
+    Scheme {
+        name: "unix",
+        options: SOCKET_LISTENER,
+        takes_rest: false,
+        parse: |rest| Ok(Target::Unix(UnixAddress::path(name(after_slashes(rest)?)?))),
+    },
+    Scheme {
+        name: "unix-abstract",
+        options: &["backlog", "limit", "timeout"],
+        takes_rest: false,
+        parse: |rest| Ok(Target::Unix(UnixAddress::abstract_name(name(after_slashes(rest)?)?))),
+    },
+    Scheme {
+        name: "udp",
+        options: &["reuse_address", "reuse_port", "bind"],
+        takes_rest: false,
+        parse: |rest| Ok(Target::Udp(host(after_slashes(rest)?)?)),
+    },
+    Scheme {
+        name: "unix-datagram",
+        options: &["mode"],
+        takes_rest: false,
+        parse: |rest| Ok(Target::UnixDatagram(either_name(after_slashes(rest)?)?)),
+    },
+    Scheme {
+        name: "unix-seqpacket",
+        options: SOCKET_LISTENER,
+        takes_rest: false,
+        parse: |rest| Ok(Target::UnixSeqpacket(either_name(after_slashes(rest)?)?)),
+    },
+    Scheme { name: "stdio", options: &[], takes_rest: false, parse: stdio },
+    Scheme {
+        name: "fd",
+        options: &["limit"],
+        takes_rest: false,
+        parse: |rest| descriptor(after_slashes(rest)?),
+    },
+    Scheme {
+        name: "systemd",
+        options: &["limit"],
+        takes_rest: false,
+        parse: |rest| Ok(Target::Systemd(name(after_slashes(rest)?)?.to_owned())),
+    },
+    Scheme {
+        name: "pipe",
+        options: &["open", "timeout"],
+        takes_rest: false,
+        parse: |rest| Ok(Target::Pipe(PathBuf::from(name(after_slashes(rest)?)?))),
+    },
+    Scheme {
+        name: "exec",
+        options: &[],
+        takes_rest: true,
+        parse: |rest| Ok(Target::Exec(command(rest)?.to_owned())),
+    },
+    Scheme {
+        name: "pty",
+        options: &[],
+        takes_rest: true,
+        parse: |rest| Ok(Target::Pty(command(rest)?.to_owned())),
+    },
+];
+
+pub(super) fn is_builtin(scheme: &str) -> bool {
+    builtin(scheme).is_some()
+}
+
+fn builtin(scheme: &str) -> Option<&'static Scheme> {
+    SCHEMES.iter().find(|known| known.name == scheme)
+}
+
+/// All schemes that there are.
+pub(super) fn schemes() -> Vec<String> {
+    SCHEMES.iter().map(|scheme| scheme.name.to_owned()).chain(registered_schemes()).collect()
+}
+
+/// The options that an endpoint of this string may have.
+pub(super) fn options_of(text: &str) -> Vec<&'static str> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    match (builtin(scheme), registered(scheme)) {
+        (Some(builtin), _) => builtin.options.to_vec(),
+        (None, Some(kind)) => kind.options().to_vec(),
+        (None, None) => OPTIONS.to_vec(),
+    }
 }
 
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
-    let parsed = split(text).and_then(|parts| {
-        let target = match parts.scheme {
-            "tcp" => tcp_target(after_slashes(parts.rest)?)?,
-            "unix" => Target::Unix(UnixAddress::path(name(after_slashes(parts.rest)?)?)),
-            "unix-abstract" => Target::Unix(UnixAddress::abstract_name(name(after_slashes(parts.rest)?)?)),
-            unknown => return Err((Kind::UnknownScheme, unknown)),
+    parse(text).map_err(|(kind, part)| EndpointError::new(text, part, kind))
+}
+
+/// `localhost:80` has no scheme, although it looks as if it had; `ftp:/` has one.
+fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
+    let (scheme, rest) = text.split_once(':').ok_or((Kind::MissingScheme, &text[..0]))?;
+    let Some(builtin) = builtin(scheme) else {
+        return match registered(scheme) {
+            Some(kind) => parse_registered(scheme, rest, &*kind),
+            None if is_scheme(scheme) && rest.starts_with('/') => Err((Kind::UnknownScheme, scheme)),
+            None => Err((Kind::MissingScheme, &text[..0])),
         };
-        let options = parts.query.map_or_else(|| Ok(Options::default()), options)?;
-        Ok(Endpoint { target, options })
-    });
-    parsed.map_err(|(kind, part)| EndpointError::new(text, part, kind))
+    };
+    let (rest, query) = if builtin.takes_rest { (rest, None) } else { split_query(rest) };
+    let target = (builtin.parse)(rest)?;
+    let mut options = Options::default();
+    for option in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, value) = split_option(option)?;
+        if !OPTIONS.contains(&name) {
+            return Err((Kind::UnknownOption, name));
+        }
+        if !builtin.options.contains(&name) {
+            return Err((Kind::MisplacedOption, name));
+        }
+        let value = value.ok_or((Kind::MissingValue, name))?;
+        options.set(name, value).map_err(|kind| match kind {
+            Kind::BadValue { .. } => (kind, option),
+            _ => (kind, name),
+        })?;
+    }
+    if matches!(target, Target::Pipe(_)) && options.open.is_none() {
+        return Err((Kind::MissingOption { name: "open" }, &text[text.len()..]));
+    }
+    Ok(Endpoint { target, options })
+}
+
+fn parse_registered<'a>(
+    scheme: &'a str,
+    rest: &'a str,
+    kind: &dyn super::EndpointKind,
+) -> Result<Endpoint, Fault<'a>> {
+    let (rest, query) = split_query(rest);
+    let mut options: Vec<(String, String)> = Vec::new();
+    for option in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, value) = split_option(option)?;
+        if !kind.options().contains(&name) {
+            return Err((Kind::UnknownOption, name));
+        }
+        if options.iter().any(|(known, _)| known == name) {
+            return Err((Kind::RepeatedOption, name));
+        }
+        options.push((name.to_owned(), value.ok_or((Kind::MissingValue, name))?.to_owned()));
+    }
+    let parts = EndpointParts::new(scheme, rest, options);
+    kind.check(&parts).map_err(|expected| (Kind::Refused { expected }, rest))?;
+    Ok(Target::Registered(parts).into())
+}
+
+fn split_query(rest: &str) -> (&str, Option<&str>) {
+    match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    }
+}
+
+fn split_option(option: &str) -> Result<(&str, Option<&str>), Fault<'_>> {
+    Ok(match option.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (option, None),
+    })
 }
 
 /// Only a host and a port.
 pub(super) fn tcp(text: &str) -> Result<Endpoint, EndpointError> {
-    let options = Options::default();
-    match tcp_target(text) {
-        Ok(target) => Ok(Endpoint { target, options }),
-        Err((kind, part)) => Err(EndpointError::new(text, part, kind)),
-    }
+    let parsed = host(text).map(|host| Target::Tcp(host).into());
+    parsed.map_err(|(kind, part)| EndpointError::new(text, part, kind))
 }
 
-/// `localhost:80` has no scheme, although it looks as if it had; `udp:/` has one.
-fn split(text: &str) -> Result<Parts<'_>, Fault<'_>> {
-    let (before, query) = match text.split_once('?') {
-        Some((before, query)) => (before, Some(query)),
-        None => (text, None),
-    };
-    let (scheme, rest) = before.split_once(':').ok_or((Kind::MissingScheme, &text[..0]))?;
-    let unknown = is_scheme(scheme) && rest.starts_with('/');
-    if unknown || SCHEMES.contains(&scheme) {
-        Ok(Parts { scheme, rest, query })
-    } else {
-        Err((Kind::MissingScheme, &text[..0]))
-    }
+/// Only a host and a port.
+pub(super) fn udp(text: &str) -> Result<Endpoint, EndpointError> {
+    let parsed = host(text).map(|host| Target::Udp(host).into());
+    parsed.map_err(|(kind, part)| EndpointError::new(text, part, kind))
 }
 
 /// As RFC 3986 defines it.
-fn is_scheme(text: &str) -> bool {
+pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
@@ -74,7 +225,27 @@ fn name(text: &str) -> Result<&str, Fault<'_>> {
     if text.is_empty() { Err((Kind::MissingPath, text)) } else { Ok(text) }
 }
 
-fn tcp_target(text: &str) -> Result<Target, Fault<'_>> {
+/// A path, or an abstract name behind an at sign.
+fn either_name(text: &str) -> Result<UnixAddress, Fault<'_>> {
+    match text.strip_prefix('@') {
+        Some(abstract_name) => Ok(UnixAddress::abstract_name(name(abstract_name)?)),
+        None => Ok(UnixAddress::path(name(text)?)),
+    }
+}
+
+fn stdio(rest: &str) -> Result<Target, Fault<'_>> {
+    if rest.is_empty() { Ok(Target::Stdio) } else { Err((Kind::UnexpectedPath, rest)) }
+}
+
+fn descriptor(text: &str) -> Result<Target, Fault<'_>> {
+    number(text).map(Target::Descriptor).ok_or((Kind::BadDescriptor, text))
+}
+
+fn command(text: &str) -> Result<&str, Fault<'_>> {
+    if text.trim().is_empty() { Err((Kind::MissingCommand, text)) } else { Ok(text) }
+}
+
+fn host(text: &str) -> Result<Host, Fault<'_>> {
     let (host_port, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     if !path.is_empty() {
         return Err((Kind::UnexpectedPath, path));
@@ -94,18 +265,18 @@ fn tcp_target(text: &str) -> Result<Target, Fault<'_>> {
     }
     let port = port(&host_port[host.len()..])?;
     Ok(match host.parse::<Ipv4Addr>() {
-        Ok(ip) => Target::Literal(SocketAddrV4::new(ip, port).into()),
-        Err(_) => Target::Name { host: host.to_owned(), port },
+        Ok(ip) => Host::Literal(SocketAddrV4::new(ip, port).into()),
+        Err(_) => Host::Name { name: host.to_owned(), port },
     })
 }
 
-fn bracketed(text: &str) -> Result<Target, Fault<'_>> {
+fn bracketed(text: &str) -> Result<Host, Fault<'_>> {
     let end = text.find(']').ok_or((Kind::BadBrackets, text))? + 1;
     let (host, rest) = text.split_at(end);
     let port = port(rest)?;
     // The standard library parses scopes only as part of a socket address.
     match format!("{host}:{port}").parse::<SocketAddrV6>() {
-        Ok(address) => Ok(Target::Literal(address.into())),
+        Ok(address) => Ok(Host::Literal(address.into())),
         Err(_) => Err((Kind::BadBrackets, host)),
     }
 }
@@ -122,78 +293,4 @@ fn port(text: &str) -> Result<u16, Fault<'_>> {
 /// The system's resolver judges names; this keeps out what would mean something else in an endpoint.
 fn is_of_host(c: char) -> bool {
     !c.is_whitespace() && !c.is_control() && !"[]%@#?&=\\\"'<>".contains(c)
-}
-
-fn options(query: &str) -> Result<Options, Fault<'_>> {
-    let mut options = Options::default();
-    for option in query.split('&') {
-        let (name, value) = match option.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (option, None),
-        };
-        if !OPTIONS.contains(&name) {
-            return Err((Kind::UnknownOption, name));
-        }
-        let value = value.ok_or((Kind::MissingValue, name))?;
-        set(&mut options, name, value).map_err(|kind| match kind {
-            Kind::BadValue { .. } => (kind, option),
-            _ => (kind, name),
-        })?;
-    }
-    Ok(options)
-}
-
-fn set(options: &mut Options, name: &str, value: &str) -> Result<(), Kind> {
-    const NUMBER: &str = "a whole number";
-    const FLAG: &str = "1 or 0";
-    match name {
-        "backlog" => put(&mut options.backlog, number(value), NUMBER),
-        "reuse_address" => put(&mut options.reuse_address, flag(value), FLAG),
-        "reuse_port" => put(&mut options.reuse_port, flag(value), FLAG),
-        "limit" => put(&mut options.limit, number(value), NUMBER),
-        "timeout" => put(&mut options.timeout, seconds(value), "seconds, like 2.5"),
-        "bind" => put(&mut options.bind, value.parse::<SocketAddr>().ok(), "an address and a port"),
-        "nodelay" => put(&mut options.nodelay, flag(value), FLAG),
-        "mode" => put(&mut options.mode, octal(value), "an octal number, like 600"),
-        _ => Err(Kind::UnknownOption),
-    }
-}
-
-fn put<T>(option: &mut Option<T>, value: Option<T>, expected: &'static str) -> Result<(), Kind> {
-    let value = value.ok_or(Kind::BadValue { expected })?;
-    match option.replace(value) {
-        Some(_) => Err(Kind::RepeatedOption),
-        None => Ok(()),
-    }
-}
-
-/// Digits only: the standard library would accept a sign.
-fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
-}
-
-/// The permissions of a file, and nothing beyond.
-fn octal(text: &str) -> Option<u32> {
-    let digits = text.bytes().all(|byte| (b'0'..b'8').contains(&byte));
-    let mode = if digits { u32::from_str_radix(text, 8).ok() } else { None };
-    mode.filter(|mode| *mode <= 0o777)
-}
-
-fn flag(text: &str) -> Option<bool> {
-    match text {
-        "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-/// Decimals beyond nanoseconds are refused, so that nothing is lost.
-fn seconds(text: &str) -> Option<Duration> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    if decimals.is_empty() || decimals.len() > 9 {
-        return None;
-    }
-    let nanos = number(&format!("{decimals:0<9}"))?;
-    Some(Duration::new(number(whole)?, nanos))
 }

@@ -31,7 +31,9 @@ impl From<ListenError> for io::Error {
     /// Of the kind of the system's error; `InvalidInput` if what was given is no endpoint.
     fn from(error: ListenError) -> Self {
         let kind = match &error {
-            ListenError::Endpoint(_) | ListenError::NotAnAddress { .. } => ErrorKind::InvalidInput,
+            ListenError::Endpoint(_) | ListenError::NotAnAddress { .. } | ListenError::WrongKind { .. } => {
+                ErrorKind::InvalidInput
+            }
             ListenError::InUse { source, .. }
             | ListenError::System { source, .. }
             | ListenError::Adopt { source } => source.kind(),
@@ -43,14 +45,17 @@ impl From<ListenError> for io::Error {
 
 impl From<ConnectError> for io::Error {
     /// Of the kind of the system's error, the last where several attempts failed; `InvalidInput` if what was given is no
-    /// endpoint; `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once.
+    /// endpoint; `TimedOut`; `ConnectionAborted` if our own side refused; that of the loss if the connection ended at once;
+    /// `AddrNotAvailable` if no address is of the family of the local one.
     fn from(error: ConnectError) -> Self {
         let kind = match &error {
-            ConnectError::Endpoint(_) => ErrorKind::InvalidInput,
+            ConnectError::Endpoint(_) | ConnectError::WrongKind { .. } => ErrorKind::InvalidInput,
+            ConnectError::Open { source, .. } => source.kind(),
             ConnectError::Lookup { source, .. } => source.kind(),
             ConnectError::Failed { attempts, .. } => {
                 attempts.last().map_or(ErrorKind::Other, |(_, cause)| cause.kind())
             }
+            ConnectError::WrongFamily { .. } => ErrorKind::AddrNotAvailable,
             ConnectError::TimedOut { .. } => ErrorKind::TimedOut,
             ConnectError::Refused { .. } | ConnectError::Panicked { .. } => ErrorKind::ConnectionAborted,
             ConnectError::Lost(lost) => lost.to_io_error().kind(),
@@ -75,7 +80,11 @@ mod tests {
 
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
         let refused = vec![(address, ErrorKind::ConnectionRefused.into())];
-        let error = io::Error::from(ConnectError::Failed { target: "there".to_owned(), attempts: refused });
+        let error = io::Error::from(ConnectError::Failed {
+            target: "there".to_owned(),
+            attempts: refused,
+            look_up: None,
+        });
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         assert!(error.to_string().contains("there"));
     }

@@ -142,7 +142,7 @@ fn shuffle<T>(values: &mut [T], choose: impl Fn(usize) -> usize) {
 pub(crate) struct Refused<W, D> {
     pub(crate) why: Refusal,
     work: W,
-    done: D,
+    pub(crate) done: D,
 }
 
 impl Shell {

@@ -1,5 +1,6 @@
 //! How a loop is made.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use super::{Reactor, Shell};
@@ -7,6 +8,7 @@ use crate::backend::{self, Backend};
 use crate::debug::DebugMode;
 use crate::error::CreateError;
 use crate::pool::Limits;
+use crate::resolve::{Placed, Resolve};
 
 /// What a loop does when a callback that belongs to no connection panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) struct Config {
     pub(super) on_panic: OnPanic,
     pub(super) debug: Option<DebugMode>,
     pub(super) pool: Limits,
+    /// `None` also once the loop has it.
+    pub(super) resolver: Option<Placed>,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             on_panic: OnPanic::GoOn,
             debug: DebugMode::from_env(),
             pool: Limits::default(),
+            resolver: None,
         }
     }
 }
@@ -121,6 +126,26 @@ impl Builder {
     #[must_use]
     pub fn pool_grace(mut self, time: Duration) -> Self {
         self.config.pool.grace = time;
+        self
+    }
+
+    /// Looks host names up with this: by default with the [`SystemResolver`](crate::SystemResolver).
+    ///
+    /// ```
+    /// use marline_reactor::{Answer, Builder, Handle, Query};
+    /// use std::net::SocketAddr;
+    ///
+    /// let resolver = |_: &Handle, query: Query, answer: Answer| match query.host() {
+    ///     "database.test" => answer.all([SocketAddr::from(([10, 0, 0, 7], query.port()))]),
+    ///     _ => answer.all([]),
+    /// };
+    /// let reactor = Builder::new().resolver(resolver).build()?;
+    /// # Ok::<(), marline_reactor::CreateError>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.config.resolver = Some((Box::new(resolver), Location::caller()));
         self
     }
 

@@ -2,7 +2,8 @@
 //!
 //! 1. Other threads are refused, and the backend closes every connection; blocking jobs that have not begun and what was
 //!    posted are dropped.
-//! 2. The ready queue, then the timers, the signals, attempts, shutdown hooks and hooks before sleep.
+//! 2. The ready queue, then the timers, the signals, attempts, the resolver, shutdown hooks and hooks
+//!    before sleep.
 //! 3. The factories of listeners, the protocols of connections, and watched sources with their callbacks, in the order of
 //!    their slots. Nobody is called back: that is what `shutdown` is for.
 //! 4. The loop's local values, the last made first, then who was told of warnings and failures.
@@ -34,8 +35,12 @@ impl Shell {
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
+        self.clear_processes();
+        self.end_signals();
         self.clear_signals();
         self.clear_connects();
+        let resolver = self.naming.clear();
+        self.contained(move || drop(resolver));
         let hooks = self.shutdown.borrow_mut().clear();
         self.drop_each(hooks);
         self.drop_each(self.sleep_hooks.clear());
@@ -80,6 +85,7 @@ impl Shell {
     /// From here on their handles answer as those of connections that are gone.
     fn close_connections(&self) {
         for key in self.slot_keys() {
+            self.close_port(key);
             let was =
                 self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
             let Some((closing, is_new)) = was else { continue };
@@ -90,6 +96,16 @@ impl Shell {
             if is_new {
                 let _ = self.backend().close(key, Close::Orderly);
             }
+        }
+    }
+
+    fn close_port(&self, key: crate::key::Key) {
+        let Some((closing, is_new)) = self.port(key, |port| (port.is_closing(), port.end())) else { return };
+        if !closing {
+            self.was_unclosed(|| self.port(key, |port| port.name(key, None)).unwrap_or_default());
+        }
+        if is_new {
+            let _ = self.backend().close(key, Close::Orderly);
         }
     }
 
@@ -118,14 +134,20 @@ impl Shell {
             }
             match slot {
                 Some(Slot::Connection(connection)) => {
-                    let (protocols, outgoing, lost) = connection.into_parts();
-                    self.drop_each(protocols);
-                    self.drop_each(lost);
-                    outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
+                    let parts = connection.into_parts();
+                    self.drop_each(parts.protocols);
+                    self.drop_each(parts.lost);
+                    self.drop_each(parts.attached);
+                    parts.outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
                 }
                 Some(Slot::Listener(listening)) => {
                     let uncalled = self.discard_listening(*listening);
                     self.drop_each(uncalled);
+                }
+                Some(Slot::Datagram(port)) => {
+                    let (protocol, factory) = port.into_parts();
+                    self.contained(move || drop(protocol));
+                    self.contained(move || drop(factory));
                 }
                 Some(Slot::Watch(watching)) => self.end_watch(key, *watching),
                 _ => {}

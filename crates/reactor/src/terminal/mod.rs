@@ -8,17 +8,16 @@
 //!
 //! ```
 //! use marline_reactor::terminal::{Pty, WindowSize};
-//! use marline_reactor::{Reactor, Transport};
-//! use std::process::Command;
+//! use marline_reactor::{Command, Exit, Process, Reactor, Transport};
 //!
 //! let reactor = Reactor::new()?;
 //! let Pty { master, slave } = reactor.handle().open_pty(WindowSize::new(24, 80))?;
 //! let shows = |_: &Transport, shown: &[u8]| assert_eq!(shown, b"24 80\r\n");
 //! reactor.handle().adopt_stream(master, shows)?;
-//! let mut child = Command::new("stty").arg("size").stdin(slave.to_stdio()?).stdout(slave).spawn()?;
+//! let size = Command::new("stty").arg("size").terminal(slave.into_fd()?);
+//! reactor.handle().spawn_process(size, |_: &Process, exit: Exit| assert!(exit.success()))?;
 //! // The connection ends when the last program in the terminal has ended.
 //! reactor.run()?;
-//! child.wait()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

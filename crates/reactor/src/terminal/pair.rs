@@ -20,8 +20,7 @@ pub struct Pty {
 /// The side of a terminal where programs run: what a child process gets as its standard input and output, and as its controlling
 /// terminal.
 ///
-/// The latter takes a new session (`setsid(2)`) in the child, and `TIOCSCTTY` there (`ioctl_tty(2)`), or a program that does
-/// both, as `setsid --ctty` does.
+/// [`Command::terminal`](crate::Command::terminal) makes it all of that, with [`into_fd`](Self::into_fd).
 #[derive(Debug)]
 pub struct Slave(Side);
 
@@ -32,7 +31,7 @@ enum Side {
 }
 
 impl Slave {
-    /// Another descriptor of it, for one of a child's.
+    /// Another descriptor of it, for one of a child's of the standard library.
     ///
     /// # Errors
     ///

@@ -61,7 +61,7 @@ pub(super) fn restore_reading(transport: &Transport, was_paused: bool) {
 
 impl Protocol for StreamProtocol {
     fn connection_made(&mut self, transport: &Transport) {
-        let was_paused = !transport.is_reading() && !transport.is_closing();
+        let was_paused = transport.is_paused() && !transport.is_closing();
         let kept = transport.clone();
         let told = self.with(|state| {
             state.transport = Some(kept);

@@ -69,8 +69,7 @@ impl State {
     /// The error is about the address to connect from.
     pub(super) fn connect(&mut self, owner: Owner, to: &Address, from: Option<&Address>) -> io::Result<Id> {
         let ignored = self.ignored.contains(to);
-        // A connect to the unspecified address reaches the machine itself, as on Linux.
-        let peer = to.as_inet().map_or_else(|| to.clone(), |to| specified(to).into());
+        let peer = reached(to);
         let local = self.local_address(&peer, from)?;
         let both = Addresses { local, peer: peer.clone() };
         let id = self.ends.insert(End::new(owner, both, Phase::Connecting(None)));
@@ -79,6 +78,19 @@ impl State {
             self.reach_listener(id, &peer);
         }
         Ok(id)
+    }
+
+    /// Goes on with the connects to `address` that were left waiting.
+    pub(super) fn reach_late(&mut self, address: &Address) {
+        let to = reached(address);
+        let is_late = |id: &Id| {
+            let end = self.ends.get(*id);
+            end.is_some_and(|end| end.phase == Phase::Connecting(None) && end.addresses.peer == to)
+        };
+        let late: Vec<Id> = self.ends.keys().into_iter().filter(is_late).collect();
+        for id in late {
+            self.reach_listener(id, &to);
+        }
     }
 
     /// The listeners that a connect to `to` may reach.
@@ -269,18 +281,23 @@ impl Listener {
     }
 }
 
-fn overlap(one: IpAddr, other: IpAddr) -> bool {
+pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
-fn loopback(like: IpAddr) -> IpAddr {
+pub(super) fn loopback(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
 
-fn specified(mut address: SocketAddr) -> SocketAddr {
+/// A connect to the unspecified address reaches the machine itself, as on Linux.
+fn reached(to: &Address) -> Address {
+    to.as_inet().map_or_else(|| to.clone(), |to| specified(to).into())
+}
+
+pub(super) fn specified(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(loopback(address.ip()));
     }
