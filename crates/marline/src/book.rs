@@ -14,6 +14,9 @@ mod names {}
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 
+#[doc = include_str!("../../../docs/terminals.md")]
+mod terminals {}
+
 #[doc = include_str!("../../../docs/processes.md")]
 mod processes {}
 

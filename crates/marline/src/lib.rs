@@ -23,7 +23,7 @@ pub mod prelude {
     pub use crate::{
         CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,
         interval, race, relay, select, settle, shield, signal, sleep, spawn, spawn_blocking, spawn_remote,
-        timeout, yield_now,
+        stdio, timeout, yield_now,
     };
 }
 

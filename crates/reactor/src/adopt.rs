@@ -63,9 +63,13 @@ impl Handle {
     /// Standard input and output as one connection: what is read is standard input, what is written standard output, and
     /// `write_eof` ends the latter. Everything written reaches whoever reads it before the connection is lost.
     ///
-    /// Each may be a terminal, a pipe, a socket, a regular file, or `/dev/null`. Their blocking mode, which they share with
-    /// whoever started the program, stays as it is. When a direction ends, its descriptor becomes one of `/dev/null`, so that the
-    /// other side sees the end. Nothing else should read standard input or write to standard output meanwhile.
+    /// Each may be a terminal, a pipe, a socket, a regular file, or `/dev/null`; both may be one socket. Their blocking mode, which
+    /// they share with whoever started the program, stays as it is. When a direction ends, its descriptor becomes one of
+    /// `/dev/null`, so that the other side sees the end: what is printed after the connection was lost goes nowhere. Nothing else
+    /// should read standard input or write to standard output meanwhile.
+    ///
+    /// A reader of standard output that is gone is told by a write that fails, to who [asked](Transport::watch_peer), or when
+    /// the input has ended. Of a terminal, [`Transport::window_size`] tells the size.
     ///
     /// ```no_run
     /// use marline_reactor::{Reactor, Transport};

@@ -66,6 +66,7 @@ mod resolve;
 mod server;
 mod signals;
 mod slab;
+pub mod terminal;
 pub mod testing;
 mod timer;
 mod transport;

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use crate::reactor::{Handle, Shell};
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
 ///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
 /// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
+/// * Terminals: [`window_size`](Self::window_size), [`set_window_size`](Self::set_window_size).
 /// * For layers around a protocol, such as [policies](crate::policy): [`traffic`](Self::traffic),
 ///   [`suspend_reading`](Self::suspend_reading), [`time_out`](Self::time_out), [`attach`](Self::attach).
 /// * Handing over: [`set_protocol`](Self::set_protocol),
@@ -278,6 +279,11 @@ impl Transport {
     #[must_use]
     pub fn peer_address(&self) -> Option<Address> {
         self.shell.inspect(self.key, |connection| connection.addresses.peer.clone())
+    }
+
+    /// The loop, as long as the connection stands.
+    pub(crate) fn alive(&self) -> io::Result<&Shell> {
+        if self.shell.is_gone(self.key) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(&self.shell) }
     }
 
     /// The loop that it belongs to.

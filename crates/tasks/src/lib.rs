@@ -57,7 +57,7 @@ pub use error::{HandedOver, WrongThread};
 pub use net::{
     Accept, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError, Incoming,
     IntoProtocolError, IntoTransportError, Listener, NextFrame, Read, ReadHalf, RecvFrom, ReuniteError,
-    SendTo, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    SendTo, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy, stdio,
 };
 pub use process::{Child, Output, Wait, output, output_up_to};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};

@@ -19,7 +19,7 @@
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
-//! * `pipes`: pipes of a loop, and their far ends.
+//! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
@@ -48,6 +48,7 @@ mod script;
 mod sources;
 mod stamp;
 mod tasks;
+mod terminals;
 mod trace;
 mod traffic;
 mod world;
@@ -69,6 +70,7 @@ pub use raw::{Raw, RawListener};
 pub use script::Script;
 pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::Drops;
+pub use terminals::Program;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};

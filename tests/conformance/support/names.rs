@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup,
 };
 use marline_reactor::{Address, Addresses, Choices, Command, Instant, Key, SignalKind};
 
@@ -120,6 +120,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
         self.inner.open(key, opening)
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

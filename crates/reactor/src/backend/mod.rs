@@ -104,6 +104,7 @@ mod socket;
 mod stream;
 mod system_calls;
 mod table;
+mod terminals;
 mod watched;
 
 use std::io;
@@ -128,6 +129,8 @@ pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
+pub use terminals::Terminals;
+pub(crate) use watched::token;
 
 pub use crate::process::{Child, Spawned};
 
@@ -269,6 +272,11 @@ pub trait Backend {
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
         let _ = (key, opening);
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What it knows of terminals: nothing by default, which leaves making them to the operating system.
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        None
     }
 
     /// Both ends of a connection that was connected.
@@ -432,12 +440,6 @@ pub enum Watchable {
     Registered,
     /// Something without a kernel, for the memory backend.
     Virtual(VirtualSource),
-}
-
-/// The token of a source that registers itself.
-#[allow(clippy::cast_possible_truncation)]
-pub(crate) fn token(key: Key) -> mio::Token {
-    mio::Token(key.to_u64() as usize)
 }
 
 /// How a send ended.

@@ -4,6 +4,7 @@
 //!   methods, and look. No loop runs.
 //! * [`MemoryReactor`]: a whole loop on the memory backend, [`pump`](MemoryReactor::pump)ed by the test.
 //! * [`Network`], [`Peer`], [`PeerListener`]: the wires, and scripted ends of connections.
+//! * [`VirtualStream`], [`VirtualTerminal`]: pipes, terminals, standard input and output.
 //! * [`DatagramPeer`]: the same for datagrams; [`Delivery`]: what becomes of those.
 //! * [`VirtualSource`]: something to [watch](crate::Handle::watch) whose readiness the test sets.
 //! * [`Clock`]: the virtual time. [`Chunking`]: how bytes are cut. [`Choices`](crate::Choices): every other
@@ -35,5 +36,5 @@ pub use recorder::Recorder;
 
 pub use crate::backend::memory::{
     Chunking, Clock, DatagramPeer, Delivery, Network, Peer, PeerListener, StreamKind, VirtualChild,
-    VirtualProgram, VirtualSource, VirtualStream,
+    VirtualProgram, VirtualSource, VirtualStream, VirtualTerminal,
 };

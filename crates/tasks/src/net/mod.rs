@@ -8,8 +8,9 @@
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
 //! * `datagram`: datagrams.
-//! * `listener`: a listener, as a program holds it; `connect`: making a connection.
+//! * `listener`: a listener, as a program holds it; `connect`: making a connection; `adopt`: taking over what exists already.
 
+mod adopt;
 mod connect;
 mod conversation;
 mod copy;
@@ -26,6 +27,7 @@ mod state;
 mod stream;
 mod turns;
 
+pub use adopt::stdio;
 pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;

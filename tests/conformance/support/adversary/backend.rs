@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
 use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Command, Instant, Interest, Key, SignalKind};
 
@@ -126,6 +126,10 @@ impl<B: Backend> Backend for Adversary<B> {
         let opened = self.inner.open(key, opening)?;
         self.streams.insert(key, Stream::default());
         Ok(opened)
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

@@ -12,7 +12,7 @@ use super::ring::{Answer, READABLE};
 use super::tag::{Tag, What};
 use super::{Uring, unknown};
 use crate::backend::bits::Bits;
-use crate::backend::poller::{Event, Poller, always_readable};
+use crate::backend::poller::{Event, Poller, untold_input};
 use crate::backend::stream::{Connection, Ends};
 use crate::backend::watched::Watched;
 use crate::backend::{Close, Completion, Opened, Started, Watchable, socket as sockets};
@@ -91,10 +91,10 @@ impl Uring {
     pub(super) fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
         self.foreign()?;
         let poller = self.foreign.as_deref().ok_or_else(unknown)?;
-        let (ends, is_always_readable) = ends.register(poller, key, &mut self.calls)?;
-        let opened = ends.opened(&mut self.calls)?;
-        if is_always_readable {
-            self.push_foreign(always_readable(key));
+        let (ends, untold) = ends.register(poller, key, &mut self.calls)?;
+        let opened = ends.opened();
+        if untold {
+            self.push_foreign(untold_input(key));
         }
         self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
         Ok(opened)

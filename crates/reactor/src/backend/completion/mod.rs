@@ -62,7 +62,8 @@ use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_std
 use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -314,13 +315,17 @@ impl Backend for Uring {
         let taken = match opening {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         match taken? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(&mut self.table)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
@@ -397,7 +402,10 @@ impl Backend for Uring {
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         if let Some(Object::Stream(stream)) = self.table.get(key) {
             let poller = self.foreign.as_deref().ok_or_else(unknown);
-            return Started::Done(poller.and_then(|poller| stream.shutdown(poller, &mut self.calls)));
+            return match poller {
+                Ok(poller) => stream.shutdown(poller, &mut self.calls),
+                Err(error) => Started::Done(Err(error)),
+            };
         }
         let Some(connection) = self.table.connection(key) else {
             return Started::Done(Err(unknown()));

@@ -28,10 +28,10 @@
 //! # How it is laid out
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
-//! happen in it, `wire` is one direction of a connection. `mailbox` is a datagram socket in the network, `datagram_peer` one that
-//! a test drives, and `datagrams` the operations on them. `virtual_source` is what a test gives to be watched,
-//! happen in it, `programs` are children that a test plays, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
-//! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
+//! happen in it, `programs` are children that a test plays, `wire` is one direction of a connection. `mailbox` is a datagram
+//! socket in the network, `datagram_peer` one that a test drives, and `datagrams` the operations on them. `virtual_source` is
+//! what a test gives to be watched, `virtual_stream` what it gives to be opened, `virtual_terminal` those that have a window.
+//! `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
@@ -49,6 +49,7 @@ mod sockets;
 mod state;
 mod virtual_source;
 mod virtual_stream;
+mod virtual_terminal;
 mod wire;
 
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub use peer::{Peer, PeerListener};
 pub use programs::{VirtualChild, VirtualProgram};
 pub use virtual_source::VirtualSource;
 pub use virtual_stream::{StreamKind, VirtualStream};
+pub use virtual_terminal::VirtualTerminal;
 pub use wire::Chunking;
 
 use self::inbox::Inbox;

@@ -179,9 +179,16 @@ impl Network {
     #[must_use]
     pub fn stdio(&self) -> Peer {
         let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
-        let id = stream.into_id();
-        self.state().stdio = id;
+        self.set_stdio(stream);
         peer
+    }
+
+    /// What was there and nobody opened is closed.
+    pub(super) fn set_stdio(&self, stream: VirtualStream) {
+        let mut state = self.state();
+        if let Some(unopened) = std::mem::replace(&mut state.stdio, stream.into_id()) {
+            state.remove_end(unopened, Close::Orderly);
+        }
     }
 
     /// How many listeners, datagram sockets and ends of connections (attempts included) the backends have open: what a process would

@@ -12,7 +12,7 @@ use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::instant::Instant;
@@ -132,6 +132,10 @@ impl Backend for Memory {
         self.sockets.insert(key, id, Kind::Connection);
         self.calls.registrations += 1;
         Ok(opened)
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(self)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {

@@ -1,11 +1,14 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::inbox::Inbox;
 use super::mailbox::{Delivery, Mailbox};
 use super::programs::Programs;
+use super::virtual_terminal::Window;
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
@@ -48,6 +51,8 @@ pub(super) struct State {
     pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
     /// Our end of standard input and output, until a loop opens it.
     pub(super) stdio: Option<Id>,
+    /// The other sides of terminals that loops made, until the test takes them.
+    pub(super) terminals: VecDeque<(Id, Rc<RefCell<Window>>)>,
     pub(super) next_port: u16,
     /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
@@ -72,6 +77,7 @@ impl State {
             programs: Programs::default(),
             signals: BTreeMap::new(),
             stdio: None,
+            terminals: VecDeque::new(),
             next_port: FIRST_EPHEMERAL,
             sockets: 0,
         }
@@ -185,6 +191,8 @@ pub(super) struct End {
     pub(super) watched: bool,
     /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
     pub(super) ends_alone: bool,
+    /// It is a terminal.
+    pub(super) window: Option<Rc<RefCell<Window>>>,
 }
 
 impl End {
@@ -201,6 +209,7 @@ impl End {
             drained: true,
             watched: false,
             ends_alone: false,
+            window: None,
         }
     }
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 use super::bits::Bits;
 use super::datagram::Desk;
 use super::object;
-use super::poller::{Event, Poller, always_readable, due};
+use super::poller::{Event, Poller, due, untold_input};
 use super::stream::{
     Channel, Connection, Ends, Scratch, Socket, TakenOver, connect, take_over, take_over_pair,
     take_over_stdio,
@@ -43,7 +43,7 @@ use super::table::Table;
 use super::watched::Watched;
 use super::{
     Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
-    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
     socket as sockets,
 };
 use crate::address::{Address, Addresses};
@@ -136,15 +136,15 @@ impl Readiness {
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
         let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
-        self.table.insert(key, Object::Connection(Connection::accepted(socket)));
+        self.table.insert(key, Object::Connection(Connection::accepted(socket).shared()));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 
     fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
-        let (ends, is_always_readable) = ends.register(&self.poller, key, &mut self.calls)?;
-        let opened = ends.opened(&mut self.calls)?;
-        if is_always_readable {
-            self.poller.push(always_readable(key));
+        let (ends, untold) = ends.register(&self.poller, key, &mut self.calls)?;
+        let opened = ends.opened();
+        if untold {
+            self.poller.push(untold_input(key));
         }
         self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
         Ok(opened)
@@ -276,13 +276,17 @@ impl Backend for Readiness {
         let taken = match opening {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         match taken? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(&mut self.table)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
@@ -333,11 +337,11 @@ impl Backend for Readiness {
     fn expedite(&mut self, _: Key) {}
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
-        Started::Done(match self.table.get(key) {
+        match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.shutdown(&self.poller, &mut self.calls),
             Some(Object::Stream(stream)) => stream.shutdown(&self.poller, &mut self.calls),
-            _ => Err(unknown()),
-        })
+            _ => Started::Done(Err(unknown())),
+        }
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {

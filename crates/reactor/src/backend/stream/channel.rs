@@ -26,17 +26,20 @@ pub(in crate::backend) trait Channel {
     /// Sends from the front of `bytes`: how many, and whether there may be room for more.
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
 
-    /// Ends our direction.
-    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()>;
+    /// Ends our direction. What it answers with is to be sent for that, if anything.
+    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>>;
 
     /// The error that broke it, which may be told only once.
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error>;
 
-    /// The error that a receive of no bytes may have been about.
-    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error>;
+    /// The error that a receive of no bytes may have been about, the first or one that came `again` after it.
+    fn error_at_end(&self, again: bool, calls: &mut SystemCalls) -> Option<io::Error>;
 
     /// Throws away what was received and not read, where closing over it would do harm.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls);
+
+    /// Takes the registration back by hand, as others may have the open file description.
+    fn forget(&self, poller: &Poller, calls: &mut SystemCalls);
 
     fn close(self, how: Close, poller: &Poller, calls: &mut SystemCalls);
 }

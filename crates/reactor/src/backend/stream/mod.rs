@@ -2,18 +2,21 @@
 //!
 //! - `connection.rs`: one connection, and what is known about it without asking.
 //! - `channel.rs`: what a connection asks of what it reads and writes.
-//! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files.
+//! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files; `end.rs`: one descriptor of those.
+//! - `typing.rs`: what a terminal makes of the bytes that are typed into it.
 //! - `scratch.rs`: the one buffer that all streams of a backend receive into.
 //! - `opening.rs`: what the core gives to be opened. `taking_over.rs`: descriptors that were made elsewhere, whose mode is
 //!   somebody else's, too.
 
 mod channel;
 mod connection;
+mod end;
 mod ends;
 mod opening;
 mod scratch;
 mod socket;
 mod taking_over;
+mod typing;
 
 pub(super) use channel::Channel;
 pub(super) use connection::Connection;

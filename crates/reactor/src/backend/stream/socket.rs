@@ -20,7 +20,7 @@ use crate::key::Key;
 pub(super) const PARTS: usize = 64;
 
 /// How often a close looks for bytes to throw away.
-const DISCARDS: usize = 16;
+pub(super) const DISCARDS: usize = 16;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -31,7 +31,8 @@ pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
 
 /// The socket of a connection, registered with the poller.
 ///
-/// It is created close-on-exec and never duplicated, so closing it takes its registration back as well.
+/// It is created close-on-exec and never duplicated, so closing it takes its registration back as well. One that was made
+/// elsewhere may have other holders ([`Connection::shared`](super::Connection::shared)).
 #[derive(Debug)]
 pub(in crate::backend) struct Socket(OwnedFd);
 
@@ -109,16 +110,17 @@ impl Channel for Socket {
         Ok((sent, sent == bytes.len()))
     }
 
-    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
+    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
         calls.shutdowns += 1;
-        Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?)
+        rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?;
+        Ok(Vec::new())
     }
 
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
         socket::take_error(self, calls)
     }
 
-    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+    fn error_at_end(&self, _: bool, calls: &mut SystemCalls) -> Option<io::Error> {
         socket::take_error(self, calls)
     }
 
@@ -132,6 +134,10 @@ impl Channel for Socket {
                 _ => return,
             }
         }
+    }
+
+    fn forget(&self, poller: &Poller, calls: &mut SystemCalls) {
+        poller.forget(&mut SourceFd(&self.0.as_raw_fd()), calls);
     }
 
     fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {
