@@ -95,7 +95,7 @@ fn u07_a_shell_runs_in_a_terminal_of_ours(backend: &str) {
         let terminal = Stream::adopt(master).expect("a terminal");
         let slave = slave.into_fd().expect("a descriptor");
         let shell = Command::new("sh").arg("-c").arg(SCRIPT).terminal(slave);
-        let mut shell = Child::spawn(shell).expect("a shell");
+        let shell = Child::spawn(shell).expect("a shell");
         shows(&terminal, "ready\r\n").await;
         let size = WindowSize::new(50, 132);
         terminal.transport().and_then(|it| it.set_window_size(size)).expect("a window");
