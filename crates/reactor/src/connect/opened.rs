@@ -18,6 +18,7 @@ use crate::key::Key;
 use crate::process::{Command, Exit, Process};
 use crate::reactor::{Handle, Shell, Slot};
 use crate::ready::{Callback, Entry};
+use crate::terminal::{Pty, WindowSize};
 
 /// How often a named pipe is looked at that nobody reads yet: the system tells nobody when that changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -88,6 +89,7 @@ impl Shell {
                 opened => opened,
             },
             Target::Exec(command) => self.shell_command(&command),
+            Target::Pty(command) => self.shell_in_terminal(&command),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         self.opened(key, opening);
@@ -102,6 +104,15 @@ impl Shell {
         let command = command.stdin(theirs_to_read).stdout(theirs_to_write);
         Handle::new(Rc::clone(self)).spawn_process(command, |_: &Process, _: Exit| ())?;
         Ok(Opening::Pair { input, output })
+    }
+
+    /// Starts a command in a terminal of its own, which hangs up when the connection closes.
+    fn shell_in_terminal(self: &Rc<Self>, command: &str) -> io::Result<Opening> {
+        let handle = Handle::new(Rc::clone(self));
+        let Pty { master, slave } = handle.open_pty(WindowSize::new(24, 80))?;
+        let command = Command::new("/bin/sh").args(["-c", command]).terminal(slave.into_fd()?);
+        handle.spawn_process(command, |_: &Process, _: Exit| ())?;
+        Ok(master)
     }
 
     /// Nobody reads the pipe yet.

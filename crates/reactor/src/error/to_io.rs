@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{ConnectError, CreateError, ListenError, NotInLoop, RunError};
+use super::{ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError};
 
 impl From<CreateError> for io::Error {
     /// Of the kind of the system's error.
@@ -38,6 +38,17 @@ impl From<ListenError> for io::Error {
             | ListenError::System { source, .. }
             | ListenError::Adopt { source } => source.kind(),
             ListenError::Over => ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<OpenError> for io::Error {
+    /// Of the kind of the system's error.
+    fn from(error: OpenError) -> Self {
+        let kind = match &error {
+            OpenError::System { source } => source.kind(),
+            OpenError::Over => ErrorKind::Other,
         };
         Self::new(kind, error)
     }
