@@ -43,6 +43,9 @@
 //! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
 //!
+//! Files to send are lent only where the backend says that it [sends](Backend::sends_files) them, each alone. Elsewhere, and
+//! after a send of a file was answered with `Unsupported`, the core reads them, and lends the bytes.
+//!
 //! # The end of a connection
 //!
 //! [`close`](Backend::close) ends everything: each operation of that key that is still under way is answered
@@ -89,6 +92,7 @@ mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
 pub(crate) mod ended;
+mod file;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
@@ -114,6 +118,7 @@ use alarm::Alarm;
 pub use bell::Bell;
 pub use choose::{auto, named};
 pub use chunk::Chunk;
+pub use file::FileRange;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
@@ -272,6 +277,13 @@ pub trait Backend {
     /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
+    /// Whether [`send`](Self::send) takes [files](Outgoing::file) of this connection. It is asked before each that is lent.
+    /// `false` is the default: then nothing but bytes is ever lent.
+    fn sends_files(&mut self, key: Key) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
     /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
     /// an error again. By default none are sent.
@@ -413,7 +425,8 @@ pub struct Sent {
     pub outgoing: Box<Outgoing>,
     /// How many bytes were sent, at least one: after zero the core would ask again, for ever. `WouldBlock` says that the
     /// system is short of memory, and not that there is no room: nothing was sent,
-    /// and the core tries again after a pause.
+    /// and the core tries again after a pause. Of a [file](Outgoing::file), `Unsupported` says that this one cannot be sent, so
+    /// that the core reads it, and `UnexpectedEof` that it ends before the range begins.
     pub result: io::Result<usize>,
 }
 

@@ -130,7 +130,7 @@ impl Readiness {
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
         let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
-        self.table.insert(key, Object::Connection(Connection::accepted(socket)));
+        self.table.insert(key, Object::Connection(Connection::adopted(socket)));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 
@@ -311,6 +311,14 @@ impl Backend for Readiness {
             Some(Object::Connection(connection)) => connection.send(outgoing, &mut self.calls),
             Some(Object::Stream(stream)) => stream.send(outgoing, &mut self.calls),
             _ => Started::Done(Sent { outgoing, result: Err(unknown()) }),
+        }
+    }
+
+    fn sends_files(&mut self, key: Key) -> bool {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.sends_files(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.sends_files(&mut self.calls),
+            _ => false,
         }
     }
 

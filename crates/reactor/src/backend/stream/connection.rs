@@ -30,6 +30,10 @@ const ENDED: Bits = Bits::bit(7);
 const WATCHED: Bits = Bits::bit(8);
 /// The core has heard of that.
 const TOLD: Bits = Bits::bit(9);
+/// The channel has other holders, who may change its mode.
+const SHARED: Bits = Bits::bit(10);
+/// The channel was made ready for files.
+const TAKES_FILES: Bits = Bits::bit(11);
 
 /// A connection, or an attempt at one.
 #[derive(Debug)]
@@ -47,6 +51,11 @@ impl<C: Channel> Connection<C> {
     /// An accepted connection. It starts out as not readable: its first event tells if it is.
     pub(in crate::backend) fn accepted(channel: C) -> Self {
         Self::new(channel, WRITABLE)
+    }
+
+    /// A connection that exists already, and maybe elsewhere too.
+    pub(in crate::backend) fn adopted(channel: C) -> Self {
+        Self::new(channel, WRITABLE.or(SHARED))
     }
 
     pub(in crate::backend) fn connecting(channel: C) -> Self {
@@ -187,7 +196,11 @@ impl<C: Channel> Connection<C> {
             self.outgoing = Some(outgoing);
             return Started::Pending;
         }
-        let result = match self.channel.send(&outgoing, calls) {
+        let sent = match outgoing.file() {
+            Some(range) => self.channel.send_file(range, calls),
+            None => self.channel.send(&outgoing, calls),
+        };
+        let result = match sent {
             Ok((count, more)) => {
                 self.state.remove(WRITABLE.when(!more));
                 Ok(count)
@@ -200,6 +213,17 @@ impl<C: Channel> Connection<C> {
             Err(error) => Err(self.refused(error, calls)),
         };
         Started::Done(Sent { outgoing, result })
+    }
+
+    /// Whether files may be sent.
+    pub(in crate::backend) fn sends_files(&mut self, calls: &mut SystemCalls) -> bool {
+        if self.state.has(TAKES_FILES) {
+            return true;
+        }
+        let shared = self.state.has(SHARED);
+        let takes = self.channel.takes_files(shared, calls);
+        self.state.insert(TAKES_FILES.when(takes && !shared));
+        takes
     }
 
     /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.

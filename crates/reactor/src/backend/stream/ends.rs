@@ -19,11 +19,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-use super::Channel;
 use super::socket::{PARTS, SEND, uninterrupted};
+use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::{Direction, Poller};
-use crate::backend::{Close, Opened, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Opened, Outgoing, SystemCalls};
 use crate::key::Key;
 
 /// How much is written at once to what might block: a pipe that poll(2) calls writable has room for so much (pipe(7)), and a
@@ -317,6 +317,15 @@ impl Channel for Ends {
 
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         self.output()?.write(bytes, calls)
+    }
+
+    /// Pipes, whatever their mode. In one of packets a piece of a file would be one of a page.
+    fn takes_files(&self, _: bool, _: &mut SystemCalls) -> bool {
+        self.output().is_ok_and(|output| output.nature == Nature::Pipe { packets: false })
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        passing::to_pipe(&self.output()?.descriptor, range, calls)
     }
 
     fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! - `connection.rs`: one connection, and what is known about it without asking.
 //! - `channel.rs`: what a connection asks of what it reads and writes.
 //! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files.
+//! - `passing.rs`: parts of files, passed on by the kernel; `no_passing.rs`: where that cannot be.
 //! - `scratch.rs`: the one buffer that all streams of a backend receive into.
 //! - `opening.rs`: what the core gives to be opened. `taking_over.rs`: descriptors that were made elsewhere, whose mode is
 //!   somebody else's, too.
@@ -10,7 +11,11 @@
 mod channel;
 mod connection;
 mod ends;
+#[cfg(not(target_os = "linux"))]
+mod no_passing;
 mod opening;
+#[cfg(target_os = "linux")]
+mod passing;
 mod scratch;
 mod socket;
 mod taking_over;
@@ -18,6 +23,8 @@ mod taking_over;
 pub(super) use channel::Channel;
 pub(super) use connection::Connection;
 pub(super) use ends::Ends;
+#[cfg(not(target_os = "linux"))]
+use no_passing as passing;
 pub use opening::{Opened, Opening};
 pub(super) use scratch::Scratch;
 pub(super) use socket::{Socket, connect};
