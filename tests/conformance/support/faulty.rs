@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Interest, Key};
+use marline_reactor::{Address, Addresses, Choices, Command, Instant, Interest, Key, SignalKind};
 
 /// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
 const UNSEEN: usize = 1 << 16;
@@ -38,6 +38,8 @@ struct Script {
     holding: bool,
     releasing: bool,
     held: Vec<(Key, Box<Outgoing>)>,
+    /// Datagram sockets that were told that there is no room.
+    blocked: Vec<Key>,
     /// Connections that stand.
     keys: Vec<Key>,
     /// Those of them whose input was announced for no reason, until that is looked into.
@@ -128,6 +130,31 @@ impl Faults {
         self.script.borrow_mut().holding = false;
     }
 
+    // For datagrams.
+
+    /// The error that the next send of datagrams is to answer with.
+    pub(super) fn next_send(&self) -> Option<io::Error> {
+        let mut script = self.script.borrow_mut();
+        script.asked.sends += 1;
+        script.sends.pop_front()
+    }
+
+    /// The error that the next receive is to answer with.
+    pub(super) fn next_receive(&self) -> Option<io::Error> {
+        let mut script = self.script.borrow_mut();
+        script.asked.receives += 1;
+        script.receives.pop_front()
+    }
+
+    /// Whether datagrams are to wait.
+    pub(super) fn holds_datagrams(&self, key: Key) -> bool {
+        let mut script = self.script.borrow_mut();
+        if script.holding {
+            script.blocked.push(key);
+        }
+        script.holding
+    }
+
     /// How many sends are held.
     pub fn held(&self) -> usize {
         self.script.borrow().held.len()
@@ -162,8 +189,8 @@ impl Faults {
 
 /// Any backend, with the [`Faults`] of a test.
 pub struct Faulty<B> {
-    inner: B,
-    faults: Faults,
+    pub(super) inner: B,
+    pub(super) faults: Faults,
 }
 
 impl<B: Backend> Faulty<B> {
@@ -191,7 +218,12 @@ impl<B: Backend> Faulty<B> {
     fn release_held(&mut self) {
         let held = {
             let mut script = self.faults.script.borrow_mut();
-            if std::mem::take(&mut script.releasing) { std::mem::take(&mut script.held) } else { Vec::new() }
+            let releases = std::mem::take(&mut script.releasing);
+            if releases {
+                let blocked = std::mem::take(&mut script.blocked);
+                script.answers.extend(blocked.into_iter().map(Completion::Output));
+            }
+            if releases { std::mem::take(&mut script.held) } else { Vec::new() }
         };
         for (key, outgoing) in held {
             if let Started::Done(sent) = self.inner.send(key, outgoing) {
@@ -221,6 +253,14 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {
@@ -374,7 +414,9 @@ impl<B: Backend> Backend for Faulty<B> {
         let closed = self.inner.close(key, how);
         let mut script = self.faults.script.borrow_mut();
         script.keys.retain(|other| *other != key);
-        script.answers.retain(|answer| !matches!(answer, Completion::Input(other) if *other == key));
+        let is_about = |answer: &Completion| matches!(answer, Completion::Input(other) | Completion::Output(other) if *other == key);
+        script.answers.retain(|answer| !is_about(answer));
+        script.blocked.retain(|other| *other != key);
         let mut answered = false;
         while let Some(place) = script.held.iter().position(|(held, _)| *held == key) {
             let (_, outgoing) = script.held.swap_remove(place);
@@ -408,6 +450,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.inner.registry()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        if self.inner.datagrams().is_some() { Some(self) } else { None }
     }
 
     fn system_calls(&self) -> SystemCalls {

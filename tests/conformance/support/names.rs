@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Wait, Wakeup,
 };
-use marline_reactor::{Address, Addresses, Choices, Instant, Key};
+use marline_reactor::{Address, Addresses, Choices, Command, Instant, Key, SignalKind};
 
 /// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
 #[derive(Clone, Default)]
@@ -72,6 +72,14 @@ impl<B: Backend> Backend for Naming<B> {
         shared.asked.set(shared.asked.get() + 1);
         let known = shared.hosts.borrow().get(host).cloned();
         known.map_or_else(|| self.inner.resolve(host, port), |addresses| Some(Ok(addresses)))
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
@@ -156,6 +164,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        self.inner.datagrams()
     }
 
     fn system_calls(&self) -> SystemCalls {

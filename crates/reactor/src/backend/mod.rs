@@ -42,9 +42,7 @@
 //! A send moves an [`Outgoing`] into the backend and back again with the answer. At most one send of a
 //! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
-//!
-//! Files to send are lent only where the backend says that it [sends](Backend::sends_files) them, each alone. Elsewhere, and
-//! after a send of a file was answered with `Unsupported`, the core reads them, and lends the bytes.
+//! Files are lent only where the backend [sends](Backend::sends_files) them, each alone. Others are read by the core.
 //!
 //! # The end of a connection
 //!
@@ -91,6 +89,7 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
+pub(crate) mod datagram;
 pub(crate) mod ended;
 mod file;
 pub mod memory;
@@ -103,8 +102,10 @@ mod options;
 mod outgoing;
 mod poller;
 pub mod readiness;
+mod sent;
 mod socket;
 mod stream;
+mod system_calls;
 mod table;
 mod watched;
 
@@ -118,6 +119,10 @@ use alarm::Alarm;
 pub use bell::Bell;
 pub use choose::{auto, named};
 pub use chunk::Chunk;
+pub use datagram::{
+    Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
+    Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
+};
 pub use file::FileRange;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
@@ -125,12 +130,18 @@ use no_alarm::Alarm;
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use sent::Sent;
 pub use stream::{Opened, Opening};
+pub use system_calls::SystemCalls;
+
+pub use crate::process::{Child, Spawned};
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 use memory::VirtualSource;
 
@@ -157,6 +168,21 @@ pub trait Backend {
     /// [system's](crate::SystemResolver).
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
+        None
+    }
+
+    /// Signals of the backend's own, in place of the operating system's: from now on each `signal` is a
+    /// [`Ready`](Completion::Ready) of `key`, until its [`close`](Self::close). `None` (the default) leaves it to the system;
+    /// then the loop [watches](Self::watch) a descriptor.
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        let _ = (key, signal);
+        None
+    }
+
+    /// Processes of the backend's own, in place of the operating system's: a [`Ready`](Completion::Ready) of `key` tells that
+    /// the child has exited, until the [`close`](Self::close) of the key. `None` (the default) leaves it to the system.
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        let _ = (key, command);
         None
     }
 
@@ -345,6 +371,12 @@ pub trait Backend {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// The operations on sockets that keep the boundaries of what was sent. `None` (the default) if there are no such sockets
+    /// here.
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        None
+    }
+
     /// How many calls to the operating system were made so far.
     fn system_calls(&self) -> SystemCalls {
         SystemCalls::default()
@@ -376,6 +408,8 @@ pub enum Started<T> {
 pub enum Completion {
     /// A connection may have bytes or its end to receive, a listener may have connections to accept.
     Input(Key),
+    /// A datagram socket that had [no room](Room::None) may have some.
+    Output(Key),
     /// A send is done.
     Sent(Key, Sent),
     /// A connection attempt succeeded or failed. After a failure the key still wants its close.
@@ -416,18 +450,6 @@ pub enum Watchable {
 #[allow(clippy::cast_possible_truncation)]
 pub(crate) fn token(key: Key) -> mio::Token {
     mio::Token(key.to_u64() as usize)
-}
-
-/// How a send ended.
-#[derive(Debug)]
-pub struct Sent {
-    /// What was lent, as it was: the core takes the sent bytes off.
-    pub outgoing: Box<Outgoing>,
-    /// How many bytes were sent, at least one: after zero the core would ask again, for ever. `WouldBlock` says that the
-    /// system is short of memory, and not that there is no room: nothing was sent,
-    /// and the core tries again after a pause. Of a [file](Outgoing::file), `Unsupported` says that this one cannot be sent, so
-    /// that the core reads it, and `UnexpectedEof` that it ends before the range begins.
-    pub result: io::Result<usize>,
 }
 
 /// What [`Backend::receive`] had.
@@ -472,29 +494,4 @@ pub enum Close {
 pub trait Wakeup: Send + Sync {
     /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
     fn wake(&self);
-}
-
-/// Counts of calls to the operating system, by kind. Calls are counted as they are made: an operation that is submitted with
-/// others in one call is none of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SystemCalls {
-    /// Waits for events.
-    pub waits: u64,
-    /// Receives, those that found nothing included.
-    pub receives: u64,
-    /// Sends, those that were refused included.
-    pub sends: u64,
-    /// Accepts, those that found nothing included.
-    pub accepts: u64,
-    /// Registrations with the multiplexer, and changes of them.
-    pub registrations: u64,
-    /// Connects.
-    pub connects: u64,
-    /// Shutdowns of one direction.
-    pub shutdowns: u64,
-    /// Closes.
-    pub closes: u64,
-    /// Everything else: options, names, errors.
-    pub others: u64,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Attempt, Connecting};
 use crate::backend::{Opened, Opening};
@@ -14,6 +15,7 @@ use crate::endpoint::{Endpoint, OpenFor, Target};
 use crate::error::ConnectError;
 use crate::inherited;
 use crate::key::Key;
+use crate::process::{Command, Exit, Process};
 use crate::reactor::{Handle, Shell, Slot};
 use crate::ready::{Callback, Entry};
 
@@ -85,9 +87,21 @@ impl Shell {
                 }
                 opened => opened,
             },
+            Target::Exec(command) => self.shell_command(&command),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         self.opened(key, opening);
+    }
+
+    /// Starts a command, and answers with its standard output and input. It ends by itself, when it finds those closed; standard error
+    /// is ours.
+    fn shell_command(self: &Rc<Self>, command: &str) -> io::Result<Opening> {
+        let (theirs_to_read, output) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (input, theirs_to_write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let command = Command::new("/bin/sh").args(["-c", command]);
+        let command = command.stdin(theirs_to_read).stdout(theirs_to_write);
+        Handle::new(Rc::clone(self)).spawn_process(command, |_: &Process, _: Exit| ())?;
+        Ok(Opening::Pair { input, output })
     }
 
     /// Nobody reads the pipe yet.

@@ -254,6 +254,7 @@ impl Shell {
     pub(crate) fn lose_all(self: &Rc<Self>) {
         for key in self.slot_keys() {
             self.lose(key, Reason::Shutdown, Close::Orderly);
+            self.shut_datagrams_down(key);
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Stats {
     pub connections: usize,
     /// Listeners that stand.
     pub listeners: usize,
+    /// Datagram sockets that are open.
+    pub datagram_sockets: usize,
     /// Sources that are [watched](crate::Handle::watch), paused ones included.
     pub watches: usize,
     /// Attempts to connect that are under way.
@@ -139,7 +141,7 @@ impl Shell {
     pub(crate) fn collect_stats(&self) -> Stats {
         let counters = self.stats();
         let ready = self.ready.borrow();
-        let (connections, listeners, watches) = self.slot_counts();
+        let slots = self.slot_counts();
         let (pool_threads, pool_queue) = self.pool.borrow().counts();
         Stats {
             turns: counters.turns.get(),
@@ -154,9 +156,10 @@ impl Shell {
             timers: self.timers.len(),
             ready_peak: ready.peak(),
             posts: self.remote.shared().waiting(),
-            connections,
-            listeners,
-            watches,
+            connections: slots.connections,
+            listeners: slots.listeners,
+            datagram_sockets: slots.datagram_sockets,
+            watches: slots.watches,
             attempts: self.connects.borrow().len(),
             last_lag: counters.last_lag.get(),
             longest_lag: counters.longest_lag.get(),

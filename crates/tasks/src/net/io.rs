@@ -287,7 +287,7 @@ impl Door {
 }
 
 /// Does something in a loop, from whatever thread. If the loop is gone there is nothing to do.
-pub(super) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey)) {
+pub(crate) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey)) {
     if let Some(local) = Local::find(remote) {
         act(&local, key);
         return;

@@ -23,11 +23,13 @@
 //!
 //! * `events`: completions on their way to the loop.
 //! * `streams`: bytes that were received and not given out yet.
+//! * `datagrams`: the same for datagrams, whose batches it splits.
 //! * `late`: operations that begin later than they were asked for.
 //! * `promises`: what the loop may ask for.
 //! * `backend`: the adversary as a backend.
 
 mod backend;
+mod datagrams;
 mod events;
 mod late;
 mod promises;
@@ -78,6 +80,8 @@ pub struct Adversary<B: Backend> {
     streams: BTreeMap<Key, Stream>,
     /// Those of them whose last answer was that there is nothing, though there may have been something.
     listeners: BTreeMap<Key, bool>,
+    /// The same of datagram sockets.
+    datagrams: BTreeMap<Key, bool>,
     late: Vec<Late>,
     /// What was lent for sends of which the backend below sends a copy of the front.
     lent: BTreeMap<Key, Box<Outgoing>>,
@@ -94,6 +98,7 @@ impl<B: Backend> Adversary<B> {
             events: Events::default(),
             streams: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             late: Vec::new(),
             lent: BTreeMap::new(),
             promises: Promises::default(),
@@ -136,7 +141,8 @@ impl<B: Backend> Adversary<B> {
             self.hold(completion);
         }
         if any && self.happens(ChoiceKind::Spurious, 8) {
-            let keys: Vec<Key> = self.streams.keys().chain(self.listeners.keys()).copied().collect();
+            let others = self.listeners.keys().chain(self.datagrams.keys());
+            let keys: Vec<Key> = self.streams.keys().chain(others).copied().collect();
             if !keys.is_empty() {
                 let which = self.choices.choose(ChoiceKind::Spurious, keys.len());
                 self.hold(Completion::Input(keys[which]));

@@ -62,6 +62,7 @@ impl Uring {
                 let told = match self.table.get(event.key) {
                     Some(Object::Watched(watched)) => watched.advance(&mut event),
                     Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
+                    Some(Object::Datagram(socket)) => socket.advance(&mut event),
                     _ => break,
                 };
                 told.into_iter().for_each(|completion| self.answers.push(completion));
@@ -134,6 +135,7 @@ impl Uring {
         self.table.iter().any(|object| match object {
             Object::Connection(connection) => connection.fd() == Some(descriptor),
             Object::Listener(listener) => listener.fd() == Some(descriptor),
+            Object::Datagram(socket) => socket.descriptor() == descriptor,
             Object::Watched(_) | Object::Stream(_) => false,
         })
     }

@@ -10,7 +10,7 @@
 //! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
 //! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
-//! - `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
+//! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -29,6 +29,7 @@ mod answers;
 mod buffers;
 mod closing;
 mod connection;
+mod datagrams;
 mod foreign;
 #[cfg(marline_guard)]
 mod guard;
@@ -54,13 +55,14 @@ use std::sync::Arc;
 
 pub use options::{Feature, Options};
 
+use super::datagram::Desk;
 use super::object;
 use super::poller::{Event, Poller, due};
 use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_stdio};
 use super::table::Table;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -116,6 +118,8 @@ pub struct Uring {
     under_way: usize,
     /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
     foreign: Option<Box<Poller>>,
+    /// What datagram sockets, which that multiplexer watches too, share.
+    desk: Desk,
     foreign_ready: bool,
     foreign_polled: bool,
     /// The memory for streams that are no sockets.
@@ -174,6 +178,7 @@ impl Uring {
             urgent: false,
             under_way: 0,
             foreign: None,
+            desk: Desk::default(),
             foreign_ready: false,
             foreign_polled: false,
             scratch: Scratch::default(),
@@ -443,6 +448,10 @@ impl Backend for Uring {
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.calls.others += 1;
         self.foreign()?.registry().try_clone()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {

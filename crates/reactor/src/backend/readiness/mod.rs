@@ -5,6 +5,7 @@
 //!
 //! - `../stream/`: connections, and streams of bytes that are no sockets.
 //! - `listener.rs`: one listener.
+//! - `datagrams.rs`: datagram sockets.
 //! - `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -18,6 +19,7 @@
 //! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
 //!   an orderly end to the call after that.
 
+mod datagrams;
 mod listener;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bits::Bits;
+use super::datagram::Desk;
 use super::object;
 use super::poller::{Event, Poller, always_readable, due};
 use super::stream::{
@@ -39,8 +42,9 @@ use super::stream::{
 use super::table::Table;
 use super::watched::Watched;
 use super::{
-    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening,
-    Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
+    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -67,6 +71,7 @@ pub struct Readiness {
     /// Answers to operations that a close ended.
     answers: VecDeque<Completion>,
     scratch: Scratch,
+    desk: Desk,
     waker: Arc<Waker>,
     /// Once a host has asked for the descriptor.
     alarm: Option<Alarm>,
@@ -90,6 +95,7 @@ impl Readiness {
             table: Table::default(),
             answers: VecDeque::new(),
             scratch: Scratch::default(),
+            desk: Desk::default(),
             choices: Choices::random(),
             calls: SystemCalls {
                 // The multiplexer and the waker, and the latter's registration.
@@ -183,6 +189,7 @@ impl Backend for Readiness {
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
                 Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
+                Some(Object::Datagram(socket)) => socket.advance(&mut event),
                 None => continue,
             };
             if !event.due.is_empty() {
@@ -348,6 +355,7 @@ impl Backend for Readiness {
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
             Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
+            Some(Object::Datagram(socket)) => socket.close(&mut self.calls),
             None => {}
         }
         Started::Done(())
@@ -384,6 +392,10 @@ impl Backend for Readiness {
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.calls.others += 1;
         self.poller.registry().try_clone()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -16,6 +16,7 @@ use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
 use crate::backend::{Close, ConnectOptions, FileRange, Outgoing, SystemCalls, socket};
 use crate::key::Key;
+use crate::os_signal::survive_sigpipe;
 
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
 pub(super) const PARTS: usize = 64;
@@ -111,7 +112,11 @@ impl Channel for Socket {
     }
 
     /// sendfile(2) has no MSG_DONTWAIT: the socket itself must not block.
+    /// Nor has it MSG_NOSIGNAL.
     fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool {
+        if survive_sigpipe().is_err() {
+            return false;
+        }
         calls.others += 1;
         let Ok(flags) = rustix::fs::fcntl_getfl(&self.0) else { return false };
         if flags.contains(OFlags::NONBLOCK) {
