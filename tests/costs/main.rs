@@ -2,6 +2,7 @@
 //! outside.
 
 mod datagrams;
+mod files;
 mod tasks;
 
 use std::cell::Cell;

@@ -1,9 +1,11 @@
 //! What can go wrong, a type for each verb.
 //!
 //! * `lookup`: what a resolver answers if not with addresses.
+//! * `send_file`: files that cannot be sent.
 //! * `to_io`: the same for programs that know `std::io::Error` alone.
 
 mod lookup;
+mod send_file;
 mod to_io;
 
 use std::fmt;
@@ -13,6 +15,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 pub use lookup::LookupError;
+pub use send_file::{FileTruncated, SendFileError, SendFileErrorKind};
 use thiserror::Error;
 
 use crate::address::Address;

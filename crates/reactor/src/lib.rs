@@ -63,6 +63,7 @@ mod ready;
 mod relay;
 mod remote;
 mod resolve;
+mod sendable;
 mod server;
 mod signals;
 mod slab;
@@ -88,8 +89,9 @@ pub use endpoint::{
     IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
 };
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
-    ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError, NotInLoop,
+    OpenError, PostError, ReplaceError, RunError, SendFileError, SendFileErrorKind, WatermarkError,
+    WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

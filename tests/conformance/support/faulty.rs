@@ -393,6 +393,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.inner.sends_files(key)
+    }
+
     /// Failures and what is held back are for sends that are lent.
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         let is_tame = {

@@ -146,6 +146,10 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.inner.sends_files(key)
+    }
+
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         self.inner.send_now(key, bytes)
     }

@@ -42,6 +42,7 @@
 //! A send moves an [`Outgoing`] into the backend and back again with the answer. At most one send of a
 //! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
+//! Files are lent only where the backend [sends](Backend::sends_files) them, each alone. Others are read by the core.
 //!
 //! # The end of a connection
 //!
@@ -90,6 +91,7 @@ mod chunk;
 pub mod completion;
 pub(crate) mod datagram;
 pub(crate) mod ended;
+mod file;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
@@ -100,6 +102,7 @@ mod options;
 mod outgoing;
 mod poller;
 pub mod readiness;
+mod sent;
 mod socket;
 mod stream;
 mod system_calls;
@@ -121,12 +124,14 @@ pub use datagram::{
     Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
     Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
 };
+pub use file::FileRange;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use sent::Sent;
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
 pub use terminals::Terminals;
@@ -306,6 +311,13 @@ pub trait Backend {
     /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
 
+    /// Whether [`send`](Self::send) takes [files](Outgoing::file) of this connection. It is asked before each that is lent.
+    /// `false` is the default: then nothing but bytes is ever lent.
+    fn sends_files(&mut self, key: Key) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
     /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
     /// an error again. By default none are sent.
@@ -440,17 +452,6 @@ pub enum Watchable {
     Registered,
     /// Something without a kernel, for the memory backend.
     Virtual(VirtualSource),
-}
-
-/// How a send ended.
-#[derive(Debug)]
-pub struct Sent {
-    /// What was lent, as it was: the core takes the sent bytes off.
-    pub outgoing: Box<Outgoing>,
-    /// How many bytes were sent, at least one: after zero the core would ask again, for ever. `WouldBlock` says that the
-    /// system is short of memory, and not that there is no room: nothing was sent,
-    /// and the core tries again after a pause.
-    pub result: io::Result<usize>,
 }
 
 /// What [`Backend::receive`] had.

@@ -4,6 +4,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
+//! * `files`: files among them.
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
@@ -11,6 +12,7 @@
 
 mod dispatch;
 mod ending;
+mod files;
 mod flags;
 mod handover;
 mod input;
@@ -41,7 +43,7 @@ pub(crate) struct Connection {
     pub(crate) flags: Flags,
     pub(crate) low: usize,
     pub(crate) high: usize,
-    /// With more than this waiting, a write ends the connection.
+    /// With more than this waiting in memory, a write ends the connection.
     pub(crate) write_limit: usize,
     pub(crate) addresses: Addresses,
     /// The listener that accepted it.

@@ -3,7 +3,9 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError};
+use super::{
+    ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError, SendFileError, SendFileErrorKind,
+};
 
 impl From<CreateError> for io::Error {
     /// Of the kind of the system's error.
@@ -24,6 +26,17 @@ impl From<NotInLoop> for io::Error {
     /// Of the kind `Unsupported`.
     fn from(error: NotInLoop) -> Self {
         Self::new(ErrorKind::Unsupported, error)
+    }
+}
+
+impl From<SendFileError> for io::Error {
+    /// Of the kind of the system's error, and otherwise `InvalidInput`.
+    fn from(error: SendFileError) -> Self {
+        let kind = match error.kind() {
+            SendFileErrorKind::System(cause) => cause.kind(),
+            _ => ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
     }
 }
 

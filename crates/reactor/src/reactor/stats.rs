@@ -22,6 +22,8 @@ pub struct Stats {
     pub receives: u64,
     /// Sends that were asked of the backend.
     pub sends: u64,
+    /// Reads of [files to send](crate::Transport::send_file) that the backend does not send without them.
+    pub file_reads: u64,
     /// How often the ready queue grew.
     pub queue_growths: u64,
     /// Entries that wait in the ready queue.
@@ -74,6 +76,7 @@ pub(crate) struct Counters {
     events: Cell<u64>,
     receives: Cell<u64>,
     sends: Cell<u64>,
+    file_reads: Cell<u64>,
     last_lag: Cell<Duration>,
     longest_lag: Cell<Duration>,
     timers_due: Cell<u64>,
@@ -128,6 +131,10 @@ impl Counters {
     pub(crate) fn sent(&self) {
         count(&self.sends);
     }
+
+    pub(crate) fn file_read(&self) {
+        count(&self.file_reads);
+    }
 }
 
 impl Shell {
@@ -143,6 +150,7 @@ impl Shell {
             events: counters.events.get(),
             receives: counters.receives.get(),
             sends: counters.sends.get(),
+            file_reads: counters.file_reads.get(),
             queue_growths: ready.growths(),
             ready: ready.len(),
             timers: self.timers.len(),

@@ -174,6 +174,12 @@ impl<B: Backend> Backend for Adversary<B> {
         }
     }
 
+    /// Or not, although the backend below would.
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.promises.stands(key);
+        self.inner.sends_files(key) && !self.happens(ChoiceKind::Postpone, 4)
+    }
+
     /// All of what the backend below takes, some of it, or nothing.
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         let whole = self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0;

@@ -12,6 +12,7 @@
 //!   answer to a send after both.
 //! * It *splits*: gives out a part of the bytes that were received, and says that there is nothing while it has the rest;
 //!   sends a part of what was lent.
+//! * It *refuses* files that the backend below would pass on, before or after they are lent.
 //! * It *joins*: several receives to one, several `Input`s of a key to one.
 //! * It announces input where there is none, and ends waits early.
 //!
@@ -36,9 +37,10 @@ mod streams;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 
-use marline_reactor::backend::{Backend, Completion, Outgoing, Sent, Started};
+use marline_reactor::backend::{Backend, Completion, FileRange, Outgoing, Sent, Started};
 use marline_reactor::{ChoiceKind, Choices, Key};
 
 use events::Events;
@@ -163,6 +165,10 @@ impl<B: Backend> Adversary<B> {
 
     /// Sends a part, or all.
     fn send_part(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        if let Some(range) = outgoing.file() {
+            let range = range.clone();
+            return self.send_file(key, outgoing, &range);
+        }
         let front = outgoing.front();
         let count = if self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0 {
             outgoing.len()
@@ -174,8 +180,24 @@ impl<B: Backend> Adversary<B> {
         }
         let mut copy = Box::<Outgoing>::default();
         copy.push_copy(&front[..count]);
-        self.lent.insert(key, outgoing);
-        match self.inner.send(key, copy) {
+        self.send_in_place_of(key, outgoing, copy)
+    }
+
+    /// Sends a file, or a part of it, or says that it cannot.
+    fn send_file(&mut self, key: Key, outgoing: Box<Outgoing>, range: &FileRange) -> Started<Sent> {
+        if self.happens(ChoiceKind::Postpone, 8) {
+            let result = Err(io::ErrorKind::Unsupported.into());
+            return Started::Done(Sent { outgoing, result });
+        }
+        let mut copy = Box::<Outgoing>::default();
+        copy.push_file(range.first(self.part(ChoiceKind::SendSize, range.len())));
+        self.send_in_place_of(key, outgoing, copy)
+    }
+
+    /// Sends `part`, the beginning of what was lent.
+    fn send_in_place_of(&mut self, key: Key, lent: Box<Outgoing>, part: Box<Outgoing>) -> Started<Sent> {
+        self.lent.insert(key, lent);
+        match self.inner.send(key, part) {
             Started::Done(sent) => Started::Done(self.as_lent(key, sent)),
             Started::Pending => Started::Pending,
         }

@@ -386,6 +386,11 @@ impl Backend for Uring {
         self.begin_send(key, outgoing)
     }
 
+    /// Pipes, but not sockets: a ring wants them to block, and then sendfile(2) would, too.
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.sends_files(&mut self.calls))
+    }
+
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         if let Some(stream) = self.table.stream(key) {
             return stream.send_now(bytes, &mut self.calls);

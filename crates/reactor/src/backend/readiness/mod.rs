@@ -325,6 +325,14 @@ impl Backend for Readiness {
         }
     }
 
+    fn sends_files(&mut self, key: Key) -> bool {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.sends_files(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.sends_files(&mut self.calls),
+            _ => false,
+        }
+    }
+
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.send_now(bytes, &mut self.calls),

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::address::Addresses;
 use crate::backend::poller::Poller;
-use crate::backend::{Close, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Outgoing, SystemCalls};
 
 /// Something that bytes are read from and written to without blocking, registered with a poller.
 pub(in crate::backend) trait Channel {
@@ -25,6 +25,14 @@ pub(in crate::backend) trait Channel {
 
     /// Sends from the front of `bytes`: how many, and whether there may be room for more.
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
+
+    /// Makes it ready for [`send_file`](Self::send_file), if it can be: whether it is. If `shared`, its mode is somebody
+    /// else's too and stays as it is.
+    fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool;
+
+    /// Passes on from the beginning of `range`, as [`send`](Self::send) does. `Unsupported` if it has to be read, and
+    /// `UnexpectedEof` if the file ends before it.
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
 
     /// Ends our direction. What it answers with is to be sent for that, if anything.
     fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>>;

@@ -34,6 +34,8 @@ const TOLD: Bits = Bits::bit(9);
 const SHARED: Bits = Bits::bit(10);
 /// What is sent now is how our direction ends, and no bytes of the core's.
 const FAREWELL: Bits = Bits::bit(11);
+/// The channel was made ready for files.
+const TAKES_FILES: Bits = Bits::bit(12);
 
 /// A connection, or an attempt at one.
 #[derive(Debug)]
@@ -198,7 +200,11 @@ impl<C: Channel> Connection<C> {
             self.outgoing = Some(outgoing);
             return Started::Pending;
         }
-        let result = match self.channel.send(&outgoing, calls) {
+        let sent = match outgoing.file() {
+            Some(range) => self.channel.send_file(range, calls),
+            None => self.channel.send(&outgoing, calls),
+        };
+        let result = match sent {
             Ok((count, more)) => {
                 self.state.remove(WRITABLE.when(!more));
                 Ok(count)
@@ -211,6 +217,17 @@ impl<C: Channel> Connection<C> {
             Err(error) => Err(self.refused(error, calls)),
         };
         Started::Done(Sent { outgoing, result })
+    }
+
+    /// Whether files may be sent.
+    pub(in crate::backend) fn sends_files(&mut self, calls: &mut SystemCalls) -> bool {
+        if self.state.has(TAKES_FILES) {
+            return true;
+        }
+        let shared = self.state.has(SHARED);
+        let takes = self.channel.takes_files(shared, calls);
+        self.state.insert(TAKES_FILES.when(takes && !shared));
+        takes
     }
 
     /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.

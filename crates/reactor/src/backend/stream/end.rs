@@ -39,8 +39,8 @@ pub(super) enum Nature {
 /// One descriptor.
 #[derive(Debug)]
 pub(super) struct End {
-    descriptor: OwnedFd,
-    nature: Nature,
+    pub(super) descriptor: OwnedFd,
+    pub(super) nature: Nature,
     /// Calls on it may block, so poll(2) is asked first.
     blocks: bool,
     /// Its first state may be one that the multiplexer does not tell.

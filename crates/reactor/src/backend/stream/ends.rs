@@ -14,12 +14,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use super::Channel;
-use super::end::End;
+use super::end::{End, Nature};
 use super::socket::DISCARDS;
+use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::{Direction, Poller};
-use crate::backend::{Close, Opened, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Opened, Outgoing, SystemCalls};
 use crate::key::Key;
 
 /// What is written to.
@@ -180,6 +180,15 @@ impl Channel for Ends {
 
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         self.output()?.write(bytes, calls)
+    }
+
+    /// Pipes, whatever their mode. In one of packets a piece of a file would be one of a page.
+    fn takes_files(&self, _: bool, _: &mut SystemCalls) -> bool {
+        self.output().is_ok_and(|output| output.nature == Nature::Pipe { packets: false })
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        passing::to_pipe(&self.output()?.descriptor, range, calls)
     }
 
     /// Half of a terminal cannot be closed, and what programs in it read ends by what is typed. Neither can half of anything

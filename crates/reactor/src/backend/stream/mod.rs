@@ -4,6 +4,7 @@
 //! - `channel.rs`: what a connection asks of what it reads and writes.
 //! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files; `end.rs`: one descriptor of those.
 //! - `typing.rs`: what a terminal makes of the bytes that are typed into it.
+//! - `passing.rs`: parts of files, passed on by the kernel; `no_passing.rs`: where that cannot be.
 //! - `scratch.rs`: the one buffer that all streams of a backend receive into.
 //! - `opening.rs`: what the core gives to be opened. `taking_over.rs`: descriptors that were made elsewhere, whose mode is
 //!   somebody else's, too.
@@ -12,7 +13,11 @@ mod channel;
 mod connection;
 mod end;
 mod ends;
+#[cfg(not(target_os = "linux"))]
+mod no_passing;
 mod opening;
+#[cfg(target_os = "linux")]
+mod passing;
 mod scratch;
 mod socket;
 mod taking_over;
@@ -21,6 +26,8 @@ mod typing;
 pub(super) use channel::Channel;
 pub(super) use connection::Connection;
 pub(super) use ends::Ends;
+#[cfg(not(target_os = "linux"))]
+use no_passing as passing;
 pub use opening::{Opened, Opening};
 pub(super) use scratch::Scratch;
 pub(super) use socket::{Socket, connect};

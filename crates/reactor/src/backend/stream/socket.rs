@@ -7,14 +7,16 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use mio::unix::SourceFd;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use super::Channel;
+use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
-use crate::backend::{Close, ConnectOptions, Outgoing, SystemCalls, socket};
+use crate::backend::{Close, ConnectOptions, FileRange, Outgoing, SystemCalls, socket};
 use crate::key::Key;
+use crate::os_signal::survive_sigpipe;
 
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
 pub(super) const PARTS: usize = 64;
@@ -108,6 +110,28 @@ impl Channel for Socket {
             rustix::net::send(&self.0, bytes, SEND)
         })?;
         Ok((sent, sent == bytes.len()))
+    }
+
+    /// sendfile(2) has no MSG_DONTWAIT: the socket itself must not block.
+    /// Nor has it MSG_NOSIGNAL.
+    fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool {
+        if survive_sigpipe().is_err() {
+            return false;
+        }
+        calls.others += 1;
+        let Ok(flags) = rustix::fs::fcntl_getfl(&self.0) else { return false };
+        if flags.contains(OFlags::NONBLOCK) {
+            return true;
+        }
+        if shared {
+            return false;
+        }
+        calls.others += 1;
+        rustix::fs::fcntl_setfl(&self.0, flags | OFlags::NONBLOCK).is_ok()
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        passing::to_socket(self, range, calls)
     }
 
     fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
