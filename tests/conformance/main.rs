@@ -41,6 +41,7 @@ mod debug_mode;
 mod dg_async;
 mod dg_datagrams;
 mod dg_delivery;
+mod dg_edges;
 mod dg_flow;
 mod dg_multicast;
 mod dg_packets;

@@ -119,7 +119,13 @@ impl Future for SendTo<'_> {
         if transport.buffered() <= transport.watermarks().1 || transport.is_closing() {
             return Poll::Ready(self.send(&transport));
         }
-        // More than that waits, so the pause was told or is about to be, and the resume wakes whoever waits.
+        // A pause is told only if much still waits after the flush, and only then a resume wakes whoever waits. Before that,
+        // a later look finds that all has left, or that the pause was told.
+        let is_paused = local.datagrams.with(self.socket.key, |state| state.is_paused());
+        if is_paused == Some(false) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let waits = attempt(context, what(), |visitor| {
             let step = local.datagrams.with(self.socket.key, |state| match state.broken() {
                 Some(error) => Some(Err(error)),

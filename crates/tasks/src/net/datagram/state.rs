@@ -35,6 +35,8 @@ pub(super) struct SocketState {
     received: DatagramQueue,
     errors: VecDeque<io::Error>,
     lost: Option<Box<Lost>>,
+    /// The pause of writing was told, and its resume will be.
+    is_paused: bool,
     pub(super) reader: Turn,
     pub(super) writer: Turn,
 }
@@ -102,6 +104,11 @@ impl SocketState {
         self.transport.clone().filter(|transport| has_room && !transport.is_reading())
     }
 
+    /// Whether a resume will tell of room.
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     fn is_full(&self) -> bool {
         self.received.len() >= MANY || self.received.bytes() >= MUCH
     }
@@ -160,7 +167,12 @@ impl DatagramProtocol for Feeder {
         }
     }
 
+    fn pause_writing(&mut self, _: &DatagramTransport) {
+        self.with(|state| state.is_paused = true);
+    }
+
     fn resume_writing(&mut self, _: &DatagramTransport) {
+        self.with(|state| state.is_paused = false);
         self.wake_writers();
     }
 
