@@ -1,12 +1,44 @@
 //! DG: datagrams at the edges of what is usual: what takes care of itself, what goes wrong again and again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
+use marline_reactor::{
+    Address, DatagramError, DatagramOptions, DatagramProtocol, DatagramTransport, MulticastError, UnixAddress,
+};
 use marline_tasks::{DatagramSocket, spawn_on};
 
 use crate::conformance;
-use crate::support::{ANY, World};
+use crate::support::{ANY, Said, Talk, World};
+
+/// So many errors come only to a program that nobody else is served in.
+const FOR_EVER: usize = 100_000;
+
+/// Sends again what could not be sent, for ever.
+struct Stubborn {
+    target: Address,
+    errors: Rc<Cell<usize>>,
+}
+
+impl DatagramProtocol for Stubborn {
+    fn datagram_received(&mut self, _: &DatagramTransport, _: &[u8], _: &Address) {}
+
+    fn error_received(&mut self, transport: &DatagramTransport, _: &io::Error) {
+        self.errors.set(self.errors.get() + 1);
+        // Where nobody else has a turn, it has to end for the test to see that.
+        if self.errors.get() < FOR_EVER {
+            drop(transport.send_to(b"again", &self.target));
+        }
+    }
+}
+
+fn nobody() -> Address {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    UnixAddress::abstract_name(format!("marline-nobody-{}-{number}", std::process::id())).into()
+}
 
 conformance! {
     fn a_task_that_sends_much_in_one_go_goes_on_when_it_has_left(world: &World) {
@@ -22,5 +54,34 @@ conformance! {
         });
         world.until(|| task.is_finished());
         assert!(sent.borrow().is_some(), "the task failed");
+    }
+
+    fn an_error_that_is_answered_with_the_same_again_starves_nobody(world: &World) {
+        let (target, errors) = (nobody(), Rc::new(Cell::new(0)));
+        let protocol = Stubborn { target: target.clone(), errors: Rc::clone(&errors) };
+        let transport = world.handle().bind_datagram(nobody(), protocol).expect("a socket");
+        transport.send_to(b"first", &target).expect("it is accepted");
+        world.until(|| errors.get() > 0);
+        let (talk, talked) = Talk::new();
+        let other = world.handle().bind_datagram(ANY, talk).expect("a socket");
+        world.far_port().send(b"hear me", &other.local_address().expect("an address"));
+        world.until(|| talked.has(&Said::Received(b"hear me".to_vec())));
+        assert!(errors.get() < FOR_EVER, "nobody else had a turn");
+    }
+
+    fn records_without_a_connection_are_refused_at_the_call(world: &World) {
+        let mut options = DatagramOptions::bind(nobody());
+        options.packets = true;
+        let opened = world.handle().open_datagram(&options, Talk::new().0);
+        assert!(matches!(opened, Err(DatagramError::NoPeer { .. })), "{opened:?}");
+    }
+
+    fn dg10_a_ttl_that_is_none_is_refused(world: &World) {
+        let transport = world.handle().bind_datagram(ANY, Talk::new().0).expect("a socket");
+        transport.set_multicast_ttl(255).expect("that is one");
+        for ttl in [256, u32::MAX] {
+            let set = transport.set_multicast_ttl(ttl);
+            assert!(matches!(set, Err(MulticastError::System(_))), "{ttl}: {set:?}");
+        }
     }
 }

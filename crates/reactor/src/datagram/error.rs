@@ -30,6 +30,13 @@ pub enum DatagramError {
     /// Neither a local address nor a peer was given.
     #[error("cannot open a datagram socket: no address was given")]
     NoAddress,
+    /// [Records](crate::DatagramOptions::packets) are kept apart on a connection, and no peer was given. Whoever waits for one
+    /// [listens](crate::Handle::listen_packets).
+    #[error("cannot open a datagram socket on {address}: for records a peer has to be given")]
+    NoPeer {
+        /// Where it was to be bound.
+        address: Address,
+    },
     /// The address to be bound and that of the peer are of different kinds, or none that datagrams have.
     #[error("cannot open a datagram socket on {address}: it is of the wrong kind")]
     WrongFamily {

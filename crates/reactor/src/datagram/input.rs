@@ -229,7 +229,10 @@ impl Shell {
     fn visit(self: &Rc<Self>, key: Key) {
         self.port(key, |port| port.state.visit = false);
         self.tell_port_made(key);
-        while let Some(error) = self.port(key, Port::next_error).flatten() {
+        // Whoever answers an error with a send may cause the next one: that has its turn in a later visit.
+        let errors = self.port(key, |port| port.errors.len()).unwrap_or(0);
+        for _ in 0..errors {
+            let Some(error) = self.port(key, Port::next_error).flatten() else { break };
             self.call_port(key, |protocol, transport| protocol.error_received(transport, &error));
         }
         self.tell_flow(key);

@@ -53,6 +53,10 @@ impl Shell {
 /// The address that errors name, if those that were given go together.
 fn check(options: &DatagramOptions) -> Result<&Address, DatagramError> {
     let first = options.local.as_ref().or(options.peer.as_ref()).ok_or(DatagramError::NoAddress)?;
+    if options.packets && options.peer.is_none() {
+        // Nothing but errors, and those without end, would come from it.
+        return Err(DatagramError::NoPeer { address: first.clone() });
+    }
     let mut both = options.local.iter().chain(&options.peer);
     match both.find(|address| !are_of_one_kind(first, address)) {
         Some(address) => Err(DatagramError::WrongFamily { address: address.clone() }),

@@ -327,6 +327,8 @@ impl DatagramSocket {
             DatagramChange::Membership(membership) => change_membership(&socket, membership),
             DatagramChange::MulticastLoop(on) if is_ipv6 => socket.set_multicast_loop_v6(on),
             DatagramChange::MulticastLoop(on) => socket.set_multicast_loop_v4(on),
+            // The calls below have signed numbers, of which a negative one is a request for the default.
+            DatagramChange::MulticastTtl(ttl) if ttl > 255 => Err(io::ErrorKind::InvalidInput.into()),
             DatagramChange::MulticastTtl(ttl) if is_ipv6 => socket.set_multicast_hops_v6(ttl),
             DatagramChange::MulticastTtl(ttl) => socket.set_multicast_ttl_v4(ttl),
             DatagramChange::MulticastInterface(interface) => {
