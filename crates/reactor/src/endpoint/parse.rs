@@ -21,8 +21,6 @@ struct Scheme {
     parse: fn(&str) -> Result<Target, Fault<'_>>,
 }
 
-const SOCKET_LISTENER: &[&str] = &["backlog", "limit", "timeout", "mode"];
-
 const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "tcp",
@@ -41,7 +39,7 @@ const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "unix",
-        options: SOCKET_LISTENER,
+        options: &["backlog", "limit", "timeout", "mode"],
         takes_rest: false,
         parse: |rest| Ok(Target::Unix(UnixAddress::path(name(after_slashes(rest)?)?))),
     },
@@ -65,7 +63,7 @@ const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "unix-seqpacket",
-        options: SOCKET_LISTENER,
+        options: &["mode"],
         takes_rest: false,
         parse: |rest| Ok(Target::UnixSeqpacket(either_name(after_slashes(rest)?)?)),
     },

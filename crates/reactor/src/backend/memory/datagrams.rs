@@ -19,6 +19,9 @@ const LARGEST_6: usize = 65_527;
 
 impl DatagramBackend for Memory {
     fn open_datagram(&mut self, key: Key, options: &DatagramOptions) -> io::Result<DatagramOpened> {
+        if options.packets {
+            return Err(ErrorKind::Unsupported.into());
+        }
         let owner = self.owner(key);
         let mut state = self.network.state();
         let id = state.open_mailbox(owner, options)?;

@@ -34,7 +34,7 @@ pub(super) struct Mailbox {
     /// Whether what it sends to a group comes back to this network, which is one machine.
     pub(super) loops: bool,
     pub(super) arrived: VecDeque<(Vec<u8>, Address)>,
-    /// How many bytes have arrived.
+    /// How much has arrived, by its weight.
     size: usize,
     pub(super) errors: VecDeque<ErrorKind>,
     pub(super) notice: Notice,
@@ -167,9 +167,11 @@ impl State {
         if is_broadcast && !sender.broadcasts {
             return Some(None);
         }
+        let source = reachable(&sender.local);
         let hears = |mailbox: &Mailbox| {
+            let is_peer = mailbox.peer.as_ref().is_none_or(|peer| *peer == source);
             let has_port = mailbox.local.as_inet().is_some_and(|local| local.port() == target.port());
-            has_port && (is_broadcast || (sender.loops && mailbox.groups.contains(&target.ip())))
+            is_peer && has_port && (is_broadcast || (sender.loops && mailbox.groups.contains(&target.ip())))
         };
         let ids = self.mailboxes.keys().into_iter();
         Some(Some(ids.filter(|id| self.mailboxes.get(*id).is_some_and(hears)).collect()))
@@ -230,14 +232,17 @@ impl State {
         if !mailbox.has_room(bytes.len(), capacity) {
             return;
         }
-        mailbox.size += bytes.len();
+        mailbox.size += weight(bytes.len());
         mailbox.arrived.insert(place, (bytes.to_vec(), source.clone()));
         self.raise_mail(to);
     }
 
     fn refuse_mail(&mut self, to: Id) {
         if let Some(mailbox) = self.mailboxes.get_mut(to) {
-            mailbox.errors.push_back(ErrorKind::ConnectionRefused);
+            // As a system's socket, it holds one error at a time.
+            if mailbox.errors.is_empty() {
+                mailbox.errors.push_back(ErrorKind::ConnectionRefused);
+            }
             self.raise_mail(to);
         }
     }
@@ -254,7 +259,7 @@ impl State {
     pub(super) fn take_mail(&mut self, id: Id) -> Option<(Vec<u8>, Address)> {
         let mailbox = self.mailboxes.get_mut(id)?;
         let taken = mailbox.arrived.pop_front()?;
-        mailbox.size -= taken.0.len();
+        mailbox.size -= weight(taken.0.len());
         let waiting = std::mem::take(&mut mailbox.waiting);
         self.tell_waiting(waiting);
         Some(taken)
@@ -272,8 +277,13 @@ impl State {
 impl Mailbox {
     /// What would never fit has room where nothing else is.
     fn has_room(&self, len: usize, capacity: usize) -> bool {
-        self.arrived.is_empty() || self.size + len <= capacity
+        self.arrived.is_empty() || self.size.saturating_add(weight(len)) <= capacity
     }
+}
+
+/// What a datagram takes of the receiver's room: empty ones need a place, too.
+fn weight(len: usize) -> usize {
+    len.max(1)
 }
 
 /// Whether what is sent to `target` comes to whoever is bound to `local`.
