@@ -32,6 +32,7 @@ mod a_threads;
 mod a_time;
 mod a_waker_code;
 mod a_wakers;
+mod c_answers;
 mod c_connecting;
 mod c_eyeballs;
 mod c_eyeballs_random;

@@ -92,9 +92,11 @@ impl Shell {
         first: Option<Family>,
     ) {
         let is_news = self.attempt(key, |attempt| {
+            let (v4, v6) = (attempt.look_up.awaits(Family::V4), attempt.look_up.awaits(Family::V6));
             let is_news = attempt.look_up.settle(part);
             if is_news {
-                attempt.candidates.add(addresses);
+                let is_open = |address: &SocketAddr| if address.is_ipv4() { v4 } else { v6 };
+                attempt.candidates.add(addresses.into_iter().filter(is_open).collect());
                 let first = first.filter(|_| attempt.tries.is_empty());
                 first.into_iter().for_each(|family| attempt.candidates.begin_with(family));
             }

@@ -52,7 +52,7 @@ impl State {
                 }
                 Ok(address.into())
             }
-            Address::Unix(name) if name.is_unnamed() => Err(ErrorKind::InvalidInput.into()),
+            Address::Unix(name) if !is_a_name(name) => Err(ErrorKind::InvalidInput.into()),
             Address::Unix(name) if self.names.contains_key(name) => Err(ErrorKind::AddrInUse.into()),
             Address::Unix(name) => Ok(name.clone().into()),
             Address::Named(_) => Err(ErrorKind::InvalidInput.into()),
@@ -302,4 +302,19 @@ pub(super) fn specified(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(loopback(address.ip()));
     }
     address
+}
+
+/// So many bytes fit into the address of a UNIX socket, on Linux: unix(7).
+const LONGEST_NAME: usize = 107;
+
+/// Whether a system would bind a UNIX socket to that name.
+pub(super) fn is_a_name(name: &UnixAddress) -> bool {
+    match (name.as_path(), name.as_abstract()) {
+        (Some(path), _) => {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            !bytes.is_empty() && bytes.len() <= LONGEST_NAME && !bytes.contains(&0)
+        }
+        (None, Some(name)) => name.len() <= LONGEST_NAME,
+        (None, None) => false,
+    }
 }

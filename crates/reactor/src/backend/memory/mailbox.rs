@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::listeners::{loopback, overlap, specified};
+use super::listeners::{is_a_name, loopback, overlap, specified};
 use super::state::{FIRST_EPHEMERAL, Id, Notice, Owner, State};
 use crate::address::{Address, UnixAddress};
 use crate::backend::{Completion, DatagramOptions};
@@ -87,7 +87,7 @@ impl State {
     fn bind_mailbox(&mut self, wanted: &Address, is_shared: bool) -> io::Result<Address> {
         let local = match wanted {
             Address::Inet(address) => Address::Inet(self.bind_mailbox_port(*address)?),
-            Address::Unix(name) if !name.is_unnamed() => wanted.clone(),
+            Address::Unix(name) if is_a_name(name) => wanted.clone(),
             _ => return Err(ErrorKind::InvalidInput.into()),
         };
         let is_taken = self.mailboxes.values().any(|other| {
