@@ -81,6 +81,7 @@ mod t_ready_queue;
 mod t_running;
 mod t_timers;
 mod t_wait;
+mod u_descriptors;
 mod u_pipes;
 mod u_unix;
 mod w_asleep;

@@ -1,8 +1,10 @@
 //! What can go wrong, a type for each verb.
 //!
+//! * `descriptor`: what keeps a descriptor from being sent.
 //! * `lookup`: what a resolver answers if not with addresses.
 //! * `to_io`: the same for programs that know `std::io::Error` alone.
 
+mod descriptor;
 mod lookup;
 mod to_io;
 
@@ -12,6 +14,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
+pub use descriptor::SendDescriptorError;
 pub use lookup::LookupError;
 use thiserror::Error;
 

@@ -40,6 +40,7 @@ mod choice;
 mod connect;
 mod connection;
 mod contain;
+mod credentials;
 mod debug;
 mod endpoint;
 mod error;
@@ -71,6 +72,7 @@ pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
+pub use credentials::Credentials;
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{
     ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,
@@ -78,7 +80,7 @@ pub use endpoint::{
 };
 pub use error::{
     ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
-    ReplaceError, RunError, WatermarkError, WriteLimitExceeded,
+    ReplaceError, RunError, SendDescriptorError, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -16,6 +16,7 @@
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
+//! * `passing`: descriptors that are passed, and who keeps them.
 //! * `pipes`: pipes of a loop, and their far ends.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
@@ -35,6 +36,7 @@ mod kind;
 mod names;
 mod nosy;
 mod notes;
+pub mod passing;
 mod pipes;
 mod probe;
 mod raw;

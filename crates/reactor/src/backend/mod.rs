@@ -43,6 +43,16 @@
 //! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
 //!
+//! # Descriptors among the bytes
+//!
+//! A connection that was asked for it ([`ListenOptions::descriptors`], [`ConnectOptions::descriptors`],
+//! [`Opening::Passing`]) [carries descriptors](Backend::carries_descriptors). An [`Outgoing`] then has them between its bytes.
+//! One call sends the [first](Outgoing::first_descriptors) of them with the [bytes before the
+//! next](Outgoing::bytes_before_next_descriptor), and with at least one byte they are passed; the core closes ours. What
+//! is received comes as a [`Chunk`] [with descriptors](Chunk::with_descriptors), also where memory was offered, and never later
+//! than the byte it was sent with. What does not carry descriptors closes those that come. A backend without such
+//! connections refuses what asks for one.
+//!
 //! # The end of a connection
 //!
 //! [`close`](Backend::close) ends everything: each operation of that key that is still under way is answered
@@ -88,6 +98,7 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
+pub(crate) mod descriptors;
 pub(crate) mod ended;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -101,6 +112,7 @@ mod poller;
 pub mod readiness;
 mod socket;
 mod stream;
+mod system_calls;
 mod table;
 mod watched;
 
@@ -121,9 +133,11 @@ use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 pub use stream::{Opened, Opening};
+pub use system_calls::SystemCalls;
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::{Interest, Ready};
@@ -299,6 +313,22 @@ pub trait Backend {
         let _ = key;
     }
 
+    /// Whether descriptors can be passed over this connection, both ways. By default none can.
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        let _ = key;
+        false
+    }
+
+    /// Who is at the other end of a UNIX socket.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default) where that is not known, and the operating system's.
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        let _ = key;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     // Foreign sources.
 
     /// Watches `what`, which is `key` from now on, until its [`close`](Self::close). The [module](self) tells the rules.
@@ -459,29 +489,4 @@ pub enum Close {
 pub trait Wakeup: Send + Sync {
     /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
     fn wake(&self);
-}
-
-/// Counts of calls to the operating system, by kind. Calls are counted as they are made: an operation that is submitted with
-/// others in one call is none of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SystemCalls {
-    /// Waits for events.
-    pub waits: u64,
-    /// Receives, those that found nothing included.
-    pub receives: u64,
-    /// Sends, those that were refused included.
-    pub sends: u64,
-    /// Accepts, those that found nothing included.
-    pub accepts: u64,
-    /// Registrations with the multiplexer, and changes of them.
-    pub registrations: u64,
-    /// Connects.
-    pub connects: u64,
-    /// Shutdowns of one direction.
-    pub shutdowns: u64,
-    /// Closes.
-    pub closes: u64,
-    /// Everything else: options, names, errors.
-    pub others: u64,
 }

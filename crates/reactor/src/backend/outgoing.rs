@@ -1,9 +1,12 @@
-//! Bytes on their way out.
+//! Bytes on their way out, and descriptors among them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
+
+use super::descriptors::Descriptors;
 
 /// A segment is not made larger by copying into it than this; what comes then begins another. Larger buffers, of single
 /// large writes, are freed when they are emptied.
@@ -14,6 +17,9 @@ const SPARES: usize = 8;
 /// A queue of bytes to send, in segments: small writes are copied together, owned bytes are kept as they are.
 ///
 /// It is a plain value: a connection has one only while bytes wait, and lends it to the backend for a send.
+///
+/// Descriptors stand between the bytes, on connections that [carry](super::Backend::carries_descriptors) them: each travels
+/// with the byte behind it, in the same message. In what is lent there always is one.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     segments: VecDeque<Segment>,
@@ -22,6 +28,8 @@ pub struct Outgoing {
     len: usize,
     /// Emptied buffers, for the next copies.
     spares: Vec<Vec<u8>>,
+    /// Few connections ever have any.
+    descriptors: Option<Box<Descriptors>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +92,9 @@ impl Outgoing {
             other.segments.push_front(Segment::Copied(rest));
             other.sent = 0;
         }
+        if let Some(descriptors) = other.descriptors.take() {
+            self.descriptors.get_or_insert_default().append(self.len, *descriptors);
+        }
         self.len += std::mem::take(&mut other.len);
         self.segments.append(&mut other.segments);
         other.spares.append(&mut self.spares);
@@ -92,10 +103,21 @@ impl Outgoing {
 
     /// Fills `parts` with the bytes from the front on, one part a segment, and tells how many parts it filled.
     pub fn fill<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
-        let mut skip = self.sent;
+        self.fill_up_to(usize::MAX, parts)
+    }
+
+    /// As [`fill`](Self::fill), with no more than `limit` bytes.
+    pub fn fill_up_to<'a>(&'a self, limit: usize, parts: &mut [IoSlice<'a>]) -> usize {
+        let (mut skip, mut left) = (self.sent, limit);
         let mut filled = 0;
         for (part, segment) in parts.iter_mut().zip(&self.segments) {
-            *part = IoSlice::new(&segment.bytes()[skip..]);
+            if left == 0 {
+                break;
+            }
+            let bytes = &segment.bytes()[skip..];
+            let bytes = &bytes[..bytes.len().min(left)];
+            *part = IoSlice::new(bytes);
+            left -= bytes.len();
             skip = 0;
             filled += 1;
         }
@@ -119,6 +141,10 @@ impl Outgoing {
     pub fn advance(&mut self, count: usize, spent: &mut Vec<Bytes>) {
         let count = count.min(self.len);
         self.len -= count;
+        if let Some(descriptors) = &mut self.descriptors {
+            descriptors.advance(count);
+        }
+        self.forget_descriptors_if_none();
         let mut left = count + self.sent;
         while let Some(first) = self.segments.front() {
             let size = first.bytes().len();
@@ -133,6 +159,68 @@ impl Outgoing {
             }
         }
         self.sent = left;
+    }
+
+    // Descriptors.
+
+    /// Puts a descriptor behind the last byte. It travels with the byte that is put there next.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back if 253 wait for that byte already.
+    pub fn push_descriptor(&mut self, descriptor: OwnedFd) -> Result<(), OwnedFd> {
+        let pushed = self.descriptors.get_or_insert_default().push(self.len, descriptor);
+        self.forget_descriptors_if_none();
+        pushed
+    }
+
+    /// How many descriptors a byte follows.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.descriptors.as_ref().map_or(0, |descriptors| descriptors.followed(self.len))
+    }
+
+    /// The descriptors that travel with the first byte.
+    pub fn first_descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.descriptors.iter().flat_map(|descriptors| descriptors.first())
+    }
+
+    /// How many bytes may be sent together with the [first descriptors](Self::first_descriptors): those before the next
+    /// descriptor.
+    #[must_use]
+    pub fn bytes_before_next_descriptor(&self) -> usize {
+        let limit = self.descriptors.as_ref().map(|descriptors| descriptors.bytes_before_next());
+        limit.map_or(self.len, |limit| limit.min(self.len))
+    }
+
+    /// Takes out the descriptors that travel with one of the first `count` bytes, each with the number of bytes before it:
+    /// for backends that carry them by value. [`advance`](Self::advance) closes what was not taken.
+    pub fn take_descriptors(&mut self, count: usize) -> Vec<(usize, OwnedFd)> {
+        let taken = self.descriptors.as_mut().map(|descriptors| descriptors.take(count).collect());
+        self.forget_descriptors_if_none();
+        taken.unwrap_or_default()
+    }
+
+    /// Whether it has neither bytes nor descriptors.
+    pub(crate) fn is_void(&self) -> bool {
+        self.is_empty() && self.descriptors.is_none()
+    }
+
+    /// Takes out the descriptors that no byte follows, as another queue.
+    pub(crate) fn split_waiting(&mut self) -> Option<Box<Self>> {
+        let waiting = self.descriptors.as_mut()?.take_behind(self.len);
+        self.forget_descriptors_if_none();
+        let waiting = (!waiting.is_empty()).then(|| Box::new(waiting))?;
+        Some(Box::new(Self { descriptors: Some(waiting), ..Self::default() }))
+    }
+
+    /// Closes all descriptors.
+    pub(crate) fn drop_descriptors(&mut self) {
+        self.descriptors = None;
+    }
+
+    fn forget_descriptors_if_none(&mut self) {
+        self.descriptors.take_if(|descriptors| descriptors.is_empty());
     }
 
     fn keep(&mut self, mut buffer: Vec<u8>) {
@@ -155,6 +243,7 @@ impl Outgoing {
     /// Empties it, as [`advance`](Self::advance) does, and makes it as good as new.
     pub fn clear(&mut self, spent: &mut Vec<Bytes>) {
         self.advance(self.len, spent);
+        self.drop_descriptors();
     }
 }
 
@@ -231,5 +320,58 @@ mod tests {
         assert_eq!((first.front(), second.is_empty()), (&b"second"[..], true));
         second.push_copy(b"third");
         assert_eq!(second.front().as_ptr(), buffer);
+    }
+
+    fn descriptor() -> OwnedFd {
+        std::fs::File::open("/dev/null").expect("a descriptor").into()
+    }
+
+    #[test]
+    fn a_descriptor_travels_with_the_byte_behind_it() {
+        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
+        outgoing.push_copy(b"ab");
+        assert!(outgoing.push_descriptor(descriptor()).is_ok());
+        assert_eq!(outgoing.descriptors(), 0, "no byte follows it yet");
+        outgoing.push_copy(b"cd");
+        assert_eq!((outgoing.descriptors(), outgoing.first_descriptors().count()), (1, 0));
+        assert_eq!(outgoing.bytes_before_next_descriptor(), 2);
+        let mut parts = [IoSlice::new(&[]); 4];
+        assert_eq!((outgoing.fill_up_to(2, &mut parts), &*parts[0]), (1, &b"ab"[..]));
+        outgoing.advance(2, &mut spent);
+        assert_eq!((outgoing.first_descriptors().count(), outgoing.bytes_before_next_descriptor()), (1, 2));
+        outgoing.advance(1, &mut spent);
+        assert_eq!((outgoing.first_descriptors().count(), outgoing.descriptors()), (0, 0));
+        assert!(outgoing.descriptors.is_none());
+    }
+
+    #[test]
+    fn descriptors_keep_their_places_when_queues_are_joined_and_parted() {
+        let (mut first, mut second, mut spent) = (Outgoing::default(), Outgoing::default(), Vec::new());
+        first.push_copy(b"xxab");
+        first.advance(2, &mut spent);
+        first.push_descriptor(descriptor()).expect("room");
+        let mut waiting = first.split_waiting().expect("one waits");
+        assert!(!first.is_void() && first.split_waiting().is_none());
+        second.push_copy(b"cd");
+        second.push_descriptor(descriptor()).expect("room");
+        second.push_copy(b"e");
+        waiting.append(&mut second);
+        first.append(&mut waiting);
+        let places: Vec<usize> = first.take_descriptors(5).into_iter().map(|(place, _)| place).collect();
+        assert_eq!((places, all(&first)), (vec![2, 4], b"abcde".to_vec()));
+    }
+
+    #[test]
+    fn no_more_descriptors_travel_with_one_byte_than_the_system_takes() {
+        let mut outgoing = Outgoing::default();
+        for _ in 0..super::super::descriptors::MOST {
+            outgoing.push_descriptor(descriptor()).expect("room");
+        }
+        assert!(outgoing.push_descriptor(descriptor()).is_err());
+        outgoing.push_copy(b"a");
+        assert!(outgoing.push_descriptor(descriptor()).is_ok());
+        assert_eq!(outgoing.descriptors(), super::super::descriptors::MOST);
+        outgoing.clear(&mut Vec::new());
+        assert!(outgoing.is_void());
     }
 }

@@ -4,11 +4,13 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
+//! * `descriptors`: those that are passed over it.
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 //! * `layers`: what layers around a protocol need of a connection.
 
+mod descriptors;
 mod dispatch;
 mod ending;
 mod flags;
@@ -20,6 +22,8 @@ mod spares;
 mod unread;
 
 use std::any::Any;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::address::Addresses;
@@ -62,6 +66,10 @@ pub(crate) struct Connection {
 struct Rare {
     /// Bytes to deliver before any that the backend has.
     unread: Unread,
+    /// Descriptors to deliver before those bytes.
+    descriptors: VecDeque<OwnedFd>,
+    /// How many are lent to the backend.
+    lent_descriptors: usize,
     /// The protocol that takes over when the running callback returns, with the bytes it begins with.
     successor: Option<(Box<dyn Protocol>, Vec<u8>)>,
     /// The deadline of closing, or the pause before a send is tried again.
@@ -167,10 +175,10 @@ impl Connection {
     /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume. Who closes is not asked to
     /// resume.
     fn flow_due(&self) -> Option<bool> {
-        let (buffered, told) = (self.buffered(), self.flags.any(Flags::TOLD_PAUSE));
-        if !told && buffered > self.high {
+        let (waiting, told) = (self.weight(), self.flags.any(Flags::TOLD_PAUSE));
+        if !told && waiting > self.high {
             Some(true)
-        } else if told && buffered <= self.low && !self.flags.any(Flags::CLOSING) {
+        } else if told && waiting <= self.low && !self.flags.any(Flags::CLOSING) {
             Some(false)
         } else {
             None

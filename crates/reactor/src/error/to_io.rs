@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{ConnectError, CreateError, ListenError, NotInLoop, RunError};
+use super::{ConnectError, CreateError, ListenError, NotInLoop, RunError, SendDescriptorError};
 
 impl From<CreateError> for io::Error {
     /// Of the kind of the system's error.
@@ -101,5 +101,13 @@ mod tests {
         assert_eq!(io::Error::from(RunError::stopped()).kind(), ErrorKind::Other);
         let broken = RunError::backend(ErrorKind::PermissionDenied.into());
         assert_eq!(io::Error::from(broken).kind(), ErrorKind::PermissionDenied);
+    }
+}
+
+impl From<SendDescriptorError> for io::Error {
+    /// Of the kind `Unsupported`, `QuotaExceeded` if too many wait for one byte, or `BrokenPipe`. The descriptor is closed with
+    /// the error.
+    fn from(error: SendDescriptorError) -> Self {
+        Self::new(error.io_kind(), error)
     }
 }

@@ -9,7 +9,7 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
     Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Instant, Interest, Key};
+use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Credentials, Instant, Interest, Key};
 
 use super::Adversary;
 use super::late::Late;
@@ -199,6 +199,14 @@ impl<B: Backend> Backend for Adversary<B> {
     fn watch_peer(&mut self, key: Key) {
         self.promises.stands(key);
         self.inner.watch_peer(key);
+    }
+
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.inner.carries_descriptors(key)
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        self.inner.peer_credentials(key)
     }
 
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {

@@ -10,7 +10,7 @@
 //! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
 //! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
-//! - `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
+//! - `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -56,7 +56,10 @@ pub use options::{Feature, Options};
 
 use super::object;
 use super::poller::{Event, Poller, due};
-use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_stdio};
+use super::stream::{
+    Connection as StreamConnection, Scratch, TakenOver, take_over, take_over_pair, take_over_passing,
+    take_over_stdio,
+};
 use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
@@ -64,6 +67,7 @@ use super::{
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::watch::Interest;
 use answers::Answers;
@@ -208,12 +212,22 @@ impl Uring {
         self.begin_accepting(key);
     }
 
-    fn accepted(&mut self, local: Address, key: Key, socket: OwnedFd) -> io::Result<Addresses> {
+    fn accepted(
+        &mut self,
+        local: Address,
+        key: Key,
+        socket: OwnedFd,
+        descriptors: bool,
+    ) -> io::Result<Addresses> {
         let peer = sockets::peer(&socket, &mut self.calls);
         // Whoever has no peer any more has reset the connection already.
         let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         let local =
             if sockets::is_wildcard(&local) { sockets::local(&socket, &mut self.calls)? } else { local };
+        if descriptors {
+            self.pass_over(key, socket, StreamConnection::accepted)?;
+            return Ok(Addresses { local, peer });
+        }
         let state = super::bits::Bits::NONE;
         self.table.insert(key, Object::Connection(Connection::new(socket, state)));
         self.want_receive(key);
@@ -275,8 +289,8 @@ impl Backend for Uring {
         };
         match found.ready.pop_front() {
             Some(Ok(socket)) => {
-                let local = found.local.clone();
-                match self.accepted(local, key, socket) {
+                let (local, descriptors) = (found.local.clone(), found.descriptors);
+                match self.accepted(local, key, socket, descriptors) {
                     Ok(addresses) => Accepted::Connection(addresses),
                     Err(error) => {
                         self.calls.closes += 1;
@@ -294,6 +308,9 @@ impl Backend for Uring {
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        if options.descriptors {
+            return self.connect_passing(key, address, options);
+        }
         let (socket, address) = sockets::prepare(address, options, &mut self.calls)?;
         let mut connection = Connection::new(socket.into(), connection::CONNECTING);
         connection.under_way += 1;
@@ -310,10 +327,12 @@ impl Backend for Uring {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
             Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         match taken? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
     }
@@ -423,6 +442,18 @@ impl Backend for Uring {
             self.answers.push_late(Completion::PeerClosed { key, reset });
         }
         self.poll_peer(key);
+    }
+
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.carries_descriptors())
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.peer_credentials(&mut self.calls);
+        }
+        let socket = self.table.connection(key).and_then(|connection| connection.socket());
+        sockets::peer_credentials(socket.ok_or_else(unknown)?, &mut self.calls)
     }
 
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 
 use super::inbox::Inbox;
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::slab::Slab;
 
@@ -38,6 +40,8 @@ pub(super) struct State {
     /// Our end of standard input and output, until a loop opens it.
     pub(super) stdio: Option<Id>,
     pub(super) next_port: u16,
+    /// Who is at the other end of UNIX sockets.
+    pub(super) credentials: Option<Credentials>,
     /// How many ends and listeners belong to backends.
     pub(super) sockets: usize,
 }
@@ -57,6 +61,7 @@ impl State {
             inboxes: Slab::new(),
             stdio: None,
             next_port: FIRST_EPHEMERAL,
+            credentials: None,
             sockets: 0,
         }
     }
@@ -150,6 +155,10 @@ pub(super) struct End {
     pub(super) watched: bool,
     /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
     pub(super) ends_alone: bool,
+    /// Its loop wants the descriptors that come.
+    pub(super) carries_descriptors: bool,
+    /// Those that came with bytes that were received.
+    pub(super) descriptors: Vec<OwnedFd>,
 }
 
 impl End {
@@ -166,7 +175,14 @@ impl End {
             drained: true,
             watched: false,
             ends_alone: false,
+            carries_descriptors: false,
+            descriptors: Vec::new(),
         }
+    }
+
+    /// Whether the next receive gives descriptors to a loop that wants them.
+    pub(super) fn passes_next(&self) -> bool {
+        self.carries_descriptors && self.incoming.begins_with_descriptor()
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -182,6 +198,8 @@ pub(super) struct Listener {
     pub(super) backlog: usize,
     /// Others may listen here too, if they also say so.
     pub(super) shared: bool,
+    /// Its connections carry descriptors.
+    pub(super) carries_descriptors: bool,
     /// Our ends of the connections that were not accepted yet.
     pub(super) waiting: VecDeque<Id>,
     /// The other ends of those that do not fit into the backlog.

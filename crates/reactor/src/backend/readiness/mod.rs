@@ -33,8 +33,8 @@ use super::bits::Bits;
 use super::object;
 use super::poller::{Event, Poller, always_readable, due};
 use super::stream::{
-    Channel, Connection, Ends, Scratch, Socket, TakenOver, connect, take_over, take_over_pair,
-    take_over_stdio,
+    Channel, Connection, Ends, Passing, Scratch, Socket, Special, TakenOver, connect, take_over,
+    take_over_pair, take_over_passing, take_over_stdio,
 };
 use super::table::Table;
 use super::watched::Watched;
@@ -44,6 +44,7 @@ use super::{
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::Interest;
@@ -129,8 +130,15 @@ impl Readiness {
 impl Readiness {
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
-        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
+        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?.at(&addresses.local);
         self.table.insert(key, Object::Connection(Connection::accepted(socket)));
+        Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
+    }
+
+    fn open_passing(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
+        let addresses = sockets::addresses(&socket, &mut self.calls)?;
+        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
+        self.table.insert(key, passing(socket, Connection::accepted));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 
@@ -140,7 +148,7 @@ impl Readiness {
         if is_always_readable {
             self.poller.push(always_readable(key));
         }
-        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
+        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(Special::Ends(ends)))));
         Ok(opened)
     }
 }
@@ -248,8 +256,12 @@ impl Backend for Readiness {
         };
         match listener.accept(&self.poller, key, &mut self.calls) {
             Ok((socket, addresses)) => {
-                let connection = Connection::accepted(socket);
-                self.table.insert(key, Object::Connection(connection));
+                let object = if listener.passes_descriptors() {
+                    passing(socket, Connection::accepted)
+                } else {
+                    Object::Connection(Connection::accepted(socket))
+                };
+                self.table.insert(key, object);
                 Accepted::Connection(addresses)
             }
             Err(accepted) => accepted,
@@ -259,9 +271,13 @@ impl Backend for Readiness {
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         let stream = connect(address, options, &mut self.calls)?;
         // It is registered after the connect: epoll calls a socket that was never connected hung up.
-        let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?;
-        let connection = Connection::connecting(socket);
-        self.table.insert(key, Object::Connection(connection));
+        let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?.at(address);
+        let object = if options.descriptors {
+            passing(socket, Connection::connecting)
+        } else {
+            Object::Connection(Connection::connecting(socket))
+        };
+        self.table.insert(key, object);
         Ok(())
     }
 
@@ -270,10 +286,12 @@ impl Backend for Readiness {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
             Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
         match taken? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
     }
@@ -356,6 +374,18 @@ impl Backend for Readiness {
         }
     }
 
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.carries_descriptors())
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.peer_credentials(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.peer_credentials(&mut self.calls),
+            _ => Err(unknown()),
+        }
+    }
+
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
         let watched = match what {
             Watchable::Descriptor(descriptor) => {
@@ -383,6 +413,11 @@ impl Backend for Readiness {
         calls.others += self.waker.calls();
         calls
     }
+}
+
+/// A connection that descriptors are passed over.
+fn passing(socket: Socket, as_it_is: fn(Special) -> Connection<Special>) -> Object {
+    Object::Stream(Box::new(as_it_is(Special::Passing(Passing::new(socket)))))
 }
 
 /// The answer to an operation of a key that stands for nothing, which the core does not start.

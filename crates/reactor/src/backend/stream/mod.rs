@@ -2,7 +2,8 @@
 //!
 //! - `connection.rs`: one connection, and what is known about it without asking.
 //! - `channel.rs`: what a connection asks of what it reads and writes.
-//! - `socket.rs`: sockets. `ends.rs`: everything else: pipes, terminals, files.
+//! - `socket.rs`: sockets. `passing.rs`: those that descriptors are passed over. `ends.rs`: everything else: pipes, terminals,
+//!   files. `special.rs`: what is no plain socket.
 //! - `scratch.rs`: the one buffer that all streams of a backend receive into.
 //! - `opening.rs`: what the core gives to be opened. `taking_over.rs`: descriptors that were made elsewhere, whose mode is
 //!   somebody else's, too.
@@ -11,14 +12,18 @@ mod channel;
 mod connection;
 mod ends;
 mod opening;
+mod passing;
 mod scratch;
 mod socket;
+mod special;
 mod taking_over;
 
 pub(super) use channel::Channel;
 pub(super) use connection::Connection;
 pub(super) use ends::Ends;
 pub use opening::{Opened, Opening};
+pub(super) use passing::Passing;
 pub(super) use scratch::Scratch;
 pub(super) use socket::{Socket, connect};
-pub(super) use taking_over::{TakenOver, take_over, take_over_pair, take_over_stdio};
+pub(super) use special::Special;
+pub(super) use taking_over::{TakenOver, take_over, take_over_pair, take_over_passing, take_over_stdio};

@@ -14,6 +14,7 @@ use super::Channel;
 use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
 use crate::backend::{Close, ConnectOptions, Outgoing, SystemCalls, socket};
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
@@ -33,7 +34,11 @@ pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
 ///
 /// It is created close-on-exec and never duplicated, so closing it takes its registration back as well.
 #[derive(Debug)]
-pub(in crate::backend) struct Socket(OwnedFd);
+pub(in crate::backend) struct Socket {
+    descriptor: OwnedFd,
+    /// Whether a receive takes everything there is room for.
+    drains: bool,
+}
 
 impl Socket {
     /// Registers `socket`; on an error it is closed.
@@ -46,7 +51,14 @@ impl Socket {
         let socket = socket.into();
         let registered = poller.connection(&mut SourceFd(&socket.as_raw_fd()), key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self(socket))
+        registered.map(|()| Self { descriptor: socket, drains: false })
+    }
+
+    /// Notes where one of its ends is. A receive from a UNIX socket ends behind a message that descriptors came with, wanted
+    /// or not, whatever waits behind that; those of the Internet have no such thing.
+    pub(in crate::backend) fn at(mut self, address: &Address) -> Self {
+        self.drains = address.as_inet().is_some();
+        self
     }
 
     fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
@@ -55,7 +67,7 @@ impl Socket {
         let parts = &parts[..filled];
         let sent = uninterrupted(|| {
             calls.sends += 1;
-            rustix::net::sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), SEND)
+            rustix::net::sendmsg(&self.descriptor, parts, &mut SendAncillaryBuffer::default(), SEND)
         })?;
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         Ok((sent, sent == offered))
@@ -63,7 +75,7 @@ impl Socket {
 
     #[cfg(test)]
     pub(in crate::backend) fn has_nodelay(&self) -> bool {
-        socket2::SockRef::from(&self.0).tcp_nodelay().unwrap_or(false)
+        socket2::SockRef::from(&self.descriptor).tcp_nodelay().unwrap_or(false)
     }
 
     /// Closes it without a word about how.
@@ -83,13 +95,13 @@ impl Channel for Socket {
     }
 
     fn drains(&self) -> bool {
-        true
+        self.drains
     }
 
     fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
         uninterrupted(|| {
             calls.receives += 1;
-            rustix::net::recv(&self.0, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
+            rustix::net::recv(&self.descriptor, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
         })
     }
 
@@ -104,14 +116,14 @@ impl Channel for Socket {
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
-            rustix::net::send(&self.0, bytes, SEND)
+            rustix::net::send(&self.descriptor, bytes, SEND)
         })?;
         Ok((sent, sent == bytes.len()))
     }
 
     fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
         calls.shutdowns += 1;
-        Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?)
+        Ok(rustix::net::shutdown(&self.descriptor, rustix::net::Shutdown::Write)?)
     }
 
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
@@ -134,6 +146,10 @@ impl Channel for Socket {
         }
     }
 
+    fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
+        socket::peer_credentials(self, calls)
+    }
+
     fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {
         if how == Close::Reset {
             socket::reset_on_close(&self, calls);
@@ -144,7 +160,7 @@ impl Channel for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 

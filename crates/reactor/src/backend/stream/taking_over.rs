@@ -19,6 +19,8 @@ use crate::backend::SystemCalls;
 pub(in crate::backend) enum TakenOver {
     /// A connected stream socket.
     Socket(OwnedFd),
+    /// A connected UNIX stream socket, over which descriptors are passed.
+    Passing(OwnedFd),
     /// Anything else.
     Ends(Ends),
 }
@@ -65,6 +67,18 @@ pub(in crate::backend) fn take_over(descriptor: OwnedFd, calls: &mut SystemCalls
     }))
 }
 
+/// A UNIX stream socket that descriptors are passed over.
+pub(in crate::backend) fn take_over_passing(
+    socket: OwnedFd,
+    calls: &mut SystemCalls,
+) -> io::Result<TakenOver> {
+    calls.others += 1;
+    if rustix::net::sockopt::socket_domain(&socket)? == rustix::net::AddressFamily::UNIX {
+        return stream_socket(socket, calls).map(TakenOver::Passing);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptors are passed over UNIX sockets only"))
+}
+
 /// The same for two descriptors. Two of one socket are that socket.
 pub(in crate::backend) fn take_over_pair(
     input: OwnedFd,
@@ -95,7 +109,7 @@ pub(in crate::backend) fn take_over_stdio(calls: &mut SystemCalls) -> io::Result
     let taken = take_over_pair(input, output, calls)?;
     Ok(match taken {
         TakenOver::Ends(ends) => TakenOver::Ends(ends.standing_for_stdio()),
-        socket @ TakenOver::Socket(_) => socket,
+        socket => socket,
     })
 }
 

@@ -1,0 +1,81 @@
+//! What keeps a descriptor from being sent.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use thiserror::Error;
+
+/// A descriptor was not accepted for sending. Hands it back.
+#[derive(Error)]
+#[error("{}", self.text())]
+pub struct SendDescriptorError {
+    descriptor: OwnedFd,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unsupported,
+    Full,
+    Closed,
+}
+
+impl SendDescriptorError {
+    pub(crate) fn unsupported(descriptor: OwnedFd) -> Self {
+        Self { descriptor, kind: Kind::Unsupported }
+    }
+
+    pub(crate) fn full(descriptor: OwnedFd) -> Self {
+        Self { descriptor, kind: Kind::Full }
+    }
+
+    pub(crate) fn closed(descriptor: OwnedFd) -> Self {
+        Self { descriptor, kind: Kind::Closed }
+    }
+
+    /// Whether the connection was not opened for descriptors, or is of a kind that has none.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        self.kind == Kind::Unsupported
+    }
+
+    /// Whether as many wait for the next byte as can travel with one: write something first.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether the connection is closing, closed, or its direction was ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.kind == Kind::Closed
+    }
+
+    /// The descriptor.
+    #[must_use]
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.descriptor
+    }
+
+    pub(super) fn io_kind(&self) -> std::io::ErrorKind {
+        match self.kind {
+            Kind::Unsupported => std::io::ErrorKind::Unsupported,
+            Kind::Full => std::io::ErrorKind::QuotaExceeded,
+            Kind::Closed => std::io::ErrorKind::BrokenPipe,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self.kind {
+            Kind::Unsupported => "the connection carries no descriptors",
+            Kind::Full => "253 descriptors wait for the next byte already",
+            Kind::Closed => "the connection takes no more",
+        }
+    }
+}
+
+impl fmt::Debug for SendDescriptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SendDescriptorError").field(&self.kind).finish()
+    }
+}
