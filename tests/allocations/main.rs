@@ -3,6 +3,7 @@
 //! Each test warms everything up, and then counts what its own thread allocates. Clients run on other threads, or allocate
 //! nothing.
 
+mod datagrams;
 mod policies;
 mod tasks;
 

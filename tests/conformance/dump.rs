@@ -70,6 +70,7 @@ fn a_dump_of_a_loop_in_memory() {
   connection 1.1 (conformance::dump::Silent), tcp://127.0.0.1:8000 with tcp://127.0.0.1:{port}: open
 1 listener
   0.1 on tcp://127.0.0.1:8000: accepting, 1 of at most 3 connections
+no datagram sockets
 2 watched sources
   {first} a virtual source for readable, watched at {file}:{idle}:24
   {second} a virtual source for writable | edge, paused, does not keep the loop running, watched at {file}:{paused}:24

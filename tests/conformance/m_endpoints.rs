@@ -112,6 +112,20 @@ conformance! {
         assert_eq!(world.open_sockets(), 0);
     }
 
+    fn m14_a_command_is_talked_to_by_its_input_and_output(world: &World) {
+        if world.is_memory() {
+            return skip("the memory backend has no processes of the system's");
+        }
+        let log = Log::new();
+        let transport = outcome(world, "exec:tr a-z A-Z?", &log).expect("a command");
+        // The question mark belongs to the command: nothing behind it is an option.
+        transport.write(b"said to a command\n");
+        transport.write_eof();
+        world.until(|| log.is_lost());
+        assert_eq!(log.bytes(), b"SAID TO A COMMAND\n");
+        assert_eq!(log.events(), [Event::Made, Event::Eof, Event::Lost("Clean".into())]);
+    }
+
     fn m14_named_pipes_wait_for_their_reader(world: &World) {
         if world.is_memory() {
             return skip("the memory backend has no files");

@@ -1,6 +1,8 @@
 //! What the loop costs in calls to the operating system, counted by the loop itself. `.ci/syscalls` counts the same from
 //! outside.
 
+mod datagrams;
+mod files;
 mod tasks;
 
 use std::cell::Cell;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use marline_tests::PATIENCE;
 
+mod joined;
 mod migrate;
 
 /// A server that runs until it is dropped.

@@ -3,6 +3,7 @@
 //! * `backends`: those that wait for real sockets, and tests stamped over them.
 //! * `echo`: blocking clients that make an echo server work.
 //! * `counting`: an allocator that counts.
+//! * `files`: files that leave nothing behind.
 //! * `process`: limits and signals of this process, and copies of it that play another part.
 
 #![warn(missing_docs)]
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub mod backends;
 pub mod counting;
 pub mod echo;
+pub mod files;
 pub mod process;
 
 /// How long a test waits for something that has to happen. It decides nothing: it ends a test that hangs, and is longer

@@ -59,7 +59,9 @@ fn row_name(line: &str) -> Option<&str> {
 
 fn own_dependencies(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (path, text) in tree.ending_in("/Cargo.toml") {
+    // The root of another workspace is no member of this one.
+    let is_root = |text: &str| text.lines().any(|line| line == "[workspace]");
+    for (path, text) in tree.ending_in("/Cargo.toml").filter(|(_, text)| !is_root(text)) {
         for entry in dependencies(text) {
             let inherited = entry.value.contains("workspace = true") || entry.key.ends_with(".workspace");
             if !inherited {
@@ -148,7 +150,9 @@ mod tests {
     #[test]
     fn a_version_in_a_member_is_found() {
         let manifest = "[dependencies]\na = { workspace = true }\nb.workspace = true\nc = \"1\"\n";
-        let found = own_dependencies(&Tree::fixture(&[("crates/x/Cargo.toml", manifest)]));
+        let other = format!("[workspace]\n{manifest}");
+        let tree = Tree::fixture(&[("crates/x/Cargo.toml", manifest), ("y/Cargo.toml", &other)]);
+        let found = own_dependencies(&tree);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().starts_with("crates/x/Cargo.toml:4: take `c`"));
     }

@@ -5,12 +5,20 @@ mod design {}
 
 #[doc = include_str!("../../../docs/policies.md")]
 mod policies {}
+#[doc = include_str!("../../../docs/framing.md")]
+mod framing {}
 
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}
 
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
+
+#[doc = include_str!("../../../docs/terminals.md")]
+mod terminals {}
+
+#[doc = include_str!("../../../docs/processes.md")]
+mod processes {}
 
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing {}
@@ -35,3 +43,9 @@ mod migration {}
 
 #[doc = include_str!("../../../docs/debugging.md")]
 mod debugging {}
+
+#[doc = include_str!("../../../docs/datagrams.md")]
+mod datagrams {}
+
+#[doc = include_str!("../../../docs/transports.md")]
+mod transports {}

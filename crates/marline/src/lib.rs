@@ -9,15 +9,21 @@ pub use marline_tasks::*;
 
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
-    pub use crate::framing::{Feed, LineParser, LineProtocol, LineTooLong, Lines};
+    pub use crate::framing::{
+        Encode, Feed, FrameProtocol, FrameTooLong, Frames, LineParser, LineProtocol, LineTooLong, Lines,
+        Netstring, NetstringError, NetstringParser, Prefix, PrefixParser, Rest,
+    };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Addresses, Call, Error, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Protocol, Reactor,
-        Reason, Remote, Result, Server, Signal, Stream, Timer, Transport, WriteStatus,
+        Address, Addresses, Call, Child, ChildFd, Command, DatagramProtocol, DatagramSocket,
+        DatagramTransport, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Process,
+        ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream,
+        Timer, Transport, WriteStatus,
     };
     pub use crate::{
-        CancelScope, TaskGroup, conversation, copy, deferred, endpoint_arg, gather, greeting, interval, race,
-        relay, select, settle, shield, sleep, spawn, spawn_blocking, spawn_remote, timeout, yield_now,
+        CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,
+        interval, race, relay, select, settle, shield, signal, sleep, spawn, spawn_blocking, spawn_remote,
+        stdio, timeout, yield_now,
     };
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::backend::{Opened, Opening};
 use crate::connection::{Connection, Flags};
 use crate::error::OpenError;
+use crate::os_signal::survive_sigpipe;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell, Slot};
 use crate::transport::Transport;
@@ -26,6 +27,8 @@ impl Handle {
     ///
     /// Whoever else has the same open file notices nothing: its blocking mode stays as it is, except for the master side
     /// of a terminal. Bytes that were not read when the connection closes stay there for others, unless it is a socket.
+    /// A pipe that nobody reads is lost when it is written to, and SIGPIPE is nothing to care about: where it would be deadly,
+    /// which it is not in programs whose `main` is Rust's, a handler that does nothing is installed.
     /// Files that a multiplexer refuses are read and written without waiting, and disks are waited for.
     ///
     /// ```
@@ -60,9 +63,13 @@ impl Handle {
     /// Standard input and output as one connection: what is read is standard input, what is written standard output, and
     /// `write_eof` ends the latter. Everything written reaches whoever reads it before the connection is lost.
     ///
-    /// Each may be a terminal, a pipe, a socket, a regular file, or `/dev/null`. Their blocking mode, which they share with
-    /// whoever started the program, stays as it is. When a direction ends, its descriptor becomes one of `/dev/null`, so that the
-    /// other side sees the end. Nothing else should read standard input or write to standard output meanwhile.
+    /// Each may be a terminal, a pipe, a socket, a regular file, or `/dev/null`; both may be one socket. Their blocking mode, which
+    /// they share with whoever started the program, stays as it is. When a direction ends, its descriptor becomes one of
+    /// `/dev/null`, so that the other side sees the end: what is printed after the connection was lost goes nowhere. Nothing else
+    /// should read standard input or write to standard output meanwhile.
+    ///
+    /// A reader of standard output that is gone is told by a write that fails, to who [asked](Transport::watch_peer), or when
+    /// the input has ended. Of a terminal, [`Transport::window_size`] tells the size.
     ///
     /// ```no_run
     /// use marline_reactor::{Reactor, Transport};
@@ -94,6 +101,12 @@ impl Shell {
         if self.refuses_work() {
             self.contained(move || drop(protocol));
             return Err(OpenError::Over);
+        }
+        if !matches!(opening, Opening::Virtual(_)) {
+            if let Err(source) = survive_sigpipe() {
+                self.contained(move || drop(protocol));
+                return Err(OpenError::System { source });
+            }
         }
         let key = self.add_slot(Slot::Reserved);
         let opened = self.backend().open(key, opening);

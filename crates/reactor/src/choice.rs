@@ -27,6 +27,8 @@ pub enum ChoiceKind {
     Spurious,
     /// Which of the blocking jobs that have ended is delivered next; 0 is the one that ended first.
     Job,
+    /// What becomes of a datagram on its way; 0 is that it arrives, once and in its place.
+    Datagram,
     /// Which contender a fair choice (`select`, listeners on one port) tries first; 0 is the first.
     Fairness,
 }

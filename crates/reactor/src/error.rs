@@ -2,10 +2,12 @@
 //!
 //! * `descriptor`: what keeps a descriptor from being sent.
 //! * `lookup`: what a resolver answers if not with addresses.
+//! * `send_file`: files that cannot be sent.
 //! * `to_io`: the same for programs that know `std::io::Error` alone.
 
 mod descriptor;
 mod lookup;
+mod send_file;
 mod to_io;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 pub use descriptor::SendDescriptorError;
 pub use lookup::LookupError;
+pub use send_file::{FileTruncated, SendFileError, SendFileErrorKind};
 use thiserror::Error;
 
 use crate::address::Address;

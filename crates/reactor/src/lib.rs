@@ -22,11 +22,14 @@
 //!
 //! * A [`Reactor`] is the loop; a [`Handle`] is how programs use it; a [`Remote`] is the door for other threads.
 //! * A [`Protocol`] is what a program gives the loop; a [`Transport`] is what the loop gives the protocol.
+//! * A [`DatagramProtocol`] and a [`DatagramTransport`] are the same for datagrams.
 //! * A [`Job`] is work that blocks, done by threads of the loop's own.
 //! * A [`Server`] listens; an [`Endpoint`] says where.
 //! * A [`Resolve`] looks host names up, in the place of the [system's](SystemResolver).
 //! * A [`Source`] is anything else that can be waited for: a descriptor, or what mio knows; a [`Watch`] is a handle of one.
 //! * [`policy`] wraps protocols: timeouts, limits, a log.
+//! * A [`Command`] is a program to start as a child [`Process`]; a [`ProcessProtocol`] is told what happens with it.
+//! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -41,6 +44,7 @@ mod connect;
 mod connection;
 mod contain;
 mod credentials;
+mod datagram;
 mod debug;
 mod endpoint;
 mod error;
@@ -49,8 +53,10 @@ mod inherited;
 mod instant;
 mod key;
 mod lost;
+mod os_signal;
 pub mod policy;
 mod pool;
+mod process;
 mod program;
 mod protocol;
 mod reactor;
@@ -58,34 +64,43 @@ mod ready;
 mod relay;
 mod remote;
 mod resolve;
+mod sendable;
 mod server;
 mod signals;
 mod slab;
+pub mod terminal;
 pub mod testing;
 mod timer;
 mod transport;
 mod watch;
 
 pub use address::{Address, Addresses, UnixAddress};
+pub use backend::{DatagramOptions, MulticastInterface};
 pub use before_sleep::BeforeSleep;
 pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
 pub use credentials::Credentials;
+pub use datagram::{
+    DatagramError, DatagramProtocol, DatagramTransport, MulticastError, PacketServer, SendError,
+};
 pub use debug::{DebugMode, Warning};
 pub use endpoint::{
     ConnectDone, ConnectFactory, Endpoint, EndpointError, EndpointErrorKind, EndpointKind, EndpointParts,
     IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
 };
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, ListenError, LookupError, NotInLoop, OpenError, PostError,
-    ReplaceError, RunError, SendDescriptorError, WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError, NotInLoop,
+    OpenError, PostError, ReplaceError, RunError, SendDescriptorError, SendFileError, SendFileErrorKind,
+    WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;
 pub use lost::{Lost, Reason};
+pub use os_signal::{SignalError, SignalHandler, SignalKind};
 pub use pool::{Job, JobError, PoolError};
+pub use process::{ChildFd, Command, Exit, KillError, Process, ProcessProtocol, SpawnError};
 pub use program::{endpoint_arg, greeting, serve};
 pub use protocol::{IntoProtocol, OnEof, Protocol};
 pub use reactor::{

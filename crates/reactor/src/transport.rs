@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IoSlice};
+use std::ops::RangeBounds;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,11 +15,12 @@ use bytes::Bytes;
 use crate::address::Address;
 use crate::connection::{Suspension, Traffic};
 use crate::credentials::Credentials;
-use crate::error::{ReplaceError, SendDescriptorError, WatermarkError};
+use crate::error::{ReplaceError, SendDescriptorError, SendFileError, WatermarkError};
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell};
+use crate::sendable::sendable;
 
 /// A connection, as its protocol and everybody else sees it: a small handle, `Clone` and not `Send`.
 ///
@@ -25,11 +28,12 @@ use crate::reactor::{Handle, Shell};
 /// the connection that uses the slot next. No method blocks, and none calls back before it returns.
 ///
 /// * Writing: [`write`](Self::write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
-///   [`flush`](Self::flush), [`buffered`](Self::buffered), [`set_watermarks`](Self::set_watermarks),
+///   [`send_file`](Self::send_file), [`flush`](Self::flush), [`buffered`](Self::buffered), [`set_watermarks`](Self::set_watermarks),
 ///   [`notify_drained`](Self::notify_drained).
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
 ///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
 /// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
+/// * Terminals: [`window_size`](Self::window_size), [`set_window_size`](Self::set_window_size).
 /// * For layers around a protocol, such as [policies](crate::policy): [`traffic`](Self::traffic),
 ///   [`suspend_reading`](Self::suspend_reading), [`time_out`](Self::time_out), [`attach`](Self::attach).
 /// * Handing over: [`set_protocol`](Self::set_protocol),
@@ -146,6 +150,53 @@ impl Transport {
         self.shell.send_descriptor(self.key, descriptor.into())
     }
 
+    /// Sends a part of a file, after everything written before and before everything written later, as one
+    /// [`write`](Self::write) of its bytes would: all of it or nothing, with the same watermarks, and with
+    /// [`connection_lost`](Protocol::connection_lost) to tell if it did not come to its end. Its bytes are
+    /// [buffered](Self::buffered) ones until they are sent, and [unsent](crate::Lost::unsent) ones if they are not; but they
+    /// take no memory, so a file counts as no more than 64 KiB against the [write limit](Self::set_write_limit).
+    ///
+    /// Where the backend can, the system passes the bytes on without a copy (sendfile(2), splice(2)); elsewhere, and for
+    /// files for which the system cannot, they are read when it is their turn, up to 64 KiB at a time. Either way the loop
+    /// waits for the disk meanwhile, if the file is not in memory, and a turn sends about 256 KiB of it.
+    ///
+    /// The position of the file is neither used nor moved, so one open file (an `Arc<File>`) can be sent on any number of
+    /// connections at a time. It is closed when the last of them is done with it.
+    ///
+    /// A range with an end is a promise. If the file becomes shorter meanwhile the connection fails with
+    /// [`FileTruncated`](crate::FileTruncated), since the peer waits for bytes that are nowhere. A range without one goes to
+    /// the end that the file has now, or, if it becomes shorter, has then. Whoever changes the bytes meanwhile changes what the
+    /// peer gets, even after they were handed to the system.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a regular file, is not open for reading, or does not have the bytes of the range. Files whose size the
+    /// system does not tell, as those of `/proc`, have none. Then nothing is sent, and the error has the file.
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use marline_reactor::testing::Recorder;
+    ///
+    /// let (recorder, file) = (Recorder::new(), File::open("Cargo.toml")?);
+    /// let length = file.metadata()?.len();
+    /// recorder.transport().write(format!("{length}\n"));
+    /// recorder.transport().send_file(file, 0..length)?;
+    /// recorder.transport().close();
+    /// assert!(recorder.written().ends_with(&std::fs::read("Cargo.toml")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_file(
+        &self,
+        file: impl Into<Arc<File>>,
+        range: impl RangeBounds<u64>,
+    ) -> Result<WriteStatus, SendFileError> {
+        let mut range = Some(sendable(file.into(), &range)?);
+        Ok(self.shell.write(self.key, |outgoing| {
+            range.take().into_iter().for_each(|range| outgoing.push_file(range));
+        }))
+    }
+
     /// Sends what was written now, instead of at the end of the turn.
     pub fn flush(&self) {
         self.shell.flush(self.key);
@@ -180,7 +231,7 @@ impl Transport {
         self.shell.inspect(self.key, |connection| (connection.low, connection.high)).unwrap_or((0, 0))
     }
 
-    /// Sets how many bytes may wait to be sent: 256 MiB by default. A write that comes while more than that wait is not
+    /// Sets how many bytes may wait in memory to be sent: 256 MiB by default. A write that comes while more than that wait is not
     /// accepted, and the connection fails with [`WriteLimitExceeded`](crate::WriteLimitExceeded): whoever ignores the
     /// watermarks pays with a connection, and not with the memory of all.
     pub fn set_write_limit(&self, bytes: usize) {
@@ -324,7 +375,7 @@ impl Transport {
         self.shell.time_out(self.key);
     }
 
-    /// How long closing may go without any progress: 30 seconds by default.
+    /// How long closing may go without any progress: 30 seconds by default, at most 49 days, in whole milliseconds.
     pub fn set_close_timeout(&self, timeout: Duration) {
         self.shell.set_close_timeout(self.key, timeout);
     }
@@ -388,6 +439,11 @@ impl Transport {
     #[must_use]
     pub fn peer_address(&self) -> Option<Address> {
         self.shell.inspect(self.key, |connection| connection.addresses.peer.clone())
+    }
+
+    /// The loop, as long as the connection stands.
+    pub(crate) fn alive(&self) -> io::Result<&Shell> {
+        if self.shell.is_gone(self.key) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(&self.shell) }
     }
 
     /// The loop that it belongs to.

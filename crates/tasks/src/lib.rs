@@ -29,8 +29,11 @@
 //!   with values of their own: [`task`]. Work that blocks: [`spawn_blocking`].
 //! * Structure: [`TaskGroup`], [`CancelScope`], [`shield`]; how cancelling works: [`scope`].
 //! * Several things at once: [`gather()`], [`settle()`], [`race`], [`select()`], [`select!`], [`timeout`].
+//! * Child processes: [`Child`], [`output`].
+//! * Signals of the operating system: [`signal`], [`ctrl_c`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`]. What else can be waited for: [`Watched`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]; messages on them: [`Framed`]. Datagrams: [`DatagramSocket`].
+//!   What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
@@ -39,7 +42,9 @@ mod error;
 mod local;
 mod mail;
 mod net;
+mod process;
 pub mod scope;
+mod signals;
 mod table;
 pub mod task;
 mod time;
@@ -50,10 +55,13 @@ pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, WrongThread};
 pub use net::{
-    Accept, Connect, FromTransportError, Incoming, IntoProtocolError, IntoTransportError, Listener, Read,
-    ReadHalf, ReuniteError, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy,
+    Accept, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError, Incoming,
+    IntoProtocolError, IntoTransportError, Listener, NextFrame, Read, ReadHalf, RecvFrom, ReuniteError,
+    SendTo, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy, stdio,
 };
+pub use process::{Child, Output, Wait, output, output_up_to};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};
+pub use signals::{CtrlC, Signals, ctrl_c, signal};
 pub use task::{
     AbortHandle, Blocking, BlockingError, GroupError, JoinError, JoinHandle, TaskGroup, TaskStats, YieldNow,
     run, run_on, spawn, spawn_blocking, spawn_on, spawn_remote, spawn_remote_with, task_list, task_list_on,

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use marline_reactor::{Handle, Remote};
 
 use crate::mail::Reachable;
-use crate::net::{Listeners, Streams};
+use crate::net::{DatagramSockets, Listeners, Streams};
+use crate::process::Children;
+use crate::signals::Waiting;
 use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
 
@@ -14,6 +16,9 @@ pub(crate) struct Local {
     pub(crate) executor: Rc<Executor>,
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners,
+    pub(crate) datagrams: DatagramSockets,
+    pub(crate) waiting: Waiting,
+    pub(crate) children: Children,
     pub(crate) sleepers: RefCell<Sleepers>,
     /// Lets handles on other threads reach all of it.
     _reachable: Reachable,
@@ -26,6 +31,9 @@ impl Local {
             executor: Executor::new(handle),
             streams: Streams::default(),
             listeners: Listeners::default(),
+            datagrams: DatagramSockets::default(),
+            waiting: Waiting::default(),
+            children: Children::default(),
             sleepers: RefCell::default(),
             _reachable: Reachable::new(handle),
         })
@@ -43,6 +51,9 @@ impl Drop for Local {
         // Wakers are code of others, of which none may keep the others from being dropped.
         self.streams.end();
         self.listeners.end();
+        self.datagrams.end();
+        self.waiting.end();
+        self.children.end();
         end_sleeps(self.sleepers.take());
     }
 }

@@ -9,10 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Credentials, Instant, Interest, Key};
+use marline_reactor::{
+    Address, Addresses, Choices, Command, Credentials, Instant, Interest, Key, SignalKind,
+};
 
 /// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
 const UNSEEN: usize = 1 << 16;
@@ -38,6 +40,8 @@ struct Script {
     holding: bool,
     releasing: bool,
     held: Vec<(Key, Box<Outgoing>)>,
+    /// Datagram sockets that were told that there is no room.
+    blocked: Vec<Key>,
     /// Connections that stand.
     keys: Vec<Key>,
     /// Those of them whose input was announced for no reason, until that is looked into.
@@ -128,6 +132,31 @@ impl Faults {
         self.script.borrow_mut().holding = false;
     }
 
+    // For datagrams.
+
+    /// The error that the next send of datagrams is to answer with.
+    pub(super) fn next_send(&self) -> Option<io::Error> {
+        let mut script = self.script.borrow_mut();
+        script.asked.sends += 1;
+        script.sends.pop_front()
+    }
+
+    /// The error that the next receive is to answer with.
+    pub(super) fn next_receive(&self) -> Option<io::Error> {
+        let mut script = self.script.borrow_mut();
+        script.asked.receives += 1;
+        script.receives.pop_front()
+    }
+
+    /// Whether datagrams are to wait.
+    pub(super) fn holds_datagrams(&self, key: Key) -> bool {
+        let mut script = self.script.borrow_mut();
+        if script.holding {
+            script.blocked.push(key);
+        }
+        script.holding
+    }
+
     /// How many sends are held.
     pub fn held(&self) -> usize {
         self.script.borrow().held.len()
@@ -162,8 +191,8 @@ impl Faults {
 
 /// Any backend, with the [`Faults`] of a test.
 pub struct Faulty<B> {
-    inner: B,
-    faults: Faults,
+    pub(super) inner: B,
+    pub(super) faults: Faults,
 }
 
 impl<B: Backend> Faulty<B> {
@@ -191,7 +220,12 @@ impl<B: Backend> Faulty<B> {
     fn release_held(&mut self) {
         let held = {
             let mut script = self.faults.script.borrow_mut();
-            if std::mem::take(&mut script.releasing) { std::mem::take(&mut script.held) } else { Vec::new() }
+            let releases = std::mem::take(&mut script.releasing);
+            if releases {
+                let blocked = std::mem::take(&mut script.blocked);
+                script.answers.extend(blocked.into_iter().map(Completion::Output));
+            }
+            if releases { std::mem::take(&mut script.held) } else { Vec::new() }
         };
         for (key, outgoing) in held {
             if let Started::Done(sent) = self.inner.send(key, outgoing) {
@@ -221,6 +255,14 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {
@@ -310,6 +352,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.open(key, opening)
     }
 
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
         self.inner.addresses(key)
     }
@@ -349,6 +395,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.send(key, outgoing)
     }
 
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.inner.sends_files(key)
+    }
+
     /// Failures and what is held back are for sends that are lent.
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         let is_tame = {
@@ -370,7 +420,9 @@ impl<B: Backend> Backend for Faulty<B> {
         let closed = self.inner.close(key, how);
         let mut script = self.faults.script.borrow_mut();
         script.keys.retain(|other| *other != key);
-        script.answers.retain(|answer| !matches!(answer, Completion::Input(other) if *other == key));
+        let is_about = |answer: &Completion| matches!(answer, Completion::Input(other) | Completion::Output(other) if *other == key);
+        script.answers.retain(|answer| !is_about(answer));
+        script.blocked.retain(|other| *other != key);
         let mut answered = false;
         while let Some(place) = script.held.iter().position(|(held, _)| *held == key) {
             let (_, outgoing) = script.held.swap_remove(place);
@@ -412,6 +464,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.inner.registry()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        if self.inner.datagrams().is_some() { Some(self) } else { None }
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -4,31 +4,37 @@
 //! * `driver`: who makes the turns; `guest`: foreign loops that do.
 //! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
-//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it.
+//! * `faulty`: a backend whose operations fail as the test says, and which writes down what was asked of it;
+//!   `faulty_datagrams`: the same of datagrams.
 //! * `adversary`: a backend that does whatever the contract allows, as chance has it.
 //! * `attempt`: a connect, and what it told; `script`: a resolver that answers as a test says.
 //! * `announce`: a protocol that tells a test which connection it got.
 //! * `trace`: a protocol that writes down what happens to it.
 //! * `notes`: what a test writes down, and when that was.
+//! * `framing`: messages, and protocols of frames that write down what they get.
 //! * `traffic`: steps that many tests take.
+//! * `datagrams`: a protocol for datagrams that writes down what happens, and far ends.
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
 //! * `passing`: descriptors that are passed, and who keeps them.
-//! * `pipes`: pipes of a loop, and their far ends.
+//! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod adversary;
 mod announce;
 mod attempt;
+mod datagrams;
 mod dead_end;
 mod driver;
 mod ending;
 mod failures;
 mod faulty;
+mod faulty_datagrams;
+mod framing;
 mod guest;
 mod hands;
 mod hosted;
@@ -44,15 +50,18 @@ mod script;
 mod sources;
 mod stamp;
 mod tasks;
+mod terminals;
 mod trace;
 mod traffic;
 mod world;
 
 pub use attempt::Attempt;
+pub use datagrams::{ANY, Said, Talk, Talked};
 pub use dead_end::{DeadEnd, DeadPorts};
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
 pub use faulty::{Faults, Faulty};
+pub use framing::{Framing, Got, Session, encoded, messages};
 pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
@@ -63,6 +72,7 @@ pub use raw::{Raw, RawListener};
 pub use script::Script;
 pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::Drops;
+pub use terminals::Program;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};
 pub use world::{World, address_of, pattern, skip};

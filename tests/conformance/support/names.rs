@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup,
 };
-use marline_reactor::{Address, Addresses, Choices, Credentials, Instant, Key};
+use marline_reactor::{Address, Addresses, Choices, Command, Credentials, Instant, Key, SignalKind};
 
 /// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
 #[derive(Clone, Default)]
@@ -74,6 +74,14 @@ impl<B: Backend> Backend for Naming<B> {
         known.map_or_else(|| self.inner.resolve(host, port), |addresses| Some(Ok(addresses)))
     }
 
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.inner.spawn(key, command)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.inner.watch_signal(key, signal)
+    }
+
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         self.inner.wait(wait)
     }
@@ -114,6 +122,10 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.open(key, opening)
     }
 
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
         self.inner.addresses(key)
     }
@@ -132,6 +144,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
         self.inner.send(key, outgoing)
+    }
+
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.inner.sends_files(key)
     }
 
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
@@ -160,6 +176,10 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
         self.inner.peer_credentials(key)
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        self.inner.datagrams()
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -74,10 +74,19 @@ impl Descriptors {
         taken.map(move |(at, descriptor)| (usize::try_from(at - gone).unwrap_or(usize::MAX), descriptor))
     }
 
-    /// Takes out those behind all `len` bytes.
+    /// Takes out those behind `len` bytes, and behind more.
     pub(super) fn take_behind(&mut self, len: usize) -> Self {
-        let behind = self.queue.split_off(self.followed(len));
-        let queue = behind.into_iter().map(|(_, descriptor)| (0, descriptor)).collect();
+        let end = self.gone + len as u64;
+        let stay = self.queue.iter().take_while(|(at, _)| *at < end).count();
+        let behind = self.queue.split_off(stay);
+        let queue = behind.into_iter().map(|(at, descriptor)| (at - end, descriptor)).collect();
         Self { queue, gone: 0 }
+    }
+
+    /// So many bytes at the front do not come after all; what stands behind them comes with those that do.
+    pub(super) fn bring_forward(&mut self, count: usize) {
+        for (at, _) in &mut self.queue {
+            *at = at.saturating_sub(count as u64).max(self.gone);
+        }
     }
 }

@@ -42,6 +42,7 @@
 //! A send moves an [`Outgoing`] into the backend and back again with the answer. At most one send of a
 //! connection is under way; what is written meanwhile queues in the core. A backend never drops an `Outgoing` while the core
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
+//! Files are lent only where the backend [sends](Backend::sends_files) them, each alone. Others are read by the core.
 //!
 //! # Descriptors among the bytes
 //!
@@ -98,8 +99,10 @@ mod choose;
 mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
+pub(crate) mod datagram;
 pub(crate) mod descriptors;
 pub(crate) mod ended;
+mod file;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
@@ -109,11 +112,14 @@ mod object;
 mod options;
 mod outgoing;
 mod poller;
+mod pulled;
 pub mod readiness;
+mod sent;
 mod socket;
 mod stream;
 mod system_calls;
 mod table;
+mod terminals;
 mod watched;
 
 use std::io;
@@ -123,23 +129,36 @@ use std::sync::Arc;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
-pub use bell::Bell;
+pub use bell::{Bell, Wakeup};
 pub use choose::{auto, named};
 pub use chunk::Chunk;
+pub use datagram::{
+    Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
+    Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
+};
+pub use file::FileRange;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use pulled::{Accepted, Received};
+pub use sent::Sent;
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
+pub use terminals::Terminals;
+pub(crate) use watched::token;
+
+pub use crate::process::{Child, Spawned};
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 use memory::VirtualSource;
 
@@ -166,6 +185,21 @@ pub trait Backend {
     /// [system's](crate::SystemResolver).
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         let _ = (host, port);
+        None
+    }
+
+    /// Signals of the backend's own, in place of the operating system's: from now on each `signal` is a
+    /// [`Ready`](Completion::Ready) of `key`, until its [`close`](Self::close). `None` (the default) leaves it to the system;
+    /// then the loop [watches](Self::watch) a descriptor.
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        let _ = (key, signal);
+        None
+    }
+
+    /// Processes of the backend's own, in place of the operating system's: a [`Ready`](Completion::Ready) of `key` tells that
+    /// the child has exited, until the [`close`](Self::close) of the key. `None` (the default) leaves it to the system.
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        let _ = (key, command);
         None
     }
 
@@ -259,6 +293,11 @@ pub trait Backend {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// What it knows of terminals: nothing by default, which leaves making them to the operating system.
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        None
+    }
+
     /// Both ends of a connection that was connected.
     ///
     /// # Errors
@@ -285,6 +324,13 @@ pub trait Backend {
     /// Sends some of `outgoing`, from its front: as much as is possible at one go, at least one byte. Without room it is
     /// [`Started::Pending`] until there is some. (What `WouldBlock` means, [`Sent`] tells.)
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent>;
+
+    /// Whether [`send`](Self::send) takes [files](Outgoing::file) of this connection. It is asked before each that is lent.
+    /// `false` is the default: then nothing but bytes is ever lent.
+    fn sends_files(&mut self, key: Key) -> bool {
+        let _ = key;
+        false
+    }
 
     /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
     /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
@@ -363,6 +409,12 @@ pub trait Backend {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// The operations on sockets that keep the boundaries of what was sent. `None` (the default) if there are no such sockets
+    /// here.
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        None
+    }
+
     /// How many calls to the operating system were made so far.
     fn system_calls(&self) -> SystemCalls {
         SystemCalls::default()
@@ -394,6 +446,8 @@ pub enum Started<T> {
 pub enum Completion {
     /// A connection may have bytes or its end to receive, a listener may have connections to accept.
     Input(Key),
+    /// A datagram socket that had [no room](Room::None) may have some.
+    Output(Key),
     /// A send is done.
     Sent(Key, Sent),
     /// A connection attempt succeeded or failed. After a failure the key still wants its close.
@@ -430,50 +484,6 @@ pub enum Watchable {
     Virtual(VirtualSource),
 }
 
-/// The token of a source that registers itself.
-#[allow(clippy::cast_possible_truncation)]
-pub(crate) fn token(key: Key) -> mio::Token {
-    mio::Token(key.to_u64() as usize)
-}
-
-/// How a send ended.
-#[derive(Debug)]
-pub struct Sent {
-    /// What was lent, as it was: the core takes the sent bytes off.
-    pub outgoing: Box<Outgoing>,
-    /// How many bytes were sent, at least one: after zero the core would ask again, for ever. `WouldBlock` says that the
-    /// system is short of memory, and not that there is no room: nothing was sent,
-    /// and the core tries again after a pause.
-    pub result: io::Result<usize>,
-}
-
-/// What [`Backend::receive`] had.
-#[derive(Debug)]
-pub enum Received {
-    /// Bytes in memory of the backend's.
-    Chunk(Chunk),
-    /// So many bytes in the caller's memory, at least one.
-    Filled(usize),
-    /// The peer ended its direction, and everything before that was received.
-    Eof,
-    /// Nothing now; an [`Input`](Completion::Input) will come.
-    Dry,
-    /// The connection broke. The core closes it.
-    Failed(io::Error),
-}
-
-/// What [`Backend::accept`] had.
-#[derive(Debug)]
-pub enum Accepted {
-    /// A connection.
-    Connection(Addresses),
-    /// Nothing now; an [`Input`](Completion::Input) will come.
-    Dry,
-    /// One attempt failed; more may be waiting. The core goes on at once after `ConnectionAborted` and `PermissionDenied`, and
-    /// after a tenth of a second otherwise. Either way it asks again without a further [`Input`](Completion::Input).
-    Failed(io::Error),
-}
-
 /// How to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -483,10 +493,4 @@ pub enum Close {
     Reset,
     /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
     Forget,
-}
-
-/// Ends a [`Backend::wait`], from any thread. Several calls before the loop looks count as one.
-pub trait Wakeup: Send + Sync {
-    /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
-    fn wake(&self);
 }

@@ -1,11 +1,12 @@
 //! What a key may stand for, on backends with real sockets.
 
+use super::datagram::DatagramSocket;
 use super::stream::{Connection, Special};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
 
-/// What a key may stand for. Listeners are few, so they are boxed and do not make the entries of connections larger.
+/// What a key may stand for. Listeners and datagram sockets are few, so they are boxed and do not make the entries of connections larger.
 #[derive(Debug)]
 pub(super) enum Object<C, L> {
     Connection(C),
@@ -13,6 +14,7 @@ pub(super) enum Object<C, L> {
     /// A stream that is no plain socket. There are few.
     Stream(Box<Connection<Special>>),
     Watched(Watched),
+    Datagram(Box<DatagramSocket>),
 }
 
 impl<C, L> Table<Object<C, L>> {
@@ -26,6 +28,13 @@ impl<C, L> Table<Object<C, L>> {
     pub(super) fn listener(&mut self, key: Key) -> Option<&mut L> {
         match self.get(key)? {
             Object::Listener(listener) => Some(listener),
+            _ => None,
+        }
+    }
+
+    pub(super) fn datagram(&mut self, key: Key) -> Option<&mut DatagramSocket> {
+        match self.get(key)? {
+            Object::Datagram(socket) => Some(socket),
             _ => None,
         }
     }

@@ -1,12 +1,16 @@
 //! Bytes on their way out, and descriptors among them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
 use super::descriptors::Descriptors;
+use super::file::FileRange;
 
 /// A segment is not made larger by copying into it than this; what comes then begins another. Larger buffers, of single
 /// large writes, are freed when they are emptied.
@@ -14,18 +18,23 @@ const SEGMENT: usize = 64 * 1024;
 /// How many emptied buffers a queue keeps.
 const SPARES: usize = 8;
 
-/// A queue of bytes to send, in segments: small writes are copied together, owned bytes are kept as they are.
+/// A queue of bytes to send, in segments: small writes are copied together, owned bytes are kept as they are. Parts of files
+/// stand in it, too.
 ///
-/// It is a plain value: a connection has one only while bytes wait, and lends it to the backend for a send.
+/// It is a plain value: a connection has one only while bytes wait, and lends it to the backend for a send. What is lent is
+/// bytes alone, or one [file](Self::file) alone.
 ///
 /// Descriptors stand between the bytes, on connections that [carry](super::Backend::carries_descriptors) them: each travels
 /// with the byte behind it, in the same message. In what is lent there always is one.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     segments: VecDeque<Segment>,
-    /// Bytes of the first segment that are sent.
+    /// Bytes of the first segment that are sent. A file knows that itself.
     sent: usize,
     len: usize,
+    /// How many segments are files, and how many of the bytes are theirs.
+    files: usize,
+    in_files: usize,
     /// Emptied buffers, for the next copies.
     spares: Vec<Vec<u8>>,
     /// Few connections ever have any.
@@ -36,19 +45,30 @@ pub struct Outgoing {
 enum Segment {
     Copied(Vec<u8>),
     Owned(Bytes),
+    File(Box<FileRange>),
 }
 
 impl Segment {
-    fn bytes(&self) -> &[u8] {
+    /// `None` of a file.
+    fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Copied(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
+            Self::Copied(bytes) => Some(bytes),
+            Self::Owned(bytes) => Some(bytes),
+            Self::File(_) => None,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Copied(bytes) => bytes.len(),
+            Self::Owned(bytes) => bytes.len(),
+            Self::File(range) => range.len(),
         }
     }
 }
 
 impl Outgoing {
-    /// How many bytes wait.
+    /// How many bytes wait, those of files included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -82,6 +102,16 @@ impl Outgoing {
         }
     }
 
+    /// Puts a part of a file at the end.
+    pub fn push_file(&mut self, range: FileRange) {
+        if !range.is_empty() {
+            self.len += range.len();
+            self.files += 1;
+            self.in_files += range.len();
+            self.segments.push_back(Segment::File(Box::new(range)));
+        }
+    }
+
     /// Puts everything that waits in `other` at the end, without a copy. The empty buffers go the other way: `other` is
     /// what will be written into next.
     pub fn append(&mut self, other: &mut Self) {
@@ -96,12 +126,15 @@ impl Outgoing {
             self.descriptors.get_or_insert_default().append(self.len, *descriptors);
         }
         self.len += std::mem::take(&mut other.len);
+        self.files += std::mem::take(&mut other.files);
+        self.in_files += std::mem::take(&mut other.in_files);
         self.segments.append(&mut other.segments);
         other.spares.append(&mut self.spares);
         other.spares.truncate(SPARES);
     }
 
-    /// Fills `parts` with the bytes from the front on, one part a segment, and tells how many parts it filled.
+    /// Fills `parts` with the bytes from the front on, up to the first file, one part a segment, and tells how many parts it
+    /// filled.
     pub fn fill<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
         self.fill_up_to(usize::MAX, parts)
     }
@@ -110,11 +143,12 @@ impl Outgoing {
     pub fn fill_up_to<'a>(&'a self, limit: usize, parts: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut left) = (self.sent, limit);
         let mut filled = 0;
-        for (part, segment) in parts.iter_mut().zip(&self.segments) {
+        let bytes = self.segments.iter().map_while(Segment::bytes);
+        for (part, bytes) in parts.iter_mut().zip(bytes) {
             if left == 0 {
                 break;
             }
-            let bytes = &segment.bytes()[skip..];
+            let bytes = &bytes[skip..];
             let bytes = &bytes[..bytes.len().min(left)];
             *part = IoSlice::new(bytes);
             left -= bytes.len();
@@ -124,10 +158,19 @@ impl Outgoing {
         filled
     }
 
-    /// The bytes of the first segment that wait; empty if none do.
+    /// The bytes of the first segment that wait; empty if none do, or a file comes first.
     #[must_use]
     pub fn front(&self) -> &[u8] {
-        self.segments.front().map_or(&[], |segment| &segment.bytes()[self.sent..])
+        self.segments.front().and_then(Segment::bytes).map_or(&[], |bytes| &bytes[self.sent..])
+    }
+
+    /// The file that comes first, if one does.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileRange> {
+        match self.segments.front() {
+            Some(Segment::File(range)) => Some(range),
+            _ => None,
+        }
     }
 
     /// How many segments wait.
@@ -146,15 +189,23 @@ impl Outgoing {
         }
         self.forget_descriptors_if_none();
         let mut left = count + self.sent;
-        while let Some(first) = self.segments.front() {
-            let size = first.bytes().len();
+        while let Some(first) = self.segments.front_mut() {
+            let size = first.len();
             if left < size {
+                if let Segment::File(range) = first {
+                    range.skip(left);
+                    self.in_files -= std::mem::take(&mut left);
+                }
                 break;
             }
             left -= size;
             match self.segments.pop_front() {
                 Some(Segment::Copied(buffer)) => self.keep(buffer),
                 Some(Segment::Owned(bytes)) => spent.push(bytes),
+                Some(Segment::File(_)) => {
+                    self.files -= 1;
+                    self.in_files -= size;
+                }
                 None => {}
             }
         }
@@ -208,10 +259,14 @@ impl Outgoing {
 
     /// Takes out the descriptors that no byte follows, as another queue.
     pub(crate) fn split_waiting(&mut self) -> Option<Box<Self>> {
-        let waiting = self.descriptors.as_mut()?.take_behind(self.len);
-        self.forget_descriptors_if_none();
-        let waiting = (!waiting.is_empty()).then(|| Box::new(waiting))?;
+        let waiting = self.take_descriptors_behind(self.len)?;
         Some(Box::new(Self { descriptors: Some(waiting), ..Self::default() }))
+    }
+
+    fn take_descriptors_behind(&mut self, len: usize) -> Option<Box<Descriptors>> {
+        let behind = self.descriptors.as_mut()?.take_behind(len);
+        self.forget_descriptors_if_none();
+        (!behind.is_empty()).then(|| Box::new(behind))
     }
 
     /// Closes all descriptors.
@@ -221,6 +276,75 @@ impl Outgoing {
 
     fn forget_descriptors_if_none(&mut self) {
         self.descriptors.take_if(|descriptors| descriptors.is_empty());
+    }
+
+    // Files, as the core deals with them.
+
+    /// How many bytes of memory it stands for: a file counts as what is read of it at a time.
+    pub(crate) fn in_memory(&self) -> usize {
+        self.len - self.in_files + self.files * SEGMENT
+    }
+
+    pub(crate) fn has_files(&self) -> bool {
+        self.files > 0
+    }
+
+    /// Takes off what is not lent together with the front, and puts it into `rest`, which is empty.
+    pub(crate) fn split_into(&mut self, rest: &mut Self) {
+        let bytes = self.segments.iter().take_while(|segment| segment.bytes().is_some()).count();
+        let stays = bytes.max(1).min(self.segments.len());
+        let len = self.segments.iter().take(stays).map(Segment::len).sum::<usize>() - self.sent;
+        rest.segments.extend(self.segments.drain(stays..));
+        rest.len = self.len - len;
+        self.len = len;
+        rest.descriptors = self.take_descriptors_behind(len);
+        let (files, in_files) = if bytes == 0 { (1, len) } else { (0, 0) };
+        rest.files = self.files - files;
+        rest.in_files = self.in_files - in_files;
+        (self.files, self.in_files) = (files, in_files);
+    }
+
+    /// The file that comes first is read from now on.
+    pub(crate) fn read_from_now_on(&mut self) {
+        if let Some(Segment::File(range)) = self.segments.front_mut() {
+            range.read_from_now_on();
+        }
+    }
+
+    /// Reads from the file that comes first: the bytes take their place before the rest of it. How many, none at its end.
+    pub(crate) fn read_file(&mut self) -> io::Result<usize> {
+        let Some(Segment::File(range)) = self.segments.front_mut() else { return Ok(0) };
+        let mut piece = self.spares.pop().unwrap_or_default();
+        let wanted = range.len().min(SEGMENT);
+        if piece.capacity() < wanted {
+            piece.reserve_exact(wanted);
+        }
+        let count = range.read(&mut piece)?;
+        if count == 0 {
+            self.keep(piece);
+            return Ok(0);
+        }
+        range.skip(count);
+        self.in_files -= count;
+        if range.is_empty() {
+            self.segments.pop_front();
+            self.files -= 1;
+        }
+        self.segments.push_front(Segment::Copied(piece));
+        Ok(count)
+    }
+
+    /// Drops what is left of the file that comes first.
+    pub(crate) fn drop_file(&mut self) {
+        if let Some(left) = self.file().map(FileRange::len) {
+            self.segments.pop_front();
+            self.files -= 1;
+            self.in_files -= left;
+            self.len -= left;
+            if let Some(descriptors) = &mut self.descriptors {
+                descriptors.bring_forward(left);
+            }
+        }
     }
 
     fn keep(&mut self, mut buffer: Vec<u8>) {
@@ -255,123 +379,4 @@ fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
         buffer.reserve_exact(needed.max(doubled) - buffer.len());
     }
     buffer.extend_from_slice(bytes);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all(outgoing: &Outgoing) -> Vec<u8> {
-        let mut parts = [IoSlice::new(&[]); 16];
-        let filled = outgoing.fill(&mut parts);
-        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
-    }
-
-    #[test]
-    fn bytes_leave_in_the_order_they_came() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(b"ab");
-        outgoing.push_copy(b"cd");
-        outgoing.push_owned(Bytes::from_static(b"efg"));
-        outgoing.push_copy(b"hi");
-        assert_eq!((outgoing.len(), outgoing.segments()), (9, 3));
-        outgoing.advance(3, &mut spent);
-        assert_eq!(all(&outgoing), b"defghi");
-        assert_eq!(outgoing.front(), b"d");
-        outgoing.advance(3, &mut spent);
-        assert_eq!(all(&outgoing), b"ghi");
-        assert!(spent.is_empty());
-        outgoing.advance(99, &mut spent);
-        assert_eq!((outgoing.len(), outgoing.segments(), spent.len()), (0, 0, 1));
-        outgoing.push_copy(b"again");
-        assert_eq!(all(&outgoing), b"again");
-    }
-
-    #[test]
-    fn a_used_queue_allocates_nothing_for_the_next_message() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(&[1; 64]);
-        let before = outgoing.front().as_ptr();
-        outgoing.clear(&mut spent);
-        outgoing.push_copy(&[2; 64]);
-        assert_eq!(outgoing.front().as_ptr(), before);
-    }
-
-    #[test]
-    fn small_writes_fill_a_segment_whose_buffer_is_kept() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        (0..SEGMENT / 1000).for_each(|_| outgoing.push_copy(&[1; 1000]));
-        assert_eq!(outgoing.segments(), 1);
-        outgoing.clear(&mut spent);
-        assert_eq!(outgoing.spare_memory(), SEGMENT);
-        outgoing.push_copy(&[1; SEGMENT + 1]);
-        outgoing.clear(&mut spent);
-        assert_eq!(outgoing.spare_memory(), 0);
-    }
-
-    #[test]
-    fn the_queue_that_is_written_into_next_gets_the_emptied_buffers() {
-        let (mut first, mut second, mut spent) = (Outgoing::default(), Outgoing::default(), Vec::new());
-        first.push_copy(b"first");
-        let buffer = first.front().as_ptr();
-        second.push_copy(b"second");
-        first.advance(5, &mut spent);
-        first.append(&mut second);
-        assert_eq!((first.front(), second.is_empty()), (&b"second"[..], true));
-        second.push_copy(b"third");
-        assert_eq!(second.front().as_ptr(), buffer);
-    }
-
-    fn descriptor() -> OwnedFd {
-        std::fs::File::open("/dev/null").expect("a descriptor").into()
-    }
-
-    #[test]
-    fn a_descriptor_travels_with_the_byte_behind_it() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(b"ab");
-        assert!(outgoing.push_descriptor(descriptor()).is_ok());
-        assert_eq!(outgoing.descriptors(), 0, "no byte follows it yet");
-        outgoing.push_copy(b"cd");
-        assert_eq!((outgoing.descriptors(), outgoing.first_descriptors().count()), (1, 0));
-        assert_eq!(outgoing.bytes_before_next_descriptor(), 2);
-        let mut parts = [IoSlice::new(&[]); 4];
-        assert_eq!((outgoing.fill_up_to(2, &mut parts), &*parts[0]), (1, &b"ab"[..]));
-        outgoing.advance(2, &mut spent);
-        assert_eq!((outgoing.first_descriptors().count(), outgoing.bytes_before_next_descriptor()), (1, 2));
-        outgoing.advance(1, &mut spent);
-        assert_eq!((outgoing.first_descriptors().count(), outgoing.descriptors()), (0, 0));
-        assert!(outgoing.descriptors.is_none());
-    }
-
-    #[test]
-    fn descriptors_keep_their_places_when_queues_are_joined_and_parted() {
-        let (mut first, mut second, mut spent) = (Outgoing::default(), Outgoing::default(), Vec::new());
-        first.push_copy(b"xxab");
-        first.advance(2, &mut spent);
-        first.push_descriptor(descriptor()).expect("room");
-        let mut waiting = first.split_waiting().expect("one waits");
-        assert!(!first.is_void() && first.split_waiting().is_none());
-        second.push_copy(b"cd");
-        second.push_descriptor(descriptor()).expect("room");
-        second.push_copy(b"e");
-        waiting.append(&mut second);
-        first.append(&mut waiting);
-        let places: Vec<usize> = first.take_descriptors(5).into_iter().map(|(place, _)| place).collect();
-        assert_eq!((places, all(&first)), (vec![2, 4], b"abcde".to_vec()));
-    }
-
-    #[test]
-    fn no_more_descriptors_travel_with_one_byte_than_the_system_takes() {
-        let mut outgoing = Outgoing::default();
-        for _ in 0..super::super::descriptors::MOST {
-            outgoing.push_descriptor(descriptor()).expect("room");
-        }
-        assert!(outgoing.push_descriptor(descriptor()).is_err());
-        outgoing.push_copy(b"a");
-        assert!(outgoing.push_descriptor(descriptor()).is_ok());
-        assert_eq!(outgoing.descriptors(), super::super::descriptors::MOST);
-        outgoing.clear(&mut Vec::new());
-        assert!(outgoing.is_void());
-    }
 }

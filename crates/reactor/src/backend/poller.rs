@@ -204,9 +204,9 @@ impl Poller {
     }
 }
 
-/// The event of what is always readable, and which the multiplexer therefore knows nothing of.
-pub(super) fn always_readable(key: Key) -> Event {
-    Event { key, says: says::READABLE, due: due::LOOK }
+/// The event of what is readable, or may have ended, and the multiplexer does not tell. Reading goes on until there is no more.
+pub(super) fn untold_input(key: Key) -> Event {
+    Event { key, says: says::READABLE.or(says::URGENT), due: due::LOOK }
 }
 
 fn translate(event: &mio::event::Event) -> Event {

@@ -82,3 +82,9 @@ impl Watched {
         }
     }
 }
+
+/// The token of a source that registers itself.
+#[allow(clippy::cast_possible_truncation)]
+pub(crate) fn token(key: Key) -> mio::Token {
+    mio::Token(key.to_u64() as usize)
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Attempt, Connecting};
 use crate::backend::{Opened, Opening};
@@ -14,8 +15,10 @@ use crate::endpoint::{Endpoint, OpenFor, Target};
 use crate::error::ConnectError;
 use crate::inherited;
 use crate::key::Key;
+use crate::process::{Command, Exit, Process};
 use crate::reactor::{Handle, Shell, Slot};
 use crate::ready::{Callback, Entry};
+use crate::terminal::{Pty, WindowSize};
 
 /// How often a named pipe is looked at that nobody reads yet: the system tells nobody when that changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -85,9 +88,31 @@ impl Shell {
                 }
                 opened => opened,
             },
+            Target::Exec(command) => self.shell_command(&command),
+            Target::Pty(command) => self.shell_in_terminal(&command),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         self.opened(key, opening);
+    }
+
+    /// Starts a command, and answers with its standard output and input. It ends by itself, when it finds those closed; standard error
+    /// is ours.
+    fn shell_command(self: &Rc<Self>, command: &str) -> io::Result<Opening> {
+        let (theirs_to_read, output) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (input, theirs_to_write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let command = Command::new("/bin/sh").args(["-c", command]);
+        let command = command.stdin(theirs_to_read).stdout(theirs_to_write);
+        Handle::new(Rc::clone(self)).spawn_process(command, |_: &Process, _: Exit| ())?;
+        Ok(Opening::Pair { input, output })
+    }
+
+    /// Starts a command in a terminal of its own, which hangs up when the connection closes.
+    fn shell_in_terminal(self: &Rc<Self>, command: &str) -> io::Result<Opening> {
+        let handle = Handle::new(Rc::clone(self));
+        let Pty { master, slave } = handle.open_pty(WindowSize::new(24, 80))?;
+        let command = Command::new("/bin/sh").args(["-c", command]).terminal(slave.into_fd()?);
+        handle.spawn_process(command, |_: &Process, _: Exit| ())?;
+        Ok(master)
     }
 
     /// Nobody reads the pipe yet.

@@ -1,9 +1,10 @@
 //! Descriptors that are passed over a connection, in both directions.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::{Connection, Flags};
+use super::{Connection, Flags, Rare};
 use crate::backend::Received;
 use crate::backend::descriptors::MOST;
 use crate::error::SendDescriptorError;
@@ -46,7 +47,7 @@ impl Shell {
         self.count_received(key, chunk.bytes().len());
         self.alter(key, |connection| {
             let rare = connection.rare();
-            rare.descriptors.extend(descriptors);
+            rare.passed().received.extend(descriptors);
             rare.unread.put_back(chunk.bytes());
         });
         self.release(chunk);
@@ -73,34 +74,65 @@ impl Shell {
     pub(crate) fn unread_descriptor(&self, key: Key, descriptor: OwnedFd) {
         self.alter(key, |connection| {
             if !connection.flags.any(Flags::LOST) {
-                connection.rare().descriptors.push_front(descriptor);
+                connection.rare().passed().received.push_front(descriptor);
             }
         });
         self.go_on_reading(key);
     }
 }
 
+/// What only connections have that descriptors are passed over.
+#[derive(Default)]
+pub(super) struct Passed {
+    /// Descriptors to deliver before any bytes.
+    received: VecDeque<OwnedFd>,
+    /// How many are lent to the backend.
+    lent: usize,
+}
+
+impl Rare {
+    fn passed(&mut self) -> &mut Passed {
+        self.passed.get_or_insert_default()
+    }
+
+    /// Closes what was not delivered.
+    pub(super) fn drop_received_descriptors(&mut self) {
+        if let Some(passed) = &mut self.passed {
+            passed.received.clear();
+        }
+    }
+}
+
 impl Connection {
+    fn passed(&self) -> Option<&Passed> {
+        self.rare.as_ref()?.passed.as_deref()
+    }
+
     /// The descriptor to deliver next, if the protocol wants it now.
     pub(super) fn next_descriptor(&mut self) -> Option<OwnedFd> {
         let wanted = self.is_reading() && !self.flags.any(Flags::UNMADE | Flags::BUSY);
         let rare = self.rare.as_mut().filter(|_| wanted)?;
-        rare.descriptors.pop_front()
+        rare.passed.as_mut()?.received.pop_front()
     }
 
     pub(super) fn has_descriptors(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.descriptors.is_empty())
+        self.passed().is_some_and(|passed| !passed.received.is_empty())
     }
 
     /// How many wait to be sent, apart from those that no byte follows.
     pub(crate) fn buffered_descriptors(&self) -> usize {
-        let lent = self.rare.as_ref().map_or(0, |rare| rare.lent_descriptors);
+        let lent = self.passed().map_or(0, |passed| passed.lent);
         lent + self.outgoing.as_ref().map_or(0, |outgoing| outgoing.descriptors())
     }
 
     /// What weighs on flow control: bytes, and descriptors.
     pub(crate) fn weight(&self) -> usize {
         self.buffered() + self.buffered_descriptors() * Transport::DESCRIPTOR_WEIGHT
+    }
+
+    /// What weighs on memory.
+    pub(super) fn weight_in_memory(&self) -> usize {
+        self.in_memory() + self.buffered_descriptors() * Transport::DESCRIPTOR_WEIGHT
     }
 
     /// Whether descriptors wait for a byte to travel with, which must not overtake them.
@@ -117,8 +149,8 @@ impl Connection {
 
     /// Notes how many descriptors are lent to the backend.
     pub(super) fn set_lent_descriptors(&mut self, count: usize) {
-        if count > 0 || self.rare.is_some() {
-            self.rare().lent_descriptors = count;
+        if count > 0 || self.passed().is_some() {
+            self.rare().passed().lent = count;
         }
     }
 }

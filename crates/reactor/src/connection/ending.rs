@@ -84,7 +84,7 @@ impl Shell {
             }
             let unsent = connection.buffered();
             let rare = connection.rare();
-            rare.descriptors.clear();
+            rare.drop_received_descriptors();
             rare.lost = reason.take().map(|reason| Lost::new(reason, unsent));
             Some((rare.timer.take(), connection.outgoing.take()))
         });
@@ -115,8 +115,8 @@ impl Shell {
             protocol
         });
         // Before anybody else hears of the loss, so that what counts connections has counted it.
-        let attached = self.alter(key, |connection| std::mem::take(&mut connection.rare().attached));
-        self.drop_each(attached.unwrap_or_default());
+        let layered = self.alter(key, |connection| connection.rare.as_mut()?.layered.take()).flatten();
+        self.drop_each(layered.map(|layered| layered.attached).unwrap_or_default());
         let slot = self.remove_slot(key);
         if let Some(Slot::Connection(connection)) = slot {
             if let Some(server) = connection.server {
@@ -168,7 +168,7 @@ impl Shell {
                     connection.flags.set(Flags::LINGERING);
                     connection.flags.raise(Flags::SHUT)
                 });
-                let timeout = self.inspect(key, |connection| connection.close_timeout.min(LINGER));
+                let timeout = self.inspect(key, |connection| connection.close_timeout().min(LINGER));
                 self.set_connection_timer(key, timeout.unwrap_or(LINGER));
                 if shut {
                     self.shut(key);
@@ -210,7 +210,7 @@ impl Shell {
 
     pub(crate) fn set_close_timeout(self: &Rc<Self>, key: Key, timeout: Duration) {
         let running = self.ask(key, |connection| {
-            connection.close_timeout = timeout;
+            connection.set_close_timeout(timeout);
             connection.has_timer()
         });
         if running {
@@ -219,7 +219,7 @@ impl Shell {
     }
 
     pub(super) fn arm_close_timer(self: &Rc<Self>, key: Key) {
-        if let Some(timeout) = self.inspect(key, |connection| connection.close_timeout) {
+        if let Some(timeout) = self.inspect(key, Connection::close_timeout) {
             self.set_connection_timer(key, timeout);
         }
     }
@@ -257,6 +257,7 @@ impl Shell {
     pub(crate) fn lose_all(self: &Rc<Self>) {
         for key in self.slot_keys() {
             self.lose(key, Reason::Shutdown, Close::Orderly);
+            self.shut_datagrams_down(key);
         }
     }
 }

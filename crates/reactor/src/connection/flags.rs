@@ -74,6 +74,9 @@ impl Flags {
     /// Closing over bytes that were not read does no harm, and they may be meant for others.
     pub(crate) const KEEPS_INPUT: Self = Self(1 << 24);
 
+    /// The send that is under way is of a file.
+    pub(crate) const LENT_FILE: Self = Self(1 << 26);
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }

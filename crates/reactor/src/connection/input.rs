@@ -307,7 +307,7 @@ impl Shell {
     /// The peer of a watched connection closed or reset it.
     pub(crate) fn peer_closed(self: &Rc<Self>, key: Key, reset: bool) {
         if reset {
-            self.lose(key, Reason::Reset, crate::backend::Close::Reset);
+            self.broken(key, std::io::ErrorKind::ConnectionReset.into());
         } else if self.ask(key, |connection| connection.flags.raise(Flags::PEER_CLOSED)) {
             self.notify(key, Notice::PeerClosed);
         }

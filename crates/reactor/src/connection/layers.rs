@@ -32,7 +32,7 @@ impl Suspension {
     pub(crate) fn new(shell: &Rc<Shell>, key: Key) -> Self {
         shell.alter(key, |connection| {
             connection.flags.set(Flags::SUSPENDED);
-            connection.rare().suspensions += 1;
+            connection.layered().suspensions += 1;
         });
         Self { shell: Rc::clone(shell), key }
     }
@@ -41,7 +41,7 @@ impl Suspension {
 impl Drop for Suspension {
     fn drop(&mut self) {
         self.shell.alter(self.key, |connection| {
-            let suspensions = &mut connection.rare().suspensions;
+            let suspensions = &mut connection.layered().suspensions;
             *suspensions -= 1;
             if *suspensions == 0 {
                 connection.flags.clear(Flags::SUSPENDED);
@@ -69,7 +69,7 @@ impl Shell {
     /// Lets a value live until the loss was told. If that is over, it is dropped from the loop.
     pub(crate) fn attach(&self, key: Key, value: Box<dyn Any>) {
         let mut value = Some(value);
-        self.alter(key, |connection| connection.rare().attached.extend(value.take()));
+        self.alter(key, |connection| connection.layered().attached.extend(value.take()));
         if let Some(value) = value {
             self.discard(value);
         }

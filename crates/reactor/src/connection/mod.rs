@@ -5,6 +5,7 @@
 //! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
 //! * `descriptors`: those that are passed over it.
+//! * `files`: files among them.
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
@@ -13,6 +14,7 @@
 mod descriptors;
 mod dispatch;
 mod ending;
+mod files;
 mod flags;
 mod handover;
 mod input;
@@ -22,8 +24,6 @@ mod spares;
 mod unread;
 
 use std::any::Any;
-use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::address::Addresses;
@@ -32,6 +32,7 @@ use crate::key::Key;
 use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
+use descriptors::Passed;
 pub(crate) use flags::Flags;
 pub use layers::{Suspension, Traffic};
 pub(crate) use spares::Spares;
@@ -45,7 +46,7 @@ pub(crate) struct Connection {
     pub(crate) flags: Flags,
     pub(crate) low: usize,
     pub(crate) high: usize,
-    /// With more than this waiting, a write ends the connection.
+    /// With more than this waiting in memory, a write ends the connection.
     pub(crate) write_limit: usize,
     pub(crate) addresses: Addresses,
     /// The listener that accepted it.
@@ -56,7 +57,8 @@ pub(crate) struct Connection {
     lent: usize,
     /// In which turn they were lent, as its number wraps.
     lent_in: u32,
-    close_timeout: Duration,
+    /// In milliseconds, which need less room than a `Duration`.
+    close_timeout: u32,
     traffic: Traffic,
     /// What only few connections have at a time.
     rare: Option<Box<Rare>>,
@@ -66,15 +68,18 @@ pub(crate) struct Connection {
 struct Rare {
     /// Bytes to deliver before any that the backend has.
     unread: Unread,
-    /// Descriptors to deliver before those bytes.
-    descriptors: VecDeque<OwnedFd>,
-    /// How many are lent to the backend.
-    lent_descriptors: usize,
+    passed: Option<Box<Passed>>,
     /// The protocol that takes over when the running callback returns, with the bytes it begins with.
     successor: Option<(Box<dyn Protocol>, Vec<u8>)>,
     /// The deadline of closing, or the pause before a send is tried again.
     timer: Option<TimerId>,
     lost: Option<Lost>,
+    /// What layers around its protocol have, of which most connections have none.
+    layered: Option<Box<Layered>>,
+}
+
+#[derive(Default)]
+struct Layered {
     /// How many suspensions keep it from reading.
     suspensions: usize,
     /// Values of the program's, dropped when the loss was told.
@@ -104,7 +109,7 @@ pub(crate) enum Notice {
 const LOW: usize = 16 * 1024;
 const HIGH: usize = 64 * 1024;
 const WRITE_LIMIT: usize = 256 * 1024 * 1024;
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT_MS: u32 = 30_000;
 
 impl Connection {
     pub(crate) fn new(protocol: Box<dyn Protocol>, addresses: Addresses, server: Option<Key>) -> Self {
@@ -119,7 +124,7 @@ impl Connection {
             outgoing: None,
             lent: 0,
             lent_in: 0,
-            close_timeout: CLOSE_TIMEOUT,
+            close_timeout: CLOSE_TIMEOUT_MS,
             traffic: Traffic::default(),
             rare: None,
         }
@@ -130,7 +135,8 @@ impl Connection {
         let rare = self.rare.map(|rare| *rare).unwrap_or_default();
         let successor = rare.successor.map(|(protocol, _)| protocol);
         let protocols = self.protocol.into_iter().chain(successor).collect();
-        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached: rare.attached }
+        let attached = rare.layered.map(|layered| layered.attached).unwrap_or_default();
+        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached }
     }
 
     /// Bytes that are written and not sent.
@@ -194,6 +200,20 @@ impl Connection {
 
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    fn close_timeout(&self) -> Duration {
+        Duration::from_millis(self.close_timeout.into())
+    }
+
+    /// Rounded up, so that nothing ends early.
+    fn set_close_timeout(&mut self, timeout: Duration) {
+        let millis = timeout.as_nanos().div_ceil(1_000_000);
+        self.close_timeout = u32::try_from(millis).unwrap_or(u32::MAX);
+    }
+
+    fn layered(&mut self) -> &mut Layered {
+        self.rare().layered.get_or_insert_default()
     }
 
     /// How many bytes were given back.

@@ -1,10 +1,10 @@
 //! Bytes out, and their flow control.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::files::{Failure, InLine, SHARE};
 use super::{Connection, Flags, Notice};
 use crate::backend::{Outgoing, Sent, Started};
 use crate::error::{WatermarkError, WriteLimitExceeded};
@@ -60,7 +60,7 @@ impl Shell {
             if !connection.accepts_writes() || self.is_ended() {
                 return (WriteStatus::Closed, false);
             }
-            if connection.weight() > connection.write_limit {
+            if connection.weight_in_memory() > connection.write_limit {
                 exceeded = Some(WriteLimitExceeded { limit: connection.write_limit });
                 return (WriteStatus::Closed, false);
             }
@@ -86,38 +86,36 @@ impl Shell {
 
     /// Sends what waits, as far as the system takes it.
     pub(crate) fn flush(self: &Rc<Self>, key: Key) {
-        while let Some(outgoing) = self.lend(key) {
+        let mut share = SHARE;
+        while let Some(outgoing) = self.lend(key, share) {
             self.stats().sent();
             let started = self.backend().send(key, outgoing);
             match started {
-                Started::Done(sent) => self.sent(key, sent),
+                Started::Done(sent) => share = share.saturating_sub(self.sent(key, sent)),
                 Started::Pending => break,
             }
         }
         self.after_flush(key);
     }
 
-    /// Takes what waits, to lend it to the backend.
-    fn lend(&self, key: Key) -> Option<Box<Outgoing>> {
+    /// Takes what waits, to lend it to the backend. Of files, if `share` is not used up.
+    fn lend(self: &Rc<Self>, key: Key, share: usize) -> Option<Box<Outgoing>> {
         let turn = self.turn_number();
-        self.alter(key, |connection| {
+        let next = self.alter(key, |connection| {
             connection.flags.clear(Flags::DIRTY);
             if connection.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
-                return None;
+                return InLine::Nothing;
             }
-            let mut outgoing =
-                connection.outgoing.take_if(|outgoing| !outgoing.is_empty() || outgoing.is_void())?;
-            if outgoing.is_empty() {
-                self.recycle(outgoing);
-                return None;
+            match &connection.outgoing {
+                Some(outgoing) if outgoing.has_files() => InLine::of(outgoing),
+                _ => connection.lend(turn, &mut self.spares.borrow_mut()),
             }
-            connection.outgoing = outgoing.split_waiting();
-            connection.set_lent_descriptors(outgoing.descriptors());
-            connection.flags.set(Flags::SENDING);
-            connection.lent = outgoing.len();
-            connection.lent_in = turn;
-            Some(outgoing)
-        })?
+        })?;
+        match next {
+            InLine::Nothing => None,
+            InLine::Lent(outgoing) => Some(outgoing),
+            InLine::Bytes | InLine::File { .. } => self.lend_among_files(key, share, turn),
+        }
     }
 
     /// A send that was pending is done.
@@ -126,21 +124,24 @@ impl Shell {
         self.flush(key);
     }
 
-    fn sent(self: &Rc<Self>, key: Key, sent: Sent) {
+    /// How many bytes were sent.
+    fn sent(self: &Rc<Self>, key: Key, sent: Sent) -> usize {
         let Sent { mut outgoing, result } = sent;
         let before = outgoing.len();
-        let error = match result {
-            Ok(count) => {
-                self.take_off(&mut outgoing, count);
+        let mut count = 0;
+        let failure = match result {
+            Ok(sent) => {
+                self.take_off(&mut outgoing, sent);
+                count = before - outgoing.len();
                 None
             }
-            Err(error) => Some(error),
+            Err(error) => Some(Failure::of(error, &mut outgoing)),
         };
         let left = outgoing.len();
         let mut outgoing = Some(outgoing);
         let lost = self.alter(key, |connection| {
-            connection.flags.clear(Flags::SENDING);
-            connection.traffic.sent += (before - left) as u64;
+            connection.flags.clear(Flags::SENDING | Flags::LENT_FILE);
+            connection.traffic.sent += count as u64;
             let lent = std::mem::take(&mut connection.lent);
             connection.set_lent_descriptors(0);
             if connection.flags.any(Flags::LOST) {
@@ -153,12 +154,13 @@ impl Shell {
         if let Some(outgoing) = outgoing {
             self.throw_away(outgoing);
         }
-        match error {
+        match failure {
             _ if lost != Some(false) => {}
-            None => self.extend_close_timer(key),
-            Some(error) if error.kind() == io::ErrorKind::WouldBlock => self.retry_later(key),
-            Some(error) => self.lose(key, Reason::from_io(error), crate::backend::Close::Reset),
+            None | Some(Failure::GoOn) => self.extend_close_timer(key),
+            Some(Failure::Retry) => self.retry_later(key),
+            Some(Failure::Lose(reason)) => self.lose(key, reason, crate::backend::Close::Reset),
         }
+        count
     }
 
     fn take_off(&self, outgoing: &mut Outgoing, count: usize) {

@@ -28,6 +28,15 @@ impl Shell {
         section(&mut text, "attempt to connect", "attempts to connect", &self.connects.borrow().rows());
         self.dump_timers(&mut text);
         section(&mut text, "signal", "signals", &self.signals.borrow().rows());
+        let handlers = self.os_signals.rows();
+        if !handlers.is_empty() {
+            let (one, many) = ("handler of a signal of the system", "handlers of signals of the system");
+            section(&mut text, one, many, &handlers);
+        }
+        let processes = self.processes.borrow().rows();
+        if !processes.is_empty() {
+            section(&mut text, "child process", "child processes", &processes);
+        }
         for (title, written) in self.written_sections() {
             append(&mut text, format_args!("{title}"));
             written.lines().for_each(|line| append(&mut text, format_args!("  {line}")));
@@ -73,17 +82,20 @@ impl Shell {
 
     fn dump_slots(&self, text: &mut String) {
         let (mut connections, mut listeners, mut watches) = (Vec::new(), Vec::new(), Vec::new());
+        let mut datagrams = Vec::new();
         for key in self.slot_keys() {
             // Nothing in here is the user's: the names of protocols' types cannot be overridden.
             self.slot(key, |slot| match slot {
                 Slot::Connection(connection) => connections.push(lines::connection(key, connection)),
                 Slot::Listener(listening) => listeners.push(format!("{key:?} {}", listening.line())),
+                Slot::Datagram(port) => datagrams.push(port.line(key)),
                 Slot::Watch(watching) => watches.push(format!("{key:?} {}", watching.line())),
                 _ => {}
             });
         }
         section(text, "connection", "connections", &connections);
         section(text, "listener", "listeners", &listeners);
+        section(text, "datagram socket", "datagram sockets", &datagrams);
         section(text, "watched source", "watched sources", &watches);
     }
 

@@ -260,6 +260,10 @@ impl Endpoint {
         self.target.host()
     }
 
+    pub(crate) const fn reuse_address_value(&self) -> Option<bool> {
+        self.options.reuse_address
+    }
+
     pub(crate) const fn open_value(&self) -> Option<OpenFor> {
         self.options.open
     }

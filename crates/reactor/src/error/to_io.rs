@@ -3,7 +3,10 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{ConnectError, CreateError, ListenError, NotInLoop, RunError, SendDescriptorError};
+use super::{
+    ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError, SendDescriptorError,
+    SendFileError, SendFileErrorKind,
+};
 
 impl From<CreateError> for io::Error {
     /// Of the kind of the system's error.
@@ -27,6 +30,17 @@ impl From<NotInLoop> for io::Error {
     }
 }
 
+impl From<SendFileError> for io::Error {
+    /// Of the kind of the system's error, and otherwise `InvalidInput`.
+    fn from(error: SendFileError) -> Self {
+        let kind = match error.kind() {
+            SendFileErrorKind::System(cause) => cause.kind(),
+            _ => ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl From<ListenError> for io::Error {
     /// Of the kind of the system's error; `InvalidInput` if what was given is no endpoint.
     fn from(error: ListenError) -> Self {
@@ -38,6 +52,17 @@ impl From<ListenError> for io::Error {
             | ListenError::System { source, .. }
             | ListenError::Adopt { source } => source.kind(),
             ListenError::Over => ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<OpenError> for io::Error {
+    /// Of the kind of the system's error.
+    fn from(error: OpenError) -> Self {
+        let kind = match &error {
+            OpenError::System { source } => source.kind(),
+            OpenError::Over => ErrorKind::Other,
         };
         Self::new(kind, error)
     }
@@ -62,6 +87,14 @@ impl From<ConnectError> for io::Error {
             ConnectError::Cancelled { .. } | ConnectError::Over => ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<SendDescriptorError> for io::Error {
+    /// Of the kind `Unsupported`, `QuotaExceeded` if too many wait for one byte, or `BrokenPipe`. The descriptor is closed with
+    /// the error.
+    fn from(error: SendDescriptorError) -> Self {
+        Self::new(error.io_kind(), error)
     }
 }
 
@@ -101,13 +134,5 @@ mod tests {
         assert_eq!(io::Error::from(RunError::stopped()).kind(), ErrorKind::Other);
         let broken = RunError::backend(ErrorKind::PermissionDenied.into());
         assert_eq!(io::Error::from(broken).kind(), ErrorKind::PermissionDenied);
-    }
-}
-
-impl From<SendDescriptorError> for io::Error {
-    /// Of the kind `Unsupported`, `QuotaExceeded` if too many wait for one byte, or `BrokenPipe`. The descriptor is closed with
-    /// the error.
-    fn from(error: SendDescriptorError) -> Self {
-        Self::new(error.io_kind(), error)
     }
 }

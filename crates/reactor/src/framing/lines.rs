@@ -3,12 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memmem};
 
-use super::Feed;
-
-/// Room for the start of a short line that an idle parser may hold on to.
-const SPARE: usize = 512;
+use super::kept::Kept;
+use super::{Encode, Feed};
 
 /// Finds the lines in a stream of bytes.
 ///
@@ -20,10 +18,8 @@ const SPARE: usize = 512;
 /// So a parser holds no more than the length of a line and a delimiter, and what it was asked to keep.
 #[derive(Debug)]
 pub struct LineParser {
-    /// Bytes that were kept. Those before `start` have been handed out already.
-    buffer: Vec<u8>,
-    start: usize,
-    /// How many bytes from `start` on are known to hold no end of a line.
+    kept: Kept,
+    /// How many of the kept bytes are known to hold no end of a line.
     scanned: usize,
     delimiter: &'static [u8],
     /// Whether a `\r` before the delimiter belongs to it.
@@ -48,8 +44,10 @@ impl LineTooLong {
     }
 }
 
-/// A line, and what of the bytes that were kept comes behind it.
-pub(crate) type LineAndKept<'a> = (&'a [u8], &'a [u8]);
+/// A line cannot be sent: whoever reads it would see another one, or two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a line holds what ends a line")]
+pub struct UnsendableLine;
 
 /// Where the first line ends: so many bytes of what was kept, and then so many of the input.
 #[derive(Clone, Copy)]
@@ -63,8 +61,7 @@ impl LineParser {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            buffer: Vec::new(),
-            start: 0,
+            kept: Kept::new(),
             scanned: 0,
             delimiter: b"\n",
             drop_return: true,
@@ -98,28 +95,9 @@ impl LineParser {
         self
     }
 
-    /// The next line, and what of the bytes that were kept comes behind it.
-    pub(crate) fn next_and_kept<'a, 'i: 'a>(
-        &'a mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<LineAndKept<'a>>, LineTooLong> {
-        self.forget_handed_out();
-        loop {
-            let Some(end) = self.find_end(input) else {
-                return self.keep_unfinished(input).map(|()| None);
-            };
-            if !self.skipping {
-                return self.take_line(end, input).map(Some);
-            }
-            self.skipping = false;
-            self.start += end.kept;
-            *input = &input[end.input..];
-        }
-    }
-
     /// Finds the first place at which a delimiter is complete, looking at each byte once.
     fn find_end(&mut self, input: &[u8]) -> Option<End> {
-        let kept = &self.buffer[self.start..];
+        let kept = self.kept.bytes();
         let last = *self.delimiter.last()?;
         for found in memchr_iter(last, &kept[self.scanned..]) {
             let end = self.scanned + found + 1;
@@ -139,32 +117,27 @@ impl LineParser {
         None
     }
 
-    fn take_line<'a, 'i: 'a>(
-        &'a mut self,
-        end: End,
-        input: &mut &'i [u8],
-    ) -> Result<LineAndKept<'a>, LineTooLong> {
+    fn take_line<'a, 'i: 'a>(&'a mut self, end: End, input: &mut &'i [u8]) -> Result<&'a [u8], LineTooLong> {
+        let too_long = self.too_long();
         let (front, behind) = input.split_at(end.input);
         *input = behind;
-        let start = self.start;
-        self.start += end.kept;
-        if end.kept + end.input > self.max_length.saturating_add(self.longest_delimiter()) {
-            return Err(self.too_long());
+        let length = end.kept + end.input;
+        if length > self.max_length.saturating_add(self.longest_delimiter()) {
+            self.kept.pass(end.kept);
+            return Err(too_long);
         }
-        if end.kept > 0 && end.input > 0 {
-            self.buffer.extend_from_slice(front);
-            self.start = self.buffer.len();
-        }
-        let (handed_out, kept) = self.buffer.split_at(self.start);
-        let whole = if end.kept > 0 { &handed_out[start..] } else { front };
-        let mut line = &whole[..whole.len() - self.delimiter.len()];
+        let whole = if end.kept > 0 {
+            // An end within the input leaves nothing kept behind it.
+            self.kept.push(front);
+            self.kept.take_front(length)
+        } else {
+            front
+        };
+        let mut line = &whole[..length - self.delimiter.len()];
         if self.drop_return {
             line = line.strip_suffix(b"\r").unwrap_or(line);
         }
-        if line.len() > self.max_length {
-            return Err(self.too_long());
-        }
-        Ok((line, kept))
+        if line.len() > self.max_length { Err(too_long) } else { Ok(line) }
     }
 
     /// Keeps the start of a line, unless it can only become too long.
@@ -174,31 +147,17 @@ impl LineParser {
         let unfinished_delimiter = self.longest_delimiter() - 1;
         let tolerable = self.max_length.saturating_add(unfinished_delimiter);
         if length <= tolerable && !self.skipping {
-            self.keep(rest);
+            self.kept.push(rest);
             self.scanned = length;
             return Ok(());
         }
         let reported = std::mem::replace(&mut self.skipping, true);
-        self.keep(&rest[rest.len().saturating_sub(unfinished_delimiter)..]);
-        let kept = self.buffer.len() - self.start;
-        self.start += kept.saturating_sub(unfinished_delimiter);
+        self.kept.push(&rest[rest.len().saturating_sub(unfinished_delimiter)..]);
+        let kept = self.kept.len();
+        self.kept.pass(kept.saturating_sub(unfinished_delimiter));
         self.scanned = kept.min(unfinished_delimiter);
-        self.forget_handed_out();
+        self.kept.forget_handed_out();
         if reported { Ok(()) } else { Err(self.too_long()) }
-    }
-
-    /// Makes room, without moving any byte more than twice on average, and lets go of memory that is not needed.
-    fn forget_handed_out(&mut self) {
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
-            if self.buffer.capacity() > SPARE {
-                self.buffer = Vec::new();
-            }
-        } else if self.start > self.buffer.len() / 2 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
     }
 
     const fn longest_delimiter(&self) -> usize {
@@ -216,21 +175,50 @@ impl Feed for LineParser {
     type Error = LineTooLong;
 
     fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, LineTooLong> {
-        let found = self.next_and_kept(input)?;
-        Ok(found.map(|(line, _)| line))
+        self.kept.forget_handed_out();
+        loop {
+            let Some(end) = self.find_end(input) else {
+                return self.keep_unfinished(input).map(|()| None);
+            };
+            if !self.skipping {
+                return self.take_line(end, input).map(Some);
+            }
+            self.skipping = false;
+            self.kept.pass(end.kept);
+            *input = &input[end.input..];
+        }
     }
 
     fn keep(&mut self, input: &[u8]) {
-        self.forget_handed_out();
-        self.buffer.extend_from_slice(input);
+        self.kept.forget_handed_out();
+        self.kept.push(input);
     }
 
     fn take_rest(&mut self) -> Vec<u8> {
-        let passed = if self.skipping { self.scanned } else { 0 };
-        let mut rest = std::mem::take(&mut self.buffer);
-        rest.drain(..self.start + passed);
-        (self.start, self.scanned, self.skipping) = (0, 0, false);
-        rest
+        if std::mem::take(&mut self.skipping) {
+            self.kept.pass(self.scanned);
+        }
+        self.scanned = 0;
+        self.kept.take()
+    }
+}
+
+/// Puts the delimiter behind a line: `\n`, or the one that was [chosen](LineParser::delimiter). The limit is for what
+/// arrives, and does not count.
+impl Encode for LineParser {
+    type Item = [u8];
+    type Error = UnsendableLine;
+
+    fn encode(&self, line: &[u8], into: &mut Vec<u8>) -> Result<(), UnsendableLine> {
+        let start = into.len();
+        into.extend_from_slice(line);
+        into.extend_from_slice(self.delimiter);
+        let first = memmem::find(&into[start..], self.delimiter);
+        if first != Some(line.len()) || (self.drop_return && line.ends_with(b"\r")) {
+            into.truncate(start);
+            return Err(UnsendableLine);
+        }
+        Ok(())
     }
 }
 

@@ -35,6 +35,8 @@ impl Shell {
         self.drop_each(arrived.posts);
         self.empty_ready();
         self.empty_timers();
+        self.clear_processes();
+        self.end_signals();
         self.clear_signals();
         self.clear_connects();
         let resolver = self.naming.clear();
@@ -83,6 +85,7 @@ impl Shell {
     /// From here on their handles answer as those of connections that are gone.
     fn close_connections(&self) {
         for key in self.slot_keys() {
+            self.close_port(key);
             let was =
                 self.alter(key, |connection| (connection.is_closing(), connection.flags.raise(Flags::LOST)));
             let Some((closing, is_new)) = was else { continue };
@@ -93,6 +96,16 @@ impl Shell {
             if is_new {
                 let _ = self.backend().close(key, Close::Orderly);
             }
+        }
+    }
+
+    fn close_port(&self, key: crate::key::Key) {
+        let Some((closing, is_new)) = self.port(key, |port| (port.is_closing(), port.end())) else { return };
+        if !closing {
+            self.was_unclosed(|| self.port(key, |port| port.name(key, None)).unwrap_or_default());
+        }
+        if is_new {
+            let _ = self.backend().close(key, Close::Orderly);
         }
     }
 
@@ -130,6 +143,11 @@ impl Shell {
                 Some(Slot::Listener(listening)) => {
                     let uncalled = self.discard_listening(*listening);
                     self.drop_each(uncalled);
+                }
+                Some(Slot::Datagram(port)) => {
+                    let (protocol, factory) = port.into_parts();
+                    self.contained(move || drop(protocol));
+                    self.contained(move || drop(factory));
                 }
                 Some(Slot::Watch(watching)) => self.end_watch(key, *watching),
                 _ => {}

@@ -11,10 +11,12 @@ use super::failure::Failure;
 use super::shutdown::{Hold, Phase};
 use super::stats::Stats;
 use super::{Life, Shell};
-use crate::address::Addresses;
+use crate::address::{Address, Addresses, UnixAddress};
+use crate::backend::{DatagramOptions, ListenOptions};
 use crate::before_sleep::BeforeSleep;
 use crate::choice::ChoiceKind;
 use crate::connect::Connecting;
+use crate::datagram::{DatagramError, DatagramProtocol, DatagramTransport, PacketServer};
 use crate::endpoint::IntoEndpoint;
 use crate::error::{ConnectError, ListenError, NotInLoop};
 use crate::instant::Instant;
@@ -32,7 +34,10 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 ///   [`call_every`](Self::call_every).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
 ///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
+/// * Datagrams: [`bind_datagram`](Self::bind_datagram), [`connect_datagram`](Self::connect_datagram),
+///   [`open_datagram`](Self::open_datagram).
 /// * Other sources: [`watch`](Self::watch), [`before_sleep`](Self::before_sleep).
+/// * Signals of the operating system: [`on_signal`](Self::on_signal).
 /// * Other threads: [`remote`](Self::remote), [`signal`](Self::signal), [`run_blocking`](Self::run_blocking).
 /// * The loop: [`stop`](Self::stop), [`shutdown`](Self::shutdown), [`keep_alive`](Self::keep_alive),
 ///   [`local`](Self::local), [`stats`](Self::stats).
@@ -161,6 +166,69 @@ impl Handle {
     ) -> Connecting {
         let factory = Box::new(move |addresses: &Addresses| factory(addresses).into_protocol());
         Connecting::start(&self.shell, endpoint.into_endpoint(), factory, Box::new(done))
+    }
+
+    // Datagrams.
+
+    /// Opens a datagram socket that is bound to `local`; port 0 means any free port.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses; then nothing stays bound.
+    #[track_caller]
+    pub fn bind_datagram<P: DatagramProtocol>(
+        &self,
+        local: impl Into<Address>,
+        protocol: P,
+    ) -> Result<DatagramTransport, DatagramError> {
+        self.open_datagram(&DatagramOptions::bind(local), protocol)
+    }
+
+    /// Opens a datagram socket that is connected with `peer`: it hears nobody else, and learns if the peer does not listen.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    #[track_caller]
+    pub fn connect_datagram<P: DatagramProtocol>(
+        &self,
+        peer: impl Into<Address>,
+        protocol: P,
+    ) -> Result<DatagramTransport, DatagramError> {
+        self.open_datagram(&DatagramOptions::connect(peer), protocol)
+    }
+
+    /// Opens a datagram socket in whatever way.
+    ///
+    /// # Errors
+    ///
+    /// If no address is given, or two that do not go together, or the system refuses; then nothing stays bound.
+    #[track_caller]
+    pub fn open_datagram<P: DatagramProtocol>(
+        &self,
+        options: &DatagramOptions,
+        protocol: P,
+    ) -> Result<DatagramTransport, DatagramError> {
+        self.shell.open_datagram(options, Box::new(protocol), Location::caller())
+    }
+
+    /// Listens on a UNIX socket for connections that keep records apart (SOCK_SEQPACKET), and asks `factory`, which is given the
+    /// peer's address, for a protocol for each. They are connected datagram sockets that lose nothing, and end when the peer
+    /// closes: `connection_lost` is clean then. An empty record is a datagram, and no end.
+    /// [`DatagramOptions::packets`] connects to such a listener.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses, or the backend has no such sockets; then nothing stays bound.
+    #[track_caller]
+    pub fn listen_packets<P: DatagramProtocol>(
+        &self,
+        address: &UnixAddress,
+        options: &ListenOptions,
+        mut factory: impl FnMut(&Address) -> P + 'static,
+    ) -> Result<PacketServer, DatagramError> {
+        let boxed = move |peer: &Address| Some(Box::new(factory(peer)) as Box<dyn DatagramProtocol>);
+        self.shell.listen_packets(address, options, Box::new(boxed), Location::caller())
     }
 
     // Other sources.

@@ -38,9 +38,11 @@ pub use stats::Stats;
 
 use crate::backend::Backend;
 use crate::connection::Connection;
+use crate::datagram::Port;
 use crate::error::{CreateError, RunError};
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::server::Listening;
 use crate::watch::Watching;
 
@@ -49,6 +51,11 @@ pub(crate) enum Slot {
     Connection(Connection),
     Listener(Box<Listening>),
     Watch(Box<Watching>),
+    Datagram(Box<Port>),
+    /// A watched signal of the operating system.
+    OsSignal(SignalKind),
+    /// The exit of a child process, with the key of that process.
+    Child(Key),
     /// A connection attempt, with the key of what it is an attempt of.
     Attempt(Key),
     /// A connection that is being accepted, or was refused and is being closed; a watch that begins or ends.

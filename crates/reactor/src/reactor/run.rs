@@ -51,7 +51,10 @@ impl Shell {
 
     /// Whether nothing is left that could ever call back.
     pub(crate) fn is_idle(&self) -> bool {
-        self.slot_count() == self.watches.unreferenced()
+        let idle_slots =
+            self.watches.unreferenced() + self.os_signals.slots() + self.processes.borrow().slots();
+        self.slot_count() == idle_slots
+            && !self.processes.borrow().keep_alive()
             && self.guards.get() == 0
             && !self.timers.keep_alive()
             && self.connects.borrow().is_empty()

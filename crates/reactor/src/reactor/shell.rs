@@ -25,10 +25,13 @@ use crate::choice::Choices;
 use crate::connect::ConnectTable;
 use crate::connection::{Connection, Delivery, Notice, Spares};
 use crate::contain::contain;
+use crate::datagram::DatagramSpares;
 use crate::debug::Debugging;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::OsSignals;
 use crate::pool::{Pool, Whose};
+use crate::process::ProcessTable;
 use crate::ready::{Callback, Entry, ReadyQueue};
 use crate::remote::{Arrived, Remote};
 use crate::resolve::{Naming, THREADS};
@@ -49,6 +52,15 @@ pub(crate) enum Life {
     Ended,
 }
 
+/// How many of each kind of slot there are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SlotCounts {
+    pub(super) connections: usize,
+    pub(super) listeners: usize,
+    pub(super) watches: usize,
+    pub(super) datagram_sockets: usize,
+}
+
 pub(crate) struct Shell {
     pub(crate) id: LoopId,
     pub(super) life: Cell<Life>,
@@ -65,6 +77,8 @@ pub(crate) struct Shell {
     pub(super) batch_end: Cell<u64>,
     pub(crate) timers: Timers,
     pub(crate) signals: RefCell<SignalTable>,
+    pub(crate) os_signals: OsSignals,
+    pub(crate) processes: RefCell<ProcessTable>,
     pub(crate) connects: RefCell<ConnectTable>,
     pub(crate) pool: RefCell<Pool>,
     pub(crate) resolver: RefCell<Pool>,
@@ -80,6 +94,7 @@ pub(crate) struct Shell {
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
     pub(crate) spares: RefCell<Spares>,
+    pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
 
@@ -112,6 +127,8 @@ impl Shell {
             batch_end: Cell::new(0),
             timers: Timers::new(),
             signals: RefCell::default(),
+            os_signals: OsSignals::default(),
+            processes: RefCell::default(),
             connects: RefCell::default(),
             pool: RefCell::new(Pool::new(Whose::Program, config.pool)),
             resolver: RefCell::new(Pool::new(Whose::Resolver, THREADS)),
@@ -124,6 +141,7 @@ impl Shell {
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
             spares: RefCell::default(),
+            datagram_spares: DatagramSpares::default(),
             spent: Cell::default(),
             remote,
             arrived: RefCell::default(),
@@ -183,18 +201,19 @@ impl Shell {
         self.slots.borrow().len()
     }
 
-    /// How many connections stand, how many listeners, and how many watches.
-    pub(super) fn slot_counts(&self) -> (usize, usize, usize) {
-        let (mut connections, mut listeners, mut watches) = (0, 0, 0);
+    /// How many of each stand.
+    pub(super) fn slot_counts(&self) -> SlotCounts {
+        let mut counts = SlotCounts::default();
         for slot in self.slots.borrow().values() {
             match slot {
-                Slot::Connection(_) => connections += 1,
-                Slot::Listener(_) => listeners += 1,
-                Slot::Watch(_) => watches += 1,
-                Slot::Attempt(_) | Slot::Reserved => {}
+                Slot::Connection(_) => counts.connections += 1,
+                Slot::Listener(_) => counts.listeners += 1,
+                Slot::Watch(_) => counts.watches += 1,
+                Slot::Datagram(_) => counts.datagram_sockets += 1,
+                Slot::OsSignal(_) | Slot::Child(_) | Slot::Attempt(_) | Slot::Reserved => {}
             }
         }
-        (connections, listeners, watches)
+        counts
     }
 
     /// Works on a slot. `change` must run no code of the user's.

@@ -106,6 +106,8 @@ impl Shell {
             self.stop_listeners();
             self.lose_all();
             self.drop_watches();
+            self.end_signals();
+            self.leave_children();
             self.revoke_jobs();
         }
         let hooks = self.shutdown.borrow_mut().take(phase);

@@ -22,6 +22,8 @@ pub struct Stats {
     pub receives: u64,
     /// Sends that were asked of the backend.
     pub sends: u64,
+    /// Reads of [files to send](crate::Transport::send_file) that the backend does not send without them.
+    pub file_reads: u64,
     /// How often the ready queue grew.
     pub queue_growths: u64,
     /// Entries that wait in the ready queue.
@@ -36,6 +38,8 @@ pub struct Stats {
     pub connections: usize,
     /// Listeners that stand.
     pub listeners: usize,
+    /// Datagram sockets that are open.
+    pub datagram_sockets: usize,
     /// Sources that are [watched](crate::Handle::watch), paused ones included.
     pub watches: usize,
     /// Attempts to connect that are under way.
@@ -72,6 +76,7 @@ pub(crate) struct Counters {
     events: Cell<u64>,
     receives: Cell<u64>,
     sends: Cell<u64>,
+    file_reads: Cell<u64>,
     last_lag: Cell<Duration>,
     longest_lag: Cell<Duration>,
     timers_due: Cell<u64>,
@@ -126,13 +131,17 @@ impl Counters {
     pub(crate) fn sent(&self) {
         count(&self.sends);
     }
+
+    pub(crate) fn file_read(&self) {
+        count(&self.file_reads);
+    }
 }
 
 impl Shell {
     pub(crate) fn collect_stats(&self) -> Stats {
         let counters = self.stats();
         let ready = self.ready.borrow();
-        let (connections, listeners, watches) = self.slot_counts();
+        let slots = self.slot_counts();
         let (pool_threads, pool_queue) = self.pool.borrow().counts();
         Stats {
             turns: counters.turns.get(),
@@ -141,14 +150,16 @@ impl Shell {
             events: counters.events.get(),
             receives: counters.receives.get(),
             sends: counters.sends.get(),
+            file_reads: counters.file_reads.get(),
             queue_growths: ready.growths(),
             ready: ready.len(),
             timers: self.timers.len(),
             ready_peak: ready.peak(),
             posts: self.remote.shared().waiting(),
-            connections,
-            listeners,
-            watches,
+            connections: slots.connections,
+            listeners: slots.listeners,
+            datagram_sockets: slots.datagram_sockets,
+            watches: slots.watches,
             attempts: self.connects.borrow().len(),
             last_lag: counters.last_lag.get(),
             longest_lag: counters.longest_lag.get(),

@@ -23,7 +23,9 @@ use crate::connection::Connection;
 use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::ready::Entry;
+use crate::watch::Ready;
 
 /// I/O and timers are looked at again after at most so many batches,
 const BATCHES: usize = 64;
@@ -39,6 +41,14 @@ const TIME_CHECK: usize = 64;
 struct Budget {
     begun: Option<Instant>,
     callbacks: usize,
+}
+
+/// What input comes for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Listener,
+    Datagram,
+    Other,
 }
 
 impl Budget {
@@ -120,22 +130,49 @@ impl Shell {
             self.stats().event();
             match completion {
                 Completion::Input(key) => self.deliver_input(key),
+                Completion::Output(key) => self.datagrams_have_room(key),
                 Completion::Sent(key, sent) => self.send_completed(key, sent),
                 Completion::Connected(key, result) => self.connected(key, result),
                 Completion::Shut(key, result) => self.shut_completed(key, result),
                 Completion::Closed(key) => self.closed(key),
                 Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
-                Completion::Ready { key, ready } => self.tell_watch(key, ready),
+                Completion::Ready { key, ready } => self.deliver_ready(key, ready),
             }
         }
     }
 
     fn deliver_input(self: &Rc<Self>, key: Key) {
-        let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
-        match is_listener {
-            Some(true) => self.acceptable(key),
-            Some(false) => self.input(key),
+        match self.source_kind(key) {
+            Some(Kind::Listener) => self.acceptable(key),
+            Some(Kind::Datagram) => self.datagrams_arrived(key),
+            Some(Kind::Other) => self.input(key),
             None => {}
+        }
+    }
+
+    fn source_kind(&self, key: Key) -> Option<Kind> {
+        self.slot(key, |slot| match slot {
+            Slot::Listener(_) => Kind::Listener,
+            Slot::Datagram(_) => Kind::Datagram,
+            _ => Kind::Other,
+        })
+    }
+
+    fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
+        enum Of {
+            Signal(SignalKind),
+            Child(Key),
+            Other,
+        }
+        let of = self.slot(key, |slot| match slot {
+            Slot::OsSignal(signal) => Of::Signal(*signal),
+            Slot::Child(process) => Of::Child(*process),
+            _ => Of::Other,
+        });
+        match of {
+            Some(Of::Signal(signal)) => self.signal_came(signal),
+            Some(Of::Child(process)) => self.child_told(process),
+            _ => self.tell_watch(key, ready),
         }
     }
 
@@ -143,16 +180,21 @@ impl Shell {
         enum Was {
             Connection,
             Listener,
+            Datagram,
             Other,
         }
         let was = self.slot(key, |slot| match slot {
             Slot::Connection(_) => Was::Connection,
             Slot::Listener(_) => Was::Listener,
-            Slot::Attempt(_) | Slot::Watch(_) | Slot::Reserved => Was::Other,
+            Slot::Datagram(_) => Was::Datagram,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Child(_) | Slot::Reserved => {
+                Was::Other
+            }
         });
         match was {
             Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),
             Some(Was::Listener) => self.listener_closed(key),
+            Some(Was::Datagram) => self.datagrams_closed(key),
             Some(Was::Other) => drop(self.remove_slot(key)),
             None => {}
         }
@@ -164,10 +206,10 @@ impl Shell {
             let key = self.listed.borrow_mut().pop_front();
             let Some(key) = key else { return };
             self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
-            let is_listener = self.slot(key, |slot| matches!(slot, Slot::Listener(_)));
-            match is_listener {
-                Some(true) => self.accept_more(key),
-                Some(false) => self.pull(key),
+            match self.source_kind(key) {
+                Some(Kind::Listener) => self.accept_more(key),
+                Some(Kind::Datagram) => self.pull_datagrams_again(key),
+                Some(Kind::Other) => self.pull(key),
                 None => {}
             }
         }
@@ -282,6 +324,8 @@ impl Shell {
         for key in dirty.drain(..) {
             if self.ask(key, Connection::leaves_flush_list) {
                 self.flush(key);
+            } else if self.source_kind(key) == Some(Kind::Datagram) {
+                self.flush_listed_datagrams(key);
             }
         }
         // What was written meanwhile, by what a finished loop drops at once, comes too late; the memory is kept.

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::backend::Backend;
-use crate::backend::memory::{Chunking, Clock, Memory, Network, Peer};
+use crate::backend::memory::{Chunking, Clock, Delivery, Memory, Network, Peer};
 use crate::choice::Choices;
 use crate::endpoint::Endpoint;
 use crate::error::RunError;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::reactor::{Builder, Handle, Reactor};
 
 /// After so many turns a pump gives up: something is always ready.
@@ -37,11 +38,13 @@ impl MemoryReactor {
         Self::with_choices(Choices::tame())
     }
 
-    /// One whose chance follows from `seed`: the order of independent events, how bytes are cut, how much a send takes.
+    /// One whose chance follows from `seed`: the order of independent events, how bytes are cut, how much a send takes,
+    /// which datagrams are lost, doubled or late.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let memory = Self::with_choices(Choices::seeded(seed));
         memory.network.set_chunking(Chunking::Chosen);
+        memory.network.set_delivery(Delivery::Chosen);
         memory
     }
 
@@ -111,6 +114,12 @@ impl MemoryReactor {
         }
         let parsed = address.parse::<SocketAddr>();
         self.network.connect(parsed.map_err(|error| invalid(error.into()))?)
+    }
+
+    /// Lets a signal come to this loop: whether it watches it.
+    #[allow(clippy::must_use_candidate)]
+    pub fn raise(&self, signal: SignalKind) -> bool {
+        self.network.raise_for(self.inbox, signal)
     }
 
     /// Makes one turn, without waiting. The clock stands still.

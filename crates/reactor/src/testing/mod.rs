@@ -4,6 +4,8 @@
 //!   methods, and look. No loop runs.
 //! * [`MemoryReactor`]: a whole loop on the memory backend, [`pump`](MemoryReactor::pump)ed by the test.
 //! * [`Network`], [`Peer`], [`PeerListener`]: the wires, and scripted ends of connections.
+//! * [`VirtualStream`], [`VirtualTerminal`]: pipes, terminals, standard input and output.
+//! * [`DatagramPeer`]: the same for datagrams; [`Delivery`]: what becomes of those.
 //! * [`VirtualSource`]: something to [watch](crate::Handle::watch) whose readiness the test sets.
 //! * [`Clock`]: the virtual time. [`Chunking`]: how bytes are cut. [`Choices`](crate::Choices): every other
 //!   decision of chance, from a script or a seed.
@@ -33,5 +35,6 @@ pub use memory::MemoryReactor;
 pub use recorder::Recorder;
 
 pub use crate::backend::memory::{
-    Chunking, Clock, Network, Peer, PeerListener, StreamKind, VirtualSource, VirtualStream,
+    Chunking, Clock, DatagramPeer, Delivery, Network, Peer, PeerListener, StreamKind, VirtualChild,
+    VirtualProgram, VirtualSource, VirtualStream, VirtualTerminal,
 };

@@ -1,8 +1,11 @@
 //! One direction of a stream each.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::ops::RangeBounds;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
@@ -115,6 +118,20 @@ impl WriteHalf {
     #[track_caller]
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
         WriteAll::new(&self.door, data)
+    }
+
+    /// As [`Stream::send_file`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::send_file`].
+    #[track_caller]
+    pub fn send_file<R: RangeBounds<u64>>(
+        &self,
+        file: impl Into<Arc<File>>,
+        range: R,
+    ) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::send_file(&self.door, file.into(), range)
     }
 
     /// As [`Stream::flush`].

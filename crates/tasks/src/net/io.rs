@@ -1,8 +1,11 @@
 //! Reading and writing, as streams and their halves share it.
 
+use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
@@ -173,8 +176,20 @@ impl Door {
     }
 
     /// Waits until no more than the high watermark waits to be sent.
-    fn poll_writable(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Transport>> {
+    pub(super) fn poll_writable(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<Transport>> {
         self.poll_sent(ticket, context, |transport| transport.watermarks().1)
+    }
+
+    /// Puts a file behind what was written.
+    pub(super) fn send_file(&self, file: Arc<File>, range: (Bound<u64>, Bound<u64>)) -> io::Result<()> {
+        let transport = self.transport()?;
+        match transport.send_file(file, range)? {
+            // The loss has the reason, and is waited for as the end of the file is.
+            WriteStatus::Closed if !self.is_lost_unheard(&*self.local()?, &transport)? => {
+                Err(self.write_error())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends what was written, and waits until the system has taken all of it.
@@ -272,7 +287,7 @@ impl Door {
 }
 
 /// Does something in a loop, from whatever thread. If the loop is gone there is nothing to do.
-pub(super) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey)) {
+pub(crate) fn on_loop(remote: &Remote, key: TableKey, act: fn(&Local, TableKey)) {
     if let Some(local) = Local::find(remote) {
         act(&local, key);
         return;

@@ -4,13 +4,18 @@
 //!   `scratch` buffer; `operations` and `io`: what they share.
 //! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
 //!   a time.
+//! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
-//! * `listener`: a listener, as a program holds it; `connect`: making a connection.
+//! * `datagram`: datagrams.
+//! * `listener`: a listener, as a program holds it; `connect`: making a connection; `adopt`: taking over what exists already.
 
+mod adopt;
 mod connect;
 mod conversation;
 mod copy;
+mod datagram;
+mod framed;
 mod halves;
 mod handover;
 mod io;
@@ -22,11 +27,16 @@ mod state;
 mod stream;
 mod turns;
 
+pub use adopt::stdio;
 pub use connect::Connect;
 pub use conversation::conversation;
 pub use copy::copy;
+pub(crate) use datagram::DatagramSockets;
+pub use datagram::{DatagramSocket, RecvFrom, SendTo};
+pub use framed::{Framed, FramedError, FramedSendError, NextFrame};
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
+pub(crate) use io::on_loop;
 pub(crate) use listener::Listeners;
 pub use listener::{Accept, Incoming, Listener};
 pub use operations::{Read, WriteAll};

@@ -2,10 +2,13 @@
 //!
 //! Each knows the place in the program where it was made, which a report of its use on the wrong thread names.
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
+use std::ops::RangeBounds;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::io::{Door, Port};
@@ -84,6 +87,23 @@ impl Drop for WriteAll<'_> {
         if self.ticket != NO_TICKET {
             self.door.leave(self.ticket, |state| &mut state.writer);
         }
+    }
+}
+
+/// Sends a file, and waits until the system has taken all of it.
+#[track_caller]
+pub(super) fn send_file<R: RangeBounds<u64>>(
+    door: &Door,
+    file: Arc<File>,
+    range: R,
+) -> impl Future<Output = io::Result<()>> + Send + Sync + use<'_, R> {
+    let place = Location::caller();
+    let range = (range.start_bound().cloned(), range.end_bound().cloned());
+    async move {
+        let turn = Writing { door, ticket: door.ticket(place)? };
+        poll_fn(|context| turn.door.poll_writable(turn.ticket, context)).await?;
+        door.send_file(file, range)?;
+        poll_fn(|context| turn.door.poll_flush(turn.ticket, context)).await
     }
 }
 

@@ -1,8 +1,11 @@
 //! A connection, as a program holds it.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::ops::RangeBounds;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
@@ -97,6 +100,45 @@ impl Stream {
     #[track_caller]
     pub fn write_all<'a>(&'a self, data: &'a [u8]) -> WriteAll<'a> {
         WriteAll::new(&self.port.door, data)
+    }
+
+    /// Sends a part of a file after what was written, without a copy where the system can, as
+    /// [`Transport::send_file`] does. Resolves when the system has taken all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendFileError`](marline_reactor::SendFileError) if the file cannot be sent: then nothing was. How the connection
+    /// ended, for example with [`FileTruncated`](marline_reactor::FileTruncated); `BrokenPipe` after our direction was ended;
+    /// `ResourceBusy` if a write is under way.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped while more than the high watermark waits to be sent, nothing of the file is. After that all of it is, whether
+    /// or not anybody waits.
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use marline_tasks::{Listener, Stream};
+    ///
+    /// # marline_tasks::run(async {
+    /// let listener = Listener::bind("tcp://127.0.0.1:0")?;
+    /// let client = Stream::connect(listener.local_address()?).await?;
+    /// let server = listener.accept().await?;
+    /// server.send_file(File::open("Cargo.toml")?, 1..8).await?;
+    /// let mut buffer = [0; 16];
+    /// let count = client.read(&mut buffer).await?;
+    /// assert_eq!(&buffer[..count], b"package");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn send_file<R: RangeBounds<u64>>(
+        &self,
+        file: impl Into<Arc<File>>,
+        range: R,
+    ) -> impl Future<Output = io::Result<()>> + Send + Sync {
+        operations::send_file(&self.port.door, file.into(), range)
     }
 
     /// Waits until everything that was written is handed to the system.

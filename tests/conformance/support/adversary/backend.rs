@@ -6,10 +6,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use marline_reactor::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, ChoiceKind, Choices, Credentials, Instant, Interest, Key};
+use marline_reactor::{
+    Address, Addresses, ChoiceKind, Choices, Command, Credentials, Instant, Interest, Key, SignalKind,
+};
 
 use super::Adversary;
 use super::late::Late;
@@ -34,6 +36,16 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn resolve(&mut self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         self.inner.resolve(host, port)
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        self.promises.stands(key);
+        self.inner.spawn(key, command)
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.promises.stands(key);
+        self.inner.watch_signal(key, signal)
     }
 
     fn wait(&mut self, mut wait: Wait) -> io::Result<()> {
@@ -118,6 +130,10 @@ impl<B: Backend> Backend for Adversary<B> {
         Ok(opened)
     }
 
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        self.inner.terminals()
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
         self.inner.addresses(key)
     }
@@ -158,6 +174,12 @@ impl<B: Backend> Backend for Adversary<B> {
             }
             Started::Pending => Started::Pending,
         }
+    }
+
+    /// Or not, although the backend below would.
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.promises.stands(key);
+        self.inner.sends_files(key) && !self.happens(ChoiceKind::Postpone, 4)
     }
 
     /// All of what the backend below takes, some of it, or nothing.
@@ -221,6 +243,10 @@ impl<B: Backend> Backend for Adversary<B> {
 
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.inner.registry()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        if self.inner.datagrams().is_some() { Some(self) } else { None }
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -62,7 +62,10 @@ impl Events {
         let is_answer = |event: &Event| {
             !matches!(
                 event.completion,
-                Completion::Input(_) | Completion::PeerClosed { .. } | Completion::Ready { .. }
+                Completion::Input(_)
+                    | Completion::Output(_)
+                    | Completion::PeerClosed { .. }
+                    | Completion::Ready { .. }
             )
         };
         self.waiting.iter().any(|event| is_about(event, key) && is_answer(event))
@@ -103,6 +106,7 @@ fn is_about(event: &Event, key: Key) -> bool {
 fn key_of(completion: &Completion) -> Option<Key> {
     match completion {
         Completion::Input(key)
+        | Completion::Output(key)
         | Completion::Sent(key, _)
         | Completion::Connected(key, _)
         | Completion::Shut(key, _)

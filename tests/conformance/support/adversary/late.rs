@@ -70,6 +70,7 @@ impl<B: Backend> Adversary<B> {
             self.discard(key);
         }
         self.listeners.remove(&key);
+        self.datagrams.remove(&key);
         // A success that was kept tells of bytes that were sent.
         self.events.expedite(key);
         self.give_up_late(key);

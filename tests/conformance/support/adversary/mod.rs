@@ -12,6 +12,7 @@
 //!   answer to a send after both.
 //! * It *splits*: gives out a part of the bytes that were received, and says that there is nothing while it has the rest;
 //!   sends a part of what was lent.
+//! * It *refuses* files that the backend below would pass on, before or after they are lent.
 //! * It *joins*: several receives to one, several `Input`s of a key to one.
 //! * It announces input where there is none, and ends waits early.
 //!
@@ -22,11 +23,13 @@
 //!
 //! * `events`: completions on their way to the loop.
 //! * `streams`: bytes that were received and not given out yet.
+//! * `datagrams`: the same for datagrams, whose batches it splits.
 //! * `late`: operations that begin later than they were asked for.
 //! * `promises`: what the loop may ask for.
 //! * `backend`: the adversary as a backend.
 
 mod backend;
+mod datagrams;
 mod events;
 mod late;
 mod promises;
@@ -34,9 +37,10 @@ mod streams;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 
-use marline_reactor::backend::{Backend, Completion, Outgoing, Sent, Started};
+use marline_reactor::backend::{Backend, Completion, FileRange, Outgoing, Sent, Started};
 use marline_reactor::{ChoiceKind, Choices, Key};
 
 use events::Events;
@@ -76,6 +80,8 @@ pub struct Adversary<B: Backend> {
     streams: BTreeMap<Key, Stream>,
     /// Those of them whose last answer was that there is nothing, though there may have been something.
     listeners: BTreeMap<Key, bool>,
+    /// The same of datagram sockets.
+    datagrams: BTreeMap<Key, bool>,
     late: Vec<Late>,
     /// What was lent for sends of which the backend below sends a copy of the front.
     lent: BTreeMap<Key, Box<Outgoing>>,
@@ -92,6 +98,7 @@ impl<B: Backend> Adversary<B> {
             events: Events::default(),
             streams: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             late: Vec::new(),
             lent: BTreeMap::new(),
             promises: Promises::default(),
@@ -134,7 +141,8 @@ impl<B: Backend> Adversary<B> {
             self.hold(completion);
         }
         if any && self.happens(ChoiceKind::Spurious, 8) {
-            let keys: Vec<Key> = self.streams.keys().chain(self.listeners.keys()).copied().collect();
+            let others = self.listeners.keys().chain(self.datagrams.keys());
+            let keys: Vec<Key> = self.streams.keys().chain(others).copied().collect();
             if !keys.is_empty() {
                 let which = self.choices.choose(ChoiceKind::Spurious, keys.len());
                 self.hold(Completion::Input(keys[which]));
@@ -157,6 +165,10 @@ impl<B: Backend> Adversary<B> {
 
     /// Sends a part, or all. What has descriptors between its bytes is left to the backend below.
     fn send_part(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
+        if let Some(range) = outgoing.file() {
+            let range = range.clone();
+            return self.send_file(key, outgoing, &range);
+        }
         let front = outgoing.front();
         let whole = self.temper.sends_whole.get() || outgoing.descriptors() > 0;
         let count = if whole || self.choices.choose(ChoiceKind::SendSize, 2) == 0 {
@@ -169,8 +181,24 @@ impl<B: Backend> Adversary<B> {
         }
         let mut copy = Box::<Outgoing>::default();
         copy.push_copy(&front[..count]);
-        self.lent.insert(key, outgoing);
-        match self.inner.send(key, copy) {
+        self.send_in_place_of(key, outgoing, copy)
+    }
+
+    /// Sends a file, or a part of it, or says that it cannot.
+    fn send_file(&mut self, key: Key, outgoing: Box<Outgoing>, range: &FileRange) -> Started<Sent> {
+        if self.happens(ChoiceKind::Postpone, 8) {
+            let result = Err(io::ErrorKind::Unsupported.into());
+            return Started::Done(Sent { outgoing, result });
+        }
+        let mut copy = Box::<Outgoing>::default();
+        copy.push_file(range.first(self.part(ChoiceKind::SendSize, range.len())));
+        self.send_in_place_of(key, outgoing, copy)
+    }
+
+    /// Sends `part`, the beginning of what was lent.
+    fn send_in_place_of(&mut self, key: Key, lent: Box<Outgoing>, part: Box<Outgoing>) -> Started<Sent> {
+        self.lent.insert(key, lent);
+        match self.inner.send(key, part) {
             Started::Done(sent) => Started::Done(self.as_lent(key, sent)),
             Started::Pending => Started::Pending,
         }

@@ -20,6 +20,8 @@ impl Promises {
     pub fn send(&mut self, key: Key, outgoing: &Outgoing) {
         self.stands(key);
         assert!(!outgoing.is_empty(), "{key:?} sends nothing");
+        let file = outgoing.file().map(|range| (range.len(), 1));
+        assert!(file.is_none_or(|alone| alone == (outgoing.len(), outgoing.segments())), "more than a file");
         assert!(self.sends.insert(key), "a second send of {key:?}");
         assert!(!self.shutdowns.contains(&key), "{key:?} sends after its end");
     }

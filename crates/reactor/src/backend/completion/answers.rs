@@ -104,7 +104,7 @@ impl Uring {
             match object {
                 Object::Connection(connection) => connection.under_way -= 1,
                 Object::Listener(listener) => listener.under_way -= 1,
-                Object::Watched(_) | Object::Stream(_) => {}
+                Object::Watched(_) | Object::Stream(_) | Object::Datagram(_) => {}
             }
         }
         match answer.tag.what() {

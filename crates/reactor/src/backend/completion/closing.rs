@@ -20,6 +20,7 @@ impl Uring {
             Some(Object::Connection(_)) => self.close_connection(key, how),
             Some(Object::Listener(_)) => self.close_listener(key),
             Some(Object::Watched(_)) => self.end_watch(key, how),
+            Some(Object::Datagram(_)) => self.close_datagram(key),
             Some(Object::Stream(_)) => return self.close_stream(key, how),
             None => return Started::Done(()),
         }
@@ -56,6 +57,12 @@ impl Uring {
             self.ring.cancel_all(fd, &mut self.calls);
         }
         self.ring.close(fd, Tag::new(key, What::Close), &mut self.calls);
+    }
+
+    fn close_datagram(&mut self, key: Key) {
+        if let Some(Object::Datagram(socket)) = self.table.remove(key) {
+            socket.close(&mut self.calls);
+        }
     }
 
     /// Answers a close once everything of its key is over (R5).

@@ -13,8 +13,8 @@ use super::tag::{Tag, What};
 use super::{Uring, unknown};
 use crate::address::Address;
 use crate::backend::bits::Bits;
-use crate::backend::poller::{Event, Poller, always_readable};
-use crate::backend::stream::{Connection, Ends, Passing, Socket, Special, connect};
+use crate::backend::poller::{Event, Poller, untold_input};
+use crate::backend::stream::{Carrying, Connection, Ends, Socket, Special, connect};
 use crate::backend::watched::Watched;
 use crate::backend::{Close, Completion, ConnectOptions, Opened, Started, Watchable, socket as sockets};
 use crate::key::Key;
@@ -63,6 +63,7 @@ impl Uring {
                 let told = match self.table.get(event.key) {
                     Some(Object::Watched(watched)) => watched.advance(&mut event),
                     Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
+                    Some(Object::Datagram(socket)) => socket.advance(&mut event),
                     _ => break,
                 };
                 told.into_iter().for_each(|completion| self.answers.push(completion));
@@ -91,10 +92,10 @@ impl Uring {
     pub(super) fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
         self.foreign()?;
         let poller = self.foreign.as_deref().ok_or_else(unknown)?;
-        let (ends, is_always_readable) = ends.register(poller, key, &mut self.calls)?;
-        let opened = ends.opened(&mut self.calls)?;
-        if is_always_readable {
-            self.push_foreign(always_readable(key));
+        let (ends, untold) = ends.register(poller, key, &mut self.calls)?;
+        let opened = ends.opened();
+        if untold {
+            self.push_foreign(untold_input(key));
         }
         self.table.insert(key, Object::Stream(Box::new(Connection::accepted(Special::Ends(ends)))));
         Ok(opened)
@@ -110,8 +111,8 @@ impl Uring {
     ) -> io::Result<()> {
         self.foreign()?;
         let poller = self.foreign.as_deref().ok_or_else(unknown)?;
-        let socket = Passing::new(Socket::register(socket, poller, key, &mut self.calls)?);
-        self.table.insert(key, Object::Stream(Box::new(as_it_is(Special::Passing(socket)))));
+        let socket = Carrying::new(Socket::register(socket, poller, key, &mut self.calls)?);
+        self.table.insert(key, Object::Stream(Box::new(as_it_is(Special::Carrying(socket)))));
         Ok(())
     }
 
@@ -170,6 +171,7 @@ impl Uring {
         self.table.iter().any(|object| match object {
             Object::Connection(connection) => connection.fd() == Some(descriptor),
             Object::Listener(listener) => listener.fd() == Some(descriptor),
+            Object::Datagram(socket) => socket.descriptor() == descriptor,
             Object::Watched(_) | Object::Stream(_) => false,
         })
     }

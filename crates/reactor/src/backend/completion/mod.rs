@@ -7,10 +7,12 @@
 //! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when.
 //! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
 //! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
-//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
+//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`, `accepting.rs`: one
+//!   listener, and what it accepts.
 //! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
-//! - `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
+//! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets
+//!   that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -25,10 +27,12 @@
 //! - Operations outlive the close of their descriptor, so a close cancels them first, and is answered when all are over.
 //! - Completions of one socket do not come in the order of their causes. Errors of sends are told after what was received.
 
+mod accepting;
 mod answers;
 mod buffers;
 mod closing;
 mod connection;
+mod datagrams;
 mod foreign;
 #[cfg(marline_guard)]
 mod guard;
@@ -54,16 +58,15 @@ use std::sync::Arc;
 
 pub use options::{Feature, Options};
 
+use super::datagram::Desk;
 use super::object;
 use super::poller::{Event, Poller, due};
-use super::stream::{
-    Connection as StreamConnection, Scratch, TakenOver, take_over, take_over_pair, take_over_passing,
-    take_over_stdio,
-};
+use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_passing, take_over_stdio};
 use super::table::Table;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -120,6 +123,8 @@ pub struct Uring {
     under_way: usize,
     /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
     foreign: Option<Box<Poller>>,
+    /// What datagram sockets, which that multiplexer watches too, share.
+    desk: Desk,
     foreign_ready: bool,
     foreign_polled: bool,
     /// The memory for streams that are no sockets.
@@ -178,6 +183,7 @@ impl Uring {
             urgent: false,
             under_way: 0,
             foreign: None,
+            desk: Desk::default(),
             foreign_ready: false,
             foreign_polled: false,
             scratch: Scratch::default(),
@@ -196,42 +202,6 @@ impl Uring {
     fn poll_waker(&mut self) {
         let fd = self.waker.descriptor();
         self.ring.poll(fd, READABLE, Tag::own(What::Wake), &mut self.calls);
-    }
-
-    fn begin_accepting(&mut self, key: Key) {
-        let Some(listener) = self.table.listener(key).filter(|listener| !listener.accepting) else { return };
-        let Some(fd) = listener.fd() else { return };
-        listener.accepting = true;
-        listener.under_way += 1;
-        self.under_way += 1;
-        self.ring.accept(fd, Tag::new(key, What::Accept), &mut self.calls);
-    }
-
-    fn insert_listener(&mut self, key: Key, listener: Listener) {
-        self.table.insert(key, Object::Listener(Box::new(listener)));
-        self.begin_accepting(key);
-    }
-
-    fn accepted(
-        &mut self,
-        local: Address,
-        key: Key,
-        socket: OwnedFd,
-        descriptors: bool,
-    ) -> io::Result<Addresses> {
-        let peer = sockets::peer(&socket, &mut self.calls);
-        // Whoever has no peer any more has reset the connection already.
-        let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
-        let local =
-            if sockets::is_wildcard(&local) { sockets::local(&socket, &mut self.calls)? } else { local };
-        if descriptors {
-            self.pass_over(key, socket, StreamConnection::accepted)?;
-            return Ok(Addresses { local, peer });
-        }
-        let state = super::bits::Bits::NONE;
-        self.table.insert(key, Object::Connection(Connection::new(socket, state)));
-        self.want_receive(key);
-        Ok(Addresses { local, peer })
     }
 }
 
@@ -284,27 +254,7 @@ impl Backend for Uring {
     }
 
     fn accept(&mut self, listener: Key, key: Key) -> Accepted {
-        let Some(found) = self.table.listener(listener) else {
-            return Accepted::Failed(unknown());
-        };
-        match found.ready.pop_front() {
-            Some(Ok(socket)) => {
-                let (local, descriptors) = (found.local.clone(), found.descriptors);
-                match self.accepted(local, key, socket, descriptors) {
-                    Ok(addresses) => Accepted::Connection(addresses),
-                    Err(error) => {
-                        self.calls.closes += 1;
-                        Accepted::Failed(error)
-                    }
-                }
-            }
-            Some(Err(number)) => Accepted::Failed(io::Error::from_raw_os_error(number)),
-            None => {
-                found.told = false;
-                self.begin_accepting(listener);
-                Accepted::Dry
-            }
-        }
+        self.accept_one(listener, key)
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
@@ -326,7 +276,7 @@ impl Backend for Uring {
         let taken = match opening {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
             Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
@@ -335,6 +285,10 @@ impl Backend for Uring {
             TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(&mut self.table)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
@@ -395,6 +349,11 @@ impl Backend for Uring {
         self.begin_send(key, outgoing)
     }
 
+    /// Pipes, but not sockets: a ring wants them to block, and then sendfile(2) would, too.
+    fn sends_files(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.sends_files(&mut self.calls))
+    }
+
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         if let Some(stream) = self.table.stream(key) {
             return stream.send_now(bytes, &mut self.calls);
@@ -411,7 +370,10 @@ impl Backend for Uring {
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
         if let Some(Object::Stream(stream)) = self.table.get(key) {
             let poller = self.foreign.as_deref().ok_or_else(unknown);
-            return Started::Done(poller.and_then(|poller| stream.shutdown(poller, &mut self.calls)));
+            return match poller {
+                Ok(poller) => stream.shutdown(poller, &mut self.calls),
+                Err(error) => Started::Done(Err(error)),
+            };
         }
         let Some(connection) = self.table.connection(key) else {
             return Started::Done(Err(unknown()));
@@ -469,6 +431,10 @@ impl Backend for Uring {
     fn registry(&mut self) -> io::Result<mio::Registry> {
         self.calls.others += 1;
         self.foreign()?.registry().try_clone()
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {

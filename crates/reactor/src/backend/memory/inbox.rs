@@ -74,7 +74,10 @@ impl Inbox {
         let mut stays = |completion: &Completion| {
             let notice = matches!(
                 completion,
-                Completion::Input(_) | Completion::PeerClosed { .. } | Completion::Ready { .. }
+                Completion::Input(_)
+                    | Completion::Output(_)
+                    | Completion::PeerClosed { .. }
+                    | Completion::Ready { .. }
             );
             let about = key_of(completion) == key;
             answers |= about && !notice;
@@ -89,6 +92,7 @@ impl Inbox {
 fn key_of(completion: &Completion) -> Key {
     match completion {
         Completion::Input(key)
+        | Completion::Output(key)
         | Completion::Sent(key, _)
         | Completion::Connected(key, _)
         | Completion::Shut(key, _)

@@ -284,11 +284,11 @@ impl Listener {
     }
 }
 
-fn overlap(one: IpAddr, other: IpAddr) -> bool {
+pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
-fn loopback(like: IpAddr) -> IpAddr {
+pub(super) fn loopback(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
@@ -300,7 +300,7 @@ fn reached(to: &Address) -> Address {
     to.as_inet().map_or_else(|| to.clone(), |to| specified(to).into())
 }
 
-fn specified(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn specified(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(loopback(address.ip()));
     }

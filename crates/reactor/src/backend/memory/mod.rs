@@ -21,26 +21,35 @@
 //! | `Fairness` | for each connect to a port with several listeners | which listener gets it |
 //! | `Job` | by the loop: for each blocking job, among those that have ended | which outcome is told next; 0 is the first that ended |
 //! | `ReceiveSize`, `SendSize` | with [`Chunking::Chosen`] only | 0 all, 1 one byte, 2 half, 3 a size that is drawn then |
+//! | `ReceiveSize`, `SendSize` | likewise, for each call that moves datagrams | how many of them: 0 all, 1 one, 2 half, 3 a number that is drawn then |
+//! | `Datagram` | for each datagram, with [`Delivery::Chosen`] only, among 8 | 1 it is lost, 2 it arrives twice, 3 it overtakes as many as are drawn then |
 //! | `SendSize`, again | after each send that could be done, likewise | 1 answers it in the next turn |
 //!
 //! # How it is laid out
 //!
 //! `network` and `peer` are the handles of tests, `state` is what they share; `ends` and `listeners` are what may
-//! happen in it, `wire` is one direction of a connection. `virtual_source` is what a test gives to be watched,
-//! `virtual_stream` what it gives to be opened. `inbox` orders the events of one backend, `sockets` tells
+//! happen in it, `programs` are children that a test plays, `wire` is one direction of a connection. `mailbox` is a datagram
+//! socket in the network, `datagram_peer` one that a test drives, and `datagrams` the operations on them. `virtual_source` is
+//! what a test gives to be watched, `virtual_stream` what it gives to be opened, `virtual_terminal` those that have a window.
+//! `inbox` orders the events of one backend, `sockets` tells
 //! what its loop's keys stand for; `operations` is the backend itself.
 
 mod clock;
+mod datagram_peer;
+mod datagrams;
 mod ends;
 mod inbox;
 mod listeners;
+mod mailbox;
 mod network;
 mod operations;
 mod peer;
+mod programs;
 mod sockets;
 mod state;
 mod virtual_source;
 mod virtual_stream;
+mod virtual_terminal;
 mod wire;
 
 #[cfg(test)]
@@ -51,16 +60,20 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 pub use clock::Clock;
+pub use datagram_peer::DatagramPeer;
+pub use mailbox::Delivery;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
+pub use programs::{VirtualChild, VirtualProgram};
 pub use virtual_source::VirtualSource;
 pub use virtual_stream::{StreamKind, VirtualStream};
+pub use virtual_terminal::VirtualTerminal;
 pub use wire::Chunking;
 
 use self::inbox::Inbox;
 use self::sockets::{Kind, Sockets};
 use self::state::{End, Id, Notice, Owner, Phase, State};
-use super::{Backend, Bell, Close, Completion, Sent, SystemCalls, Wait};
+use super::{Backend, Bell, Close, Completion, Datagrams, Sent, SystemCalls, Wait};
 use crate::choice::{ChoiceKind, Choices};
 use crate::instant::Instant;
 use crate::key::Key;
@@ -107,6 +120,8 @@ pub struct Memory {
     calls: SystemCalls,
     /// The memory for chunks, while none is lent out.
     scratch: Option<Vec<u8>>,
+    /// The same for datagrams.
+    batch: Option<Box<Datagrams>>,
 }
 
 impl Memory {
@@ -124,6 +139,7 @@ impl Memory {
             watched: BTreeMap::new(),
             calls: SystemCalls::default(),
             scratch: None,
+            batch: None,
         }
     }
 
@@ -166,6 +182,7 @@ impl Memory {
                 let mut state = self.network.state();
                 let notice = self.sockets.get(*key).and_then(|socket| match socket.kind {
                     Kind::Listener => state.listeners.get_mut(socket.id).map(|found| &mut found.notice),
+                    Kind::Datagram => state.mailboxes.get_mut(socket.id).map(|found| &mut found.notice),
                     _ => state.ends.get_mut(socket.id).map(|end| &mut end.notice),
                 });
                 if let Some(Notice { announced, .. }) = notice {
@@ -197,7 +214,11 @@ impl Drop for Memory {
             let _ = self.close(key, Close::Orderly);
         }
         self.watched.values().for_each(VirtualSource::unwatch);
-        let inbox = self.network.state().inboxes.remove(self.inbox);
+        let mut state = self.network.state();
+        state.signals.retain(|(inbox, _), _| *inbox != self.inbox);
+        state.children.retain(|(inbox, _)| *inbox != self.inbox);
+        let inbox = state.inboxes.remove(self.inbox);
+        drop(state);
         drop(inbox);
     }
 }

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
+use super::datagram_peer::DatagramPeer;
+use super::mailbox::Delivery;
 use super::peer::{Peer, PeerListener};
 use super::state::{Id, Owner, Phase, State};
 use super::virtual_stream::{StreamKind, VirtualStream};
@@ -14,6 +16,7 @@ use crate::address::Address;
 use crate::backend::Close;
 use crate::choice::Choices;
 use crate::credentials::Credentials;
+use crate::os_signal::SignalKind;
 
 /// A network without a kernel, shared by [`Memory`](super::Memory) backends (several hosts, or several loops) and
 /// by scripted [`Peer`]s. Clones are handles onto the same network.
@@ -64,8 +67,22 @@ impl Network {
         self.state().chunking = chunking;
     }
 
+    /// From now on, this becomes of datagrams that are sent.
+    pub fn set_delivery(&self, delivery: Delivery) {
+        self.state().delivery = delivery;
+    }
+
+    /// Opens a scripted datagram socket. Port 0 means any free port.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if somebody is bound there.
+    pub fn bind_datagram(&self, address: impl Into<Address>) -> io::Result<DatagramPeer> {
+        DatagramPeer::bind(self, address.into())
+    }
+
     /// How many bytes each direction of a connection holds, at least one; 64 KiB by default. More does not fit, and
-    /// a send waits until some are received.
+    /// a send waits until some are received. A datagram socket that holds so many loses what comes.
     pub fn set_capacity(&self, bytes: usize) {
         let mut state = self.state();
         state.capacity = bytes.max(1);
@@ -124,6 +141,32 @@ impl Network {
         Ok(PeerListener::new(self.clone(), id, address))
     }
 
+    /// Lets a signal come to every loop on this network, as to the threads of one process: whether any of them watches it.
+    /// Nothing else happens; where the system would end a process, that is for the test to say.
+    ///
+    /// ```
+    /// use marline_reactor::SignalKind;
+    /// use marline_reactor::testing::MemoryReactor;
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let (memory, came) = (MemoryReactor::new(), Rc::new(Cell::new(0)));
+    /// let count = Rc::clone(&came);
+    /// memory.handle().on_signal(SignalKind::TERMINATE, move || count.set(count.get() + 1))?;
+    /// assert!(memory.network().raise(SignalKind::TERMINATE));
+    /// memory.pump();
+    /// assert_eq!(came.get(), 1);
+    /// # Ok::<(), marline_reactor::SignalError>(())
+    /// ```
+    #[allow(clippy::must_use_candidate)]
+    pub fn raise(&self, signal: SignalKind) -> bool {
+        self.state().raise_signal(signal, None)
+    }
+
+    /// Lets a signal come to the loop of this inbox alone.
+    pub(crate) fn raise_for(&self, inbox: Id, signal: SignalKind) -> bool {
+        self.state().raise_signal(signal, Some(inbox))
+    }
+
     /// A stream that was not made by connecting, a pipe for example: what a loop opens with
     /// [`adopt_stream`](crate::Handle::adopt_stream), and the other end.
     #[must_use]
@@ -137,8 +180,7 @@ impl Network {
     #[must_use]
     pub fn stdio(&self) -> Peer {
         let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
-        let id = stream.into_id();
-        self.state().stdio = id;
+        self.set_stdio(stream);
         peer
     }
 
@@ -162,7 +204,15 @@ impl Network {
         self.state().credentials = Some(credentials);
     }
 
-    /// How many listeners and ends of connections (attempts included) the backends have open: what a process would
+    /// What was there and nobody opened is closed.
+    pub(super) fn set_stdio(&self, stream: VirtualStream) {
+        let mut state = self.state();
+        if let Some(unopened) = std::mem::replace(&mut state.stdio, stream.into_id()) {
+            state.remove_end(unopened, Close::Orderly);
+        }
+    }
+
+    /// How many listeners, datagram sockets and ends of connections (attempts included) the backends have open: what a process would
     /// have descriptors for.
     #[must_use]
     pub fn sockets(&self) -> usize {

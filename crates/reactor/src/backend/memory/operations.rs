@@ -11,13 +11,15 @@ use super::state::Phase;
 use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
 use crate::backend::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening, Outgoing,
-    Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
+use crate::process::Command;
 use crate::watch::{Interest, Ready};
 
 impl Backend for Memory {
@@ -61,6 +63,9 @@ impl Backend for Memory {
             };
             self.note(&completion);
             let Completion::Ready { key, .. } = completion else { return Some(completion) };
+            if self.network.state().is_told(self.inbox, key) {
+                return Some(completion);
+            }
             // Told is what holds now, as with a kernel.
             let ready = self.watched.get(&key).map_or(Ready::EMPTY, VirtualSource::look);
             if !ready.is_empty() {
@@ -139,6 +144,10 @@ impl Backend for Memory {
         Ok(opened)
     }
 
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(self)
+    }
+
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
         let state = self.network.state();
         let end = self.sockets.end(key).and_then(|id| state.ends.get(id));
@@ -214,12 +223,18 @@ impl Backend for Memory {
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {
-        if let Some(source) = self.watched.remove(&key) {
-            source.unwatch();
-            if let Some(inbox) = self.network.state().inboxes.get_mut(self.inbox) {
+        let source = self.watched.remove(&key);
+        source.iter().for_each(VirtualSource::unwatch);
+        let mut state = self.network.state();
+        let was_told = state.is_told(self.inbox, key);
+        state.signals.remove(&(self.inbox, key));
+        state.children.remove(&(self.inbox, key));
+        if source.is_some() || was_told {
+            if let Some(inbox) = state.inboxes.get_mut(self.inbox) {
                 inbox.forget(key);
             }
         }
+        drop(state);
         let Some(socket) = self.sockets.remove(key) else {
             return Started::Done(());
         };
@@ -227,6 +242,8 @@ impl Backend for Memory {
         let mut state = self.network.state();
         if socket.kind == Kind::Listener {
             state.remove_listener(socket.id);
+        } else if socket.kind == Kind::Datagram {
+            state.remove_mailbox(socket.id);
         } else if let Some(end) = state.remove_end(socket.id, how) {
             self.answer_rest(&mut state, end);
         }
@@ -238,6 +255,16 @@ impl Backend for Memory {
             return Started::Pending;
         }
         Started::Done(())
+    }
+
+    fn spawn(&mut self, key: Key, command: &Command) -> Option<io::Result<Spawned>> {
+        Some(self.network.spawn(self.inbox, key, command))
+    }
+
+    fn watch_signal(&mut self, key: Key, signal: SignalKind) -> Option<io::Result<()>> {
+        self.calls.registrations += 1;
+        self.network.state().signals.insert((self.inbox, key), signal);
+        Some(Ok(()))
     }
 
     fn watch_peer(&mut self, key: Key) {
@@ -274,6 +301,10 @@ impl Backend for Memory {
         self.calls.registrations += 1;
         self.watched.get(&key).ok_or(ErrorKind::NotConnected)?.rewatch(interest);
         Ok(())
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
     }
 
     fn system_calls(&self) -> SystemCalls {

@@ -43,6 +43,12 @@ impl Peer {
         Self { network, id, addresses }
     }
 
+    /// The script's end of this number, if it is still there.
+    pub(super) fn of(network: &Network, id: Id) -> Option<Self> {
+        let addresses = network.state().ends.get(id)?.addresses.clone();
+        Some(Self::new(network.clone(), id, addresses))
+    }
+
     /// Sends as much of `bytes` as there is room for, and tells how much that was: nothing as well if the connection
     /// is not established, is finished in this direction, was reset, or is closed.
     ///

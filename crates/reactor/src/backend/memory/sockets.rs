@@ -23,6 +23,7 @@ pub(super) enum Kind {
     /// A connection whose loop was not told yet that it is established.
     Connecting,
     Connection,
+    Datagram,
 }
 
 impl Sockets {
@@ -40,11 +41,16 @@ impl Sockets {
 
     /// The end of a connection, established or not.
     pub(super) fn end(&self, key: Key) -> Option<Id> {
-        self.get(key).filter(|socket| socket.kind != Kind::Listener).map(|socket| socket.id)
+        let is_end = |socket: &Socket| matches!(socket.kind, Kind::Connecting | Kind::Connection);
+        self.get(key).filter(is_end).map(|socket| socket.id)
     }
 
     pub(super) fn listener(&self, key: Key) -> Option<Id> {
         self.get(key).filter(|socket| socket.kind == Kind::Listener).map(|socket| socket.id)
+    }
+
+    pub(super) fn datagram(&self, key: Key) -> Option<Id> {
+        self.get(key).filter(|socket| socket.kind == Kind::Datagram).map(|socket| socket.id)
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Socket> {

@@ -1,17 +1,24 @@
 //! Everything in a network: the ends of connections, the listeners, and the backends' inboxes.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use super::inbox::Inbox;
+use super::mailbox::{Delivery, Mailbox};
+use super::programs::Programs;
+use super::virtual_terminal::Window;
 use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::key::Key;
+use crate::os_signal::SignalKind;
 use crate::slab::Slab;
+use crate::watch::Ready;
 
 /// Names a slot of one of the network's own tables. The loops' keys never appear as such.
 pub(super) type Id = Key;
@@ -26,6 +33,7 @@ pub(super) const FIRST_EPHEMERAL: u16 = 49152;
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) chunking: Chunking,
+    pub(super) delivery: Delivery,
     /// How many bytes each direction holds; at least one.
     pub(super) capacity: usize,
     pub(super) hosts: HashMap<String, Vec<IpAddr>>,
@@ -36,13 +44,21 @@ pub(super) struct State {
     pub(super) listeners: Slab<Listener>,
     /// The listeners of each port, in the order they began.
     pub(super) ports: HashMap<u16, Vec<Id>>,
+    pub(super) mailboxes: Slab<Mailbox>,
     pub(super) inboxes: Slab<Inbox>,
+    /// The children that backends are to be told of, by inbox and key.
+    pub(super) children: BTreeSet<(Id, Key)>,
+    pub(super) programs: Programs,
+    /// The signals that backends watch, by inbox and key.
+    pub(super) signals: BTreeMap<(Id, Key), SignalKind>,
     /// Our end of standard input and output, until a loop opens it.
     pub(super) stdio: Option<Id>,
+    /// The other sides of terminals that loops made, until the test takes them.
+    pub(super) terminals: VecDeque<(Id, Rc<RefCell<Window>>)>,
     pub(super) next_port: u16,
     /// Who is at the other end of UNIX sockets.
     pub(super) credentials: Option<Credentials>,
-    /// How many ends and listeners belong to backends.
+    /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
 }
 
@@ -51,6 +67,7 @@ impl State {
         Self {
             choices,
             chunking: Chunking::default(),
+            delivery: Delivery::default(),
             capacity: CAPACITY,
             hosts: HashMap::new(),
             ignored: HashSet::new(),
@@ -58,12 +75,36 @@ impl State {
             ends: Slab::new(),
             listeners: Slab::new(),
             ports: HashMap::new(),
+            mailboxes: Slab::new(),
             inboxes: Slab::new(),
+            children: BTreeSet::new(),
+            programs: Programs::default(),
+            signals: BTreeMap::new(),
             stdio: None,
+            terminals: VecDeque::new(),
             next_port: FIRST_EPHEMERAL,
             credentials: None,
             sockets: 0,
         }
+    }
+
+    /// Whether this key of a backend's is for a signal or a child.
+    pub(super) fn is_told(&self, inbox: Id, key: Key) -> bool {
+        self.signals.contains_key(&(inbox, key)) || self.children.contains(&(inbox, key))
+    }
+
+    /// A signal comes to one backend, or to all: whether any of them watches it.
+    pub(super) fn raise_signal(&mut self, signal: SignalKind, only: Option<Id>) -> bool {
+        let whose = |inbox: Id| only.is_none_or(|only| only == inbox);
+        let told = self.signals.iter().filter(|((inbox, _), watched)| **watched == signal && whose(*inbox));
+        let mut is_watched = false;
+        for (&(inbox, key), _) in told {
+            is_watched = true;
+            if let Some(inbox) = self.inboxes.get_mut(inbox) {
+                inbox.push(Completion::Ready { key, ready: Ready::READABLE });
+            }
+        }
+        is_watched
     }
 
     /// Gives an event to a backend; a script asks for itself.
@@ -159,6 +200,8 @@ pub(super) struct End {
     pub(super) carries_descriptors: bool,
     /// Those that came with bytes that were received.
     pub(super) descriptors: Vec<OwnedFd>,
+    /// It is a terminal.
+    pub(super) window: Option<Rc<RefCell<Window>>>,
 }
 
 impl End {
@@ -177,6 +220,7 @@ impl End {
             ends_alone: false,
             carries_descriptors: false,
             descriptors: Vec::new(),
+            window: None,
         }
     }
 

@@ -1,11 +1,14 @@
 //! Streams without a kernel that were not made by connecting: pipes, terminals, standard input and output.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::rc::Rc;
 
 use super::network::Network;
 use super::peer::Peer;
 use super::state::{End, Id, Owner, Phase};
+use super::virtual_terminal::Window;
 use crate::address::{Address, Addresses};
 use crate::backend::{Close, Opened};
 use crate::key::Key;
@@ -46,6 +49,12 @@ pub struct VirtualStream {
 impl VirtualStream {
     /// Makes a stream, and the end for a test.
     pub(super) fn pair(network: &Network, kind: StreamKind, words: &str) -> (Self, Peer) {
+        let (this, peer, addresses) = Self::ends(network, kind, words);
+        (this, Peer::new(network.clone(), peer, addresses))
+    }
+
+    /// The same, with the end for a test where the network keeps it.
+    pub(super) fn ends(network: &Network, kind: StreamKind, words: &str) -> (Self, Id, Addresses) {
         let address = Address::named(words);
         let addresses = Addresses { local: address.clone(), peer: address };
         let mut state = network.state();
@@ -71,7 +80,14 @@ impl VirtualStream {
         }
         drop(state);
         let this = Self { network: network.clone(), id: Some(ours), kind };
-        (this, Peer::new(network.clone(), theirs, addresses))
+        (this, theirs, addresses)
+    }
+
+    pub(super) fn set_window(&self, window: Rc<RefCell<Window>>) {
+        let mut state = self.network.state();
+        if let Some(end) = self.id.and_then(|id| state.ends.get_mut(id)) {
+            end.window = Some(window);
+        }
     }
 
     /// For the network itself to keep: a handle of it there would keep it alive.

@@ -45,6 +45,11 @@ impl Chunking {
         }
     }
 
+    /// How many of `all` datagrams one call moves: at least one if there are any.
+    pub(super) fn count(self, all: usize, kind: ChoiceKind, choices: &Choices) -> usize {
+        if self == Self::Chosen { part(all, kind, choices) } else { all }
+    }
+
     /// Whether a send that is done is answered later, as completion multiplexers do.
     pub(super) fn answers_later(self, choices: &Choices) -> bool {
         self == Self::Chosen && choices.choose(ChoiceKind::SendSize, 2) == 1

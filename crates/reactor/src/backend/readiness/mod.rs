@@ -5,6 +5,7 @@
 //!
 //! - `../stream/`: connections, and streams of bytes that are no sockets.
 //! - `listener.rs`: one listener.
+//! - `datagrams.rs`: datagram sockets.
 //! - `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -18,6 +19,7 @@
 //! - An error is told once, to the first call that can fail with it. It is remembered here, lest a reset looks like
 //!   an orderly end to the call after that.
 
+mod datagrams;
 mod listener;
 #[cfg(test)]
 mod tests;
@@ -30,17 +32,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bits::Bits;
+use super::datagram::Desk;
 use super::object;
-use super::poller::{Event, Poller, always_readable, due};
+use super::poller::{Event, Poller, due, untold_input};
 use super::stream::{
-    Channel, Connection, Ends, Passing, Scratch, Socket, Special, TakenOver, connect, take_over,
+    Carrying, Channel, Connection, Ends, Scratch, Socket, Special, TakenOver, connect, take_over,
     take_over_pair, take_over_passing, take_over_stdio,
 };
 use super::table::Table;
 use super::watched::Watched;
 use super::{
-    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, ListenOptions, Opened, Opening,
-    Outgoing, Received, Sent, Started, SystemCalls, Wait, Wakeup, Watchable, socket as sockets,
+    Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
+    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -68,6 +72,7 @@ pub struct Readiness {
     /// Answers to operations that a close ended.
     answers: VecDeque<Completion>,
     scratch: Scratch,
+    desk: Desk,
     waker: Arc<Waker>,
     /// Once a host has asked for the descriptor.
     alarm: Option<Alarm>,
@@ -91,6 +96,7 @@ impl Readiness {
             table: Table::default(),
             answers: VecDeque::new(),
             scratch: Scratch::default(),
+            desk: Desk::default(),
             choices: Choices::random(),
             calls: SystemCalls {
                 // The multiplexer and the waker, and the latter's registration.
@@ -131,7 +137,7 @@ impl Readiness {
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
         let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?.at(&addresses.local);
-        self.table.insert(key, Object::Connection(Connection::accepted(socket)));
+        self.table.insert(key, Object::Connection(Connection::accepted(socket).shared()));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 
@@ -143,10 +149,10 @@ impl Readiness {
     }
 
     fn open_ends(&mut self, key: Key, ends: Ends) -> io::Result<Opened> {
-        let (ends, is_always_readable) = ends.register(&self.poller, key, &mut self.calls)?;
-        let opened = ends.opened(&mut self.calls)?;
-        if is_always_readable {
-            self.poller.push(always_readable(key));
+        let (ends, untold) = ends.register(&self.poller, key, &mut self.calls)?;
+        let opened = ends.opened();
+        if untold {
+            self.poller.push(untold_input(key));
         }
         self.table.insert(key, Object::Stream(Box::new(Connection::accepted(Special::Ends(ends)))));
         Ok(opened)
@@ -191,6 +197,7 @@ impl Backend for Readiness {
                 Some(Object::Listener(listener)) => listener.advance(&mut event),
                 Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
+                Some(Object::Datagram(socket)) => socket.advance(&mut event),
                 None => continue,
             };
             if !event.due.is_empty() {
@@ -285,7 +292,7 @@ impl Backend for Readiness {
         let taken = match opening {
             Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
             Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls),
+            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
             Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
             Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
         };
@@ -294,6 +301,10 @@ impl Backend for Readiness {
             TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
+    }
+
+    fn terminals(&mut self) -> Option<&mut dyn Terminals> {
+        Some(&mut self.table)
     }
 
     fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
@@ -332,6 +343,14 @@ impl Backend for Readiness {
         }
     }
 
+    fn sends_files(&mut self, key: Key) -> bool {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.sends_files(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.sends_files(&mut self.calls),
+            _ => false,
+        }
+    }
+
     fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
         match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.send_now(bytes, &mut self.calls),
@@ -344,11 +363,11 @@ impl Backend for Readiness {
     fn expedite(&mut self, _: Key) {}
 
     fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
-        Started::Done(match self.table.get(key) {
+        match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.shutdown(&self.poller, &mut self.calls),
             Some(Object::Stream(stream)) => stream.shutdown(&self.poller, &mut self.calls),
-            _ => Err(unknown()),
-        })
+            _ => Started::Done(Err(unknown())),
+        }
     }
 
     fn close(&mut self, key: Key, how: Close) -> Started<()> {
@@ -358,6 +377,7 @@ impl Backend for Readiness {
             Some(Object::Listener(listener)) => listener.close(&self.poller, &mut self.calls),
             Some(Object::Watched(_)) if how == Close::Forget => {}
             Some(Object::Watched(watched)) => watched.close(&self.poller, &mut self.calls),
+            Some(Object::Datagram(socket)) => socket.close(&mut self.calls),
             None => {}
         }
         Started::Done(())
@@ -408,6 +428,10 @@ impl Backend for Readiness {
         self.poller.registry().try_clone()
     }
 
+    fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {
+        Some(self)
+    }
+
     fn system_calls(&self) -> SystemCalls {
         let mut calls = self.calls;
         calls.others += self.waker.calls();
@@ -417,7 +441,7 @@ impl Backend for Readiness {
 
 /// A connection that descriptors are passed over.
 fn passing(socket: Socket, as_it_is: fn(Special) -> Connection<Special>) -> Object {
-    Object::Stream(Box::new(as_it_is(Special::Passing(Passing::new(socket)))))
+    Object::Stream(Box::new(as_it_is(Special::Carrying(Carrying::new(socket)))))
 }
 
 /// The answer to an operation of a key that stands for nothing, which the core does not start.

@@ -8,13 +8,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode};
-use socket2::{Domain, Type};
+use socket2::Domain;
 
 use super::name;
 use crate::address::UnixAddress;
 use crate::backend::SystemCalls;
 
-/// The file of a listening socket. It is removed when this is dropped, unless the path names another file by then.
+/// The file of a bound socket. It is removed when this is dropped, unless the path names another file by then.
 #[derive(Debug)]
 pub(in crate::backend) struct SocketFile {
     path: PathBuf,
@@ -44,7 +44,7 @@ pub(super) fn bind(
     calls.others += 1;
     match socket.bind(&named) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path, &named, calls).map_err(|why| why.unwrap_or(error))?;
+            remove_stale(socket, path, &named, calls).map_err(|why| why.unwrap_or(error))?;
             calls.others += 1;
             socket.bind(&named)?;
         }
@@ -61,6 +61,7 @@ pub(super) fn bind(
 
 /// Removes the file of a listener that is gone. An error without words says that the path is in use.
 fn remove_stale(
+    socket: &socket2::Socket,
     path: &Path,
     named: &socket2::SockAddr,
     calls: &mut SystemCalls,
@@ -70,8 +71,10 @@ fn remove_stale(
     if FileType::from_raw_mode(there.st_mode) != FileType::Socket {
         return Err(Some(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket")));
     }
-    calls.others += 1;
-    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(Some)?;
+    calls.others += 2;
+    // One of another type would be refused by whoever is alive.
+    let kind = socket.r#type().map_err(Some)?;
+    let probe = socket2::Socket::new(Domain::UNIX, kind.nonblocking(), None).map_err(Some)?;
     calls.connects += 1;
     let refused =
         matches!(probe.connect(named), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);

@@ -1,4 +1,4 @@
-//! The calls to the operating system that make stream sockets and ask about them, for every backend that has any.
+//! The calls to the operating system that make sockets and ask about them, for every backend that has any.
 //!
 //! - `name.rs`: addresses as the system writes them.
 //! - `file.rs`: the files of UNIX sockets. `credentials.rs`: their peers (`no_credentials.rs`: on other systems than Linux).
@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use socket2::{SockAddr, SockRef, Type};
 
 use super::{ConnectOptions, ListenOptions, SystemCalls};
-use crate::address::{Address, Addresses};
+use crate::address::{Address, Addresses, UnixAddress};
 #[cfg(target_os = "linux")]
 pub(super) use credentials::peer_credentials;
 pub(super) use file::SocketFile;
@@ -50,6 +50,27 @@ pub(super) fn take_error(socket: impl AsFd, calls: &mut SystemCalls) -> Option<i
 /// What the system calls an end of a socket.
 pub(super) fn read_address(address: &SockAddr) -> io::Result<Address> {
     name::read(address)
+}
+
+/// An end of a socket, as the system writes it.
+pub(super) fn write_address(address: &Address) -> io::Result<SockAddr> {
+    name::write(address)
+}
+
+/// What kind of sockets have such addresses.
+pub(super) fn domain(address: &Address) -> io::Result<socket2::Domain> {
+    name::domain(address)
+}
+
+/// Binds a UNIX socket, of whatever type, and gives its file the mode, if one was asked for. A file that a dead one of its type
+/// left is replaced.
+pub(super) fn bind_unix(
+    socket: &socket2::Socket,
+    address: &UnixAddress,
+    mode: Option<u32>,
+    calls: &mut SystemCalls,
+) -> io::Result<Option<SocketFile>> {
+    file::bind(socket, address, mode, calls)
 }
 
 /// Whether the socket has a peer.

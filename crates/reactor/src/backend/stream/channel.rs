@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use crate::address::Addresses;
 use crate::backend::poller::Poller;
-use crate::backend::{Close, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Outgoing, SystemCalls};
 use crate::credentials::Credentials;
 
 /// Something that bytes are read from and written to without blocking, registered with a poller.
@@ -28,14 +28,22 @@ pub(in crate::backend) trait Channel {
     /// Sends from the front of `bytes`: how many, and whether there may be room for more.
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
 
-    /// Ends our direction.
-    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()>;
+    /// Makes it ready for [`send_file`](Self::send_file), if it can be: whether it is. If `shared`, its mode is somebody
+    /// else's too and stays as it is.
+    fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool;
+
+    /// Passes on from the beginning of `range`, as [`send`](Self::send) does. `Unsupported` if it has to be read, and
+    /// `UnexpectedEof` if the file ends before it.
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
+
+    /// Ends our direction. What it answers with is to be sent for that, if anything.
+    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>>;
 
     /// The error that broke it, which may be told only once.
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error>;
 
-    /// The error that a receive of no bytes may have been about.
-    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error>;
+    /// The error that a receive of no bytes may have been about, the first or one that came `again` after it.
+    fn error_at_end(&self, again: bool, calls: &mut SystemCalls) -> Option<io::Error>;
 
     /// Throws away what was received and not read, where closing over it would do harm.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls);
@@ -55,6 +63,9 @@ pub(in crate::backend) trait Channel {
         let _ = calls;
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// Takes the registration back by hand, as others may have the open file description.
+    fn forget(&self, poller: &Poller, calls: &mut SystemCalls);
 
     fn close(self, how: Close, poller: &Poller, calls: &mut SystemCalls);
 }

@@ -32,6 +32,12 @@ const ENDED: Bits = Bits::bit(7);
 const WATCHED: Bits = Bits::bit(8);
 /// The core has heard of that.
 const TOLD: Bits = Bits::bit(9);
+/// Others may have the open file description, too.
+const SHARED: Bits = Bits::bit(10);
+/// What is sent now is how our direction ends, and no bytes of the core's.
+const FAREWELL: Bits = Bits::bit(11);
+/// The channel was made ready for files.
+const TAKES_FILES: Bits = Bits::bit(12);
 
 /// A connection, or an attempt at one.
 #[derive(Debug)]
@@ -53,6 +59,12 @@ impl<C: Channel> Connection<C> {
 
     pub(in crate::backend) fn connecting(channel: C) -> Self {
         Self::new(channel, CONNECTING)
+    }
+
+    /// One that was made elsewhere, and may have other holders.
+    pub(in crate::backend) fn shared(mut self) -> Self {
+        self.state.insert(SHARED);
+        self
     }
 
     fn new(channel: C, state: Bits) -> Self {
@@ -117,7 +129,7 @@ impl<C: Channel> Connection<C> {
             .when(self.state.has(CONNECTING))
             .or(due::INPUT.when(input))
             .or(due::SEND.when(self.outgoing.is_some() && self.state.has(WRITABLE)))
-            .or(due::PEER.when(self.state.has(WATCHED) && says.has(says::ENDED)))
+            .or(due::PEER.when(self.state.has(WATCHED) && says.has(says::ENDED.or(says::ERROR))))
     }
 
     /// Finds out how the connection attempt ended, if it did.
@@ -179,9 +191,10 @@ impl<C: Channel> Connection<C> {
     /// answers every receive with zero bytes (SOCK_DONE), even after a reset.
     fn end(&mut self, calls: &mut SystemCalls) -> Received {
         self.state.remove(READABLE.or(DOUBTFUL));
-        match self.broken_at_end(calls) {
+        let again = self.state.has(EOF);
+        match self.broken_at_end(again, calls) {
             Some(error) => Received::Failed(error),
-            None if self.state.has(EOF) => Received::Dry,
+            None if again => Received::Dry,
             None => {
                 self.state.insert(EOF);
                 Received::Eof
@@ -202,7 +215,11 @@ impl<C: Channel> Connection<C> {
             self.outgoing = Some(outgoing);
             return Started::Pending;
         }
-        let result = match self.channel.send(&outgoing, calls) {
+        let sent = match outgoing.file() {
+            Some(range) => self.channel.send_file(range, calls),
+            None => self.channel.send(&outgoing, calls),
+        };
+        let result = match sent {
             Ok((count, more)) => {
                 self.state.remove(WRITABLE.when(!more));
                 Ok(count)
@@ -215,6 +232,17 @@ impl<C: Channel> Connection<C> {
             Err(error) => Err(self.refused(error, calls)),
         };
         Started::Done(Sent { outgoing, result })
+    }
+
+    /// Whether files may be sent.
+    pub(in crate::backend) fn sends_files(&mut self, calls: &mut SystemCalls) -> bool {
+        if self.state.has(TAKES_FILES) {
+            return true;
+        }
+        let shared = self.state.has(SHARED);
+        let takes = self.channel.takes_files(shared, calls);
+        self.state.insert(TAKES_FILES.when(takes && !shared));
+        takes
     }
 
     /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.
@@ -240,6 +268,12 @@ impl<C: Channel> Connection<C> {
 
     fn send_again(&mut self, key: Key, calls: &mut SystemCalls) -> Option<Completion> {
         let outgoing = self.outgoing.take()?;
+        if self.state.has(FAREWELL) {
+            return match self.send_farewell(outgoing, calls) {
+                Started::Done(result) => Some(Completion::Shut(key, result)),
+                Started::Pending => None,
+            };
+        }
         match self.send(outgoing, calls) {
             Started::Done(sent) => Some(Completion::Sent(key, sent)),
             Started::Pending => None,
@@ -266,9 +300,33 @@ impl<C: Channel> Connection<C> {
         &mut self,
         poller: &Poller,
         calls: &mut SystemCalls,
-    ) -> io::Result<()> {
+    ) -> Started<io::Result<()>> {
         self.state.insert(SHUT);
-        self.channel.shutdown(poller, calls)
+        let farewell = match self.channel.shutdown(poller, calls) {
+            Ok(farewell) if farewell.is_empty() => return Started::Done(Ok(())),
+            Ok(farewell) => farewell,
+            Err(error) => return Started::Done(Err(error)),
+        };
+        let mut outgoing = Box::<Outgoing>::default();
+        outgoing.push_copy(&farewell);
+        self.state.insert(FAREWELL);
+        self.send_farewell(outgoing, calls)
+    }
+
+    /// Sends what ends our direction. If nobody takes it, that has ended already.
+    fn send_farewell(
+        &mut self,
+        mut outgoing: Box<Outgoing>,
+        calls: &mut SystemCalls,
+    ) -> Started<io::Result<()>> {
+        while !outgoing.is_empty() {
+            let Started::Done(sent) = self.send(outgoing, calls) else { return Started::Pending };
+            outgoing = sent.outgoing;
+            let count = sent.result.unwrap_or(outgoing.len());
+            outgoing.advance(count, &mut Vec::new());
+        }
+        self.state.remove(FAREWELL);
+        Started::Done(Ok(()))
     }
 
     /// Begins to watch for the peer's end. Tells whether that has come already.
@@ -281,8 +339,11 @@ impl<C: Channel> Connection<C> {
         if self.state.has(TOLD) {
             return None;
         }
-        self.state.insert(TOLD);
         let reset = self.broken(calls).is_some();
+        if !reset && !self.state.has(ENDED) {
+            return None;
+        }
+        self.state.insert(TOLD);
         Some(Completion::PeerClosed { key, reset })
     }
 
@@ -296,9 +357,9 @@ impl<C: Channel> Connection<C> {
     }
 
     /// The same, after a receive gave nothing.
-    fn broken_at_end(&mut self, calls: &mut SystemCalls) -> Option<io::Error> {
+    fn broken_at_end(&mut self, again: bool, calls: &mut SystemCalls) -> Option<io::Error> {
         self.known_error().or_else(|| {
-            let error = self.channel.error_at_end(calls)?;
+            let error = self.channel.error_at_end(again, calls)?;
             self.remember(&error);
             Some(error)
         })
@@ -322,7 +383,6 @@ impl<C: Channel> Connection<C> {
         self.channel.discard(scratch, calls);
     }
 
-    #[cfg(test)]
     pub(in crate::backend) fn channel(&self) -> &C {
         &self.channel
     }
@@ -336,13 +396,19 @@ impl<C: Channel> Connection<C> {
         answers: &mut VecDeque<Completion>,
         calls: &mut SystemCalls,
     ) {
+        if self.state.has(SHARED) {
+            self.channel.forget(poller, calls);
+        }
         self.channel.close(how, poller, calls);
         if self.state.has(CONNECTING) {
             answers.push_back(Completion::Connected(key, Err(aborted())));
         }
         if let Some(outgoing) = self.outgoing {
-            let result = Err(aborted());
-            answers.push_back(Completion::Sent(key, Sent { outgoing, result }));
+            answers.push_back(if self.state.has(FAREWELL) {
+                Completion::Shut(key, Err(aborted()))
+            } else {
+                Completion::Sent(key, Sent { outgoing, result: Err(aborted()) })
+            });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that is no socket: pipes, terminals, files, and pairs of descriptors of any kind.
+//! Everything that is no socket of ours: pipes, terminals, files, standard input and output, and pairs of any kind.
 //!
 //! # What the kernel does, and what follows
 //!
@@ -11,48 +11,17 @@
 //! - close(2) takes a registration back only with the last descriptor of the open file description, which others may have.
 //!   So it is taken back by hand.
 
-use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use mio::unix::SourceFd;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
-
-use super::Channel;
-use super::socket::{PARTS, SEND, uninterrupted};
+use super::end::{End, Nature};
+use super::socket::DISCARDS;
+use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::{Direction, Poller};
-use crate::backend::{Close, Opened, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Opened, Outgoing, SystemCalls};
 use crate::key::Key;
-
-/// How much is written at once to what might block: a pipe that poll(2) calls writable has room for so much (pipe(7)), and a
-/// terminal for a line of that length, on all but exotic ones.
-const CAREFUL: usize = 512;
-
-/// What a descriptor stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nature {
-    Socket,
-    Pipe {
-        /// Each write is read by itself (O_DIRECT), so a short read says nothing.
-        packets: bool,
-    },
-    Terminal,
-    /// A file, or a device that is no terminal.
-    Other,
-}
-
-/// One descriptor.
-#[derive(Debug)]
-pub(super) struct End {
-    descriptor: OwnedFd,
-    nature: Nature,
-    /// Calls on it may block, so poll(2) is asked first.
-    blocks: bool,
-    registered: bool,
-}
 
 /// What is written to.
 #[derive(Debug)]
@@ -71,117 +40,6 @@ pub(in crate::backend) struct Ends {
     stdio: bool,
 }
 
-impl End {
-    pub(super) fn new(descriptor: OwnedFd, nature: Nature, blocks: bool) -> Self {
-        Self { descriptor, nature, blocks, registered: false }
-    }
-
-    /// Registers it. What cannot be waited for is always ready: whether it is that.
-    fn register(
-        &mut self,
-        direction: Direction,
-        key: Key,
-        poller: &Poller,
-        calls: &mut SystemCalls,
-    ) -> io::Result<bool> {
-        let source = &mut SourceFd(&self.descriptor.as_raw_fd());
-        match poller.end(source, direction, key, calls) {
-            Ok(()) => {
-                self.registered = true;
-                Ok(false)
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.blocks = false;
-                Ok(true)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn close(self, poller: &Poller, calls: &mut SystemCalls) {
-        if self.registered {
-            poller.forget(&mut SourceFd(&self.descriptor.as_raw_fd()), calls);
-        }
-        calls.closes += 1;
-        drop(self);
-    }
-
-    fn is(&self, wanted: PollFlags, calls: &mut SystemCalls) -> bool {
-        calls.others += 1;
-        let mut asked = [PollFd::new(&self.descriptor, wanted)];
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::event::poll(&mut asked, Some(&zero)).is_ok() && asked[0].revents().intersects(wanted)
-    }
-
-    fn read(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
-        if self.blocks && !self.is(PollFlags::IN | PollFlags::HUP | PollFlags::ERR, calls) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let read = uninterrupted(|| {
-            calls.receives += 1;
-            match self.nature {
-                Nature::Socket => {
-                    let received = rustix::net::recv(&self.descriptor, &mut *memory, RecvFlags::DONTWAIT);
-                    received.map(|(count, _)| count)
-                }
-                _ => rustix::io::read(&self.descriptor, &mut *memory),
-            }
-        });
-        match read {
-            Err(error) if self.nature == Nature::Terminal && is(&error, Errno::IO) => Ok(0),
-            read => read,
-        }
-    }
-
-    fn write(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        let bytes = if self.blocks { &bytes[..bytes.len().min(CAREFUL)] } else { bytes };
-        if self.blocks && !self.is(PollFlags::OUT | PollFlags::ERR, calls) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let count = uninterrupted(|| {
-            calls.sends += 1;
-            match self.nature {
-                Nature::Socket => rustix::net::send(&self.descriptor, bytes, SEND),
-                _ => rustix::io::write(&self.descriptor, bytes),
-            }
-        })?;
-        Ok((count, self.has_more_room(count, bytes.len())))
-    }
-
-    fn write_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        let mut parts = [IoSlice::new(&[]); PARTS];
-        let filled = outgoing.fill(&mut parts);
-        let parts = &parts[..filled];
-        let count = uninterrupted(|| {
-            calls.sends += 1;
-            match self.nature {
-                Nature::Socket => {
-                    let mut nothing = rustix::net::SendAncillaryBuffer::default();
-                    rustix::net::sendmsg(&self.descriptor, parts, &mut nothing, SEND | SendFlags::DONTWAIT)
-                }
-                _ => rustix::io::writev(&self.descriptor, parts),
-            }
-        })?;
-        let offered = parts.iter().map(|part| part.len()).sum();
-        Ok((count, self.has_more_room(count, offered)))
-    }
-
-    /// Pipes and sockets take all there is room for. Of others only a refusal says that they are full.
-    fn has_more_room(&self, count: usize, offered: usize) -> bool {
-        count == offered || matches!(self.nature, Nature::Terminal | Nature::Other)
-    }
-
-    /// In words.
-    fn address(&self) -> Address {
-        Address::named(match self.nature {
-            Nature::Socket => "socket",
-            Nature::Pipe { .. } => "pipe",
-            Nature::Terminal => "terminal",
-            Nature::Other => "file",
-        })
-    }
-}
-
 impl Ends {
     pub(super) fn new(input: Option<End>, output: Option<Output>) -> Self {
         Self { input, output, stdio: false }
@@ -193,16 +51,17 @@ impl Ends {
     }
 
     /// What the core has to know about it.
-    pub(in crate::backend) fn opened(&self, calls: &mut SystemCalls) -> io::Result<Opened> {
-        Ok(Opened {
-            addresses: self.addresses(calls)?,
+    pub(in crate::backend) fn opened(&self) -> Opened {
+        Opened {
+            addresses: self.names(),
             reads: self.input.is_some(),
             writes: self.output.is_some(),
-            drops_input: false,
-        })
+            drops_input: self.socket().is_some(),
+        }
     }
 
-    /// Registers what can be waited for. Tells whether the input is always ready, and never announced. On an error all is closed.
+    /// Registers what can be waited for. Tells whether the input has to be read without being announced. On an error all is
+    /// closed, and standard input and output stay what they are.
     pub(in crate::backend) fn register(
         mut self,
         poller: &Poller,
@@ -210,8 +69,9 @@ impl Ends {
         calls: &mut SystemCalls,
     ) -> io::Result<(Self, bool)> {
         match self.register_each(poller, key, calls) {
-            Ok(always) => Ok((self, always)),
+            Ok(untold) => Ok((self, untold)),
             Err(error) => {
+                self.stdio = false;
                 self.close(Close::Orderly, poller, calls);
                 Err(error)
             }
@@ -219,16 +79,16 @@ impl Ends {
     }
 
     fn register_each(&mut self, poller: &Poller, key: Key, calls: &mut SystemCalls) -> io::Result<bool> {
-        let mut always = false;
+        let mut untold = false;
         if let Some(input) = &mut self.input {
             let both = matches!(self.output, Some(Output::Same));
             let direction = if both { Direction::Both } else { Direction::Input };
-            always = input.register(direction, key, poller, calls)?;
+            untold = input.register(direction, key, poller, calls)?;
         }
         if let Some(Output::Own(output)) = &mut self.output {
             output.register(Direction::Output, key, poller, calls)?;
         }
-        Ok(always)
+        Ok(untold)
     }
 
     fn output(&self) -> io::Result<&End> {
@@ -238,6 +98,29 @@ impl Ends {
             None => None,
         };
         output.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// The one socket that is both read and written.
+    fn socket(&self) -> Option<&End> {
+        self.input.as_ref().filter(|input| input.is_socket() && matches!(self.output, Some(Output::Same)))
+    }
+
+    /// What has a window.
+    pub(in crate::backend) fn terminal(&self) -> io::Result<BorrowedFd<'_>> {
+        let either = self.output().ok().into_iter().chain(&self.input);
+        let mut terminals = either.filter(|end| end.is_terminal()).map(AsFd::as_fd);
+        terminals.next().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    fn names(&self) -> Addresses {
+        if self.stdio {
+            let words: Arc<str> = "stdio:".into();
+            return Addresses { local: Address::Named(words.clone()), peer: Address::Named(words) };
+        }
+        let input = self.input.as_ref().map(End::address);
+        let output = self.output().ok().map(End::address);
+        let either = input.clone().or_else(|| output.clone()).unwrap_or_else(|| Address::named("nothing"));
+        Addresses { local: input.unwrap_or_else(|| either.clone()), peer: output.unwrap_or(either) }
     }
 
     /// The descriptor that `stdio` stands for gives way to one of `/dev/null`: its number stays taken, and the last reader or
@@ -265,30 +148,11 @@ impl Ends {
         }
         self.give_up(|null| rustix::stdio::dup2_stdout(null), calls);
     }
-
-    /// Half of a terminal cannot be closed. What a person types to say that there is no more says it here too, where a terminal
-    /// takes it for that.
-    fn type_end(&self, calls: &mut SystemCalls) {
-        let Ok(terminal) = self.output() else { return };
-        calls.others += 1;
-        let Ok(settings) = rustix::termios::tcgetattr(&terminal.descriptor) else { return };
-        if settings.local_modes.contains(rustix::termios::LocalModes::ICANON) {
-            let end = settings.special_codes[rustix::termios::SpecialCodeIndex::VEOF];
-            let _ = terminal.write(&[end], calls);
-        }
-    }
 }
 
 impl Channel for Ends {
     fn addresses(&self, _: &mut SystemCalls) -> io::Result<Addresses> {
-        if self.stdio {
-            let words: Arc<str> = "stdio:".into();
-            return Ok(Addresses { local: Address::Named(words.clone()), peer: Address::Named(words) });
-        }
-        let input = self.input.as_ref().map(End::address);
-        let output = self.output().ok().map(End::address);
-        let either = input.clone().or_else(|| output.clone()).unwrap_or_else(|| Address::named("nothing"));
-        Ok(Addresses { local: input.unwrap_or_else(|| either.clone()), peer: output.unwrap_or(either) })
+        Ok(self.names())
     }
 
     fn is_connected(&self, _: &mut SystemCalls) -> bool {
@@ -296,8 +160,7 @@ impl Channel for Ends {
     }
 
     fn drains(&self) -> bool {
-        let nature = self.input.as_ref().map(|input| input.nature);
-        matches!(nature, Some(Nature::Pipe { packets: false }))
+        self.input.as_ref().is_some_and(End::drains)
     }
 
     fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
@@ -310,7 +173,7 @@ impl Channel for Ends {
 
     fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let output = self.output()?;
-        if outgoing.segments() > 1 && !output.blocks {
+        if outgoing.segments() > 1 && !output.may_block() {
             return output.write_parts(outgoing, calls);
         }
         output.write(outgoing.front(), calls)
@@ -320,27 +183,52 @@ impl Channel for Ends {
         self.output()?.write(bytes, calls)
     }
 
-    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
-        match &self.output {
-            Some(Output::Same) => self.type_end(calls),
-            Some(Output::Own(_)) => self.close_output(poller, calls),
-            None => {}
+    /// Pipes, whatever their mode. In one of packets a piece of a file would be one of a page.
+    fn takes_files(&self, _: bool, _: &mut SystemCalls) -> bool {
+        self.output().is_ok_and(|output| output.nature == Nature::Pipe { packets: false })
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        passing::to_pipe(&self.output()?.descriptor, range, calls)
+    }
+
+    /// Half of a terminal cannot be closed, and what programs in it read ends by what is typed. Neither can half of anything
+    /// else that is read, too, unless it is a socket.
+    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
+        let Ok(output) = self.output() else { return Ok(Vec::new()) };
+        if output.is_master() {
+            return Ok(output.farewell(calls));
         }
-        Ok(())
+        if let Some(socket) = self.socket() {
+            socket.shutdown(calls)?;
+        } else if let Some(Output::Own(_)) = self.output {
+            self.close_output(poller, calls);
+        }
+        Ok(Vec::new())
     }
 
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
-        let output = self.output().ok()?;
-        output.is(PollFlags::ERR, calls).then(|| Errno::PIPE.into())
+        self.output().ok()?.take_error(calls)
     }
 
-    /// The end of the input is no matter of the output's.
-    fn error_at_end(&self, _: &mut SystemCalls) -> Option<io::Error> {
-        None
+    /// The end of the input is no matter of the output's. Only when there is no input any more is that all there is.
+    fn error_at_end(&self, again: bool, calls: &mut SystemCalls) -> Option<io::Error> {
+        if again || self.socket().is_some() { self.take_error(calls) } else { None }
     }
 
-    /// What was not read stays for whoever else has the descriptor.
-    fn discard(&self, _: &mut [u8], _: &mut SystemCalls) {}
+    /// What was not read stays for whoever else has the descriptor, unless it is a socket's, whose peer would be reset.
+    fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
+        let Some(socket) = self.socket() else { return };
+        for _ in 0..DISCARDS {
+            match socket.read(scratch, calls) {
+                Ok(count) if count == scratch.len() => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Each takes back its registration when it is closed.
+    fn forget(&self, _: &Poller, _: &mut SystemCalls) {}
 
     fn close(mut self, _: Close, poller: &Poller, calls: &mut SystemCalls) {
         if self.output.is_some() {
@@ -351,8 +239,4 @@ impl Channel for Ends {
             self.give_up(|null| rustix::stdio::dup2_stdin(null), calls);
         }
     }
-}
-
-fn is(error: &io::Error, wanted: Errno) -> bool {
-    Errno::from_io_error(error) == Some(wanted)
 }

@@ -7,21 +7,23 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use mio::unix::SourceFd;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use super::Channel;
+use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
-use crate::backend::{Close, ConnectOptions, Outgoing, SystemCalls, socket};
+use crate::backend::{Close, ConnectOptions, FileRange, Outgoing, SystemCalls, socket};
 use crate::credentials::Credentials;
 use crate::key::Key;
+use crate::os_signal::survive_sigpipe;
 
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
 pub(super) const PARTS: usize = 64;
 
 /// How often a close looks for bytes to throw away.
-const DISCARDS: usize = 16;
+pub(super) const DISCARDS: usize = 16;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -32,7 +34,8 @@ pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
 
 /// The socket of a connection, registered with the poller.
 ///
-/// It is created close-on-exec and never duplicated, so closing it takes its registration back as well.
+/// It is created close-on-exec and never duplicated, so closing it takes its registration back as well. One that was made
+/// elsewhere may have other holders ([`Connection::shared`](super::Connection::shared)).
 #[derive(Debug)]
 pub(in crate::backend) struct Socket {
     descriptor: OwnedFd,
@@ -121,16 +124,39 @@ impl Channel for Socket {
         Ok((sent, sent == bytes.len()))
     }
 
-    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
+    /// sendfile(2) has no MSG_DONTWAIT: the socket itself must not block.
+    /// Nor has it MSG_NOSIGNAL.
+    fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool {
+        if survive_sigpipe().is_err() {
+            return false;
+        }
+        calls.others += 1;
+        let Ok(flags) = rustix::fs::fcntl_getfl(&self.descriptor) else { return false };
+        if flags.contains(OFlags::NONBLOCK) {
+            return true;
+        }
+        if shared {
+            return false;
+        }
+        calls.others += 1;
+        rustix::fs::fcntl_setfl(&self.descriptor, flags | OFlags::NONBLOCK).is_ok()
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        passing::to_socket(self, range, calls)
+    }
+
+    fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
         calls.shutdowns += 1;
-        Ok(rustix::net::shutdown(&self.descriptor, rustix::net::Shutdown::Write)?)
+        rustix::net::shutdown(&self.descriptor, rustix::net::Shutdown::Write)?;
+        Ok(Vec::new())
     }
 
     fn take_error(&self, calls: &mut SystemCalls) -> Option<io::Error> {
         socket::take_error(self, calls)
     }
 
-    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error> {
+    fn error_at_end(&self, _: bool, calls: &mut SystemCalls) -> Option<io::Error> {
         socket::take_error(self, calls)
     }
 
@@ -148,6 +174,10 @@ impl Channel for Socket {
 
     fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
         socket::peer_credentials(self, calls)
+    }
+
+    fn forget(&self, poller: &Poller, calls: &mut SystemCalls) {
+        poller.forget(&mut SourceFd(&self.descriptor.as_raw_fd()), calls);
     }
 
     fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {

@@ -1,28 +1,37 @@
 //! Streams that are no plain sockets. There are few of them, so one kind of connection stands for all.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::{Channel, Ends, Passing};
+use super::{Carrying, Channel, Ends};
 use crate::address::Addresses;
 use crate::backend::poller::Poller;
-use crate::backend::{Close, Outgoing, SystemCalls};
+use crate::backend::{Close, FileRange, Outgoing, SystemCalls};
 use crate::credentials::Credentials;
 
 /// What is no plain socket.
 #[derive(Debug)]
 pub(in crate::backend) enum Special {
     Ends(Ends),
-    Passing(Passing),
+    Carrying(Carrying),
 }
 
 macro_rules! either {
     ($this:expr, $it:ident => $call:expr) => {
         match $this {
             Special::Ends($it) => $call,
-            Special::Passing($it) => $call,
+            Special::Carrying($it) => $call,
         }
     };
+}
+
+impl Special {
+    pub(in crate::backend) fn terminal(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Ends(ends) => ends.terminal(),
+            Self::Carrying(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
 }
 
 impl Channel for Special {
@@ -50,7 +59,15 @@ impl Channel for Special {
         either!(self, it => it.send_bytes(bytes, calls))
     }
 
-    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<()> {
+    fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool {
+        either!(self, it => it.takes_files(shared, calls))
+    }
+
+    fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        either!(self, it => it.send_file(range, calls))
+    }
+
+    fn shutdown(&mut self, poller: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
         either!(self, it => it.shutdown(poller, calls))
     }
 
@@ -58,8 +75,8 @@ impl Channel for Special {
         either!(self, it => it.take_error(calls))
     }
 
-    fn error_at_end(&self, calls: &mut SystemCalls) -> Option<io::Error> {
-        either!(self, it => it.error_at_end(calls))
+    fn error_at_end(&self, again: bool, calls: &mut SystemCalls) -> Option<io::Error> {
+        either!(self, it => it.error_at_end(again, calls))
     }
 
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
@@ -76,6 +93,10 @@ impl Channel for Special {
 
     fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
         either!(self, it => it.peer_credentials(calls))
+    }
+
+    fn forget(&self, poller: &Poller, calls: &mut SystemCalls) {
+        either!(self, it => it.forget(poller, calls));
     }
 
     fn close(self, how: Close, poller: &Poller, calls: &mut SystemCalls) {

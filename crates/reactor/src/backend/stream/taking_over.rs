@@ -12,7 +12,8 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::ends::{End, Ends, Nature, Output};
+use super::end::{End, Nature};
+use super::ends::{Ends, Output};
 use crate::backend::SystemCalls;
 
 /// What a descriptor turned out to be.
@@ -23,6 +24,15 @@ pub(in crate::backend) enum TakenOver {
     Passing(OwnedFd),
     /// Anything else.
     Ends(Ends),
+}
+
+/// Who has the open file description.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holders {
+    /// Whoever gave it to us had it for us: if it does not block, it stays so.
+    Us,
+    /// Whoever else has it may make it block at any time.
+    Others,
 }
 
 /// What kind of file it is, and for what it was opened.
@@ -59,7 +69,7 @@ pub(in crate::backend) fn take_over(descriptor: OwnedFd, calls: &mut SystemCalls
         return stream_socket(descriptor, calls).map(TakenOver::Socket);
     }
     let (reads, writes) = (about.reads(), about.writes());
-    let end = end(descriptor, &about, calls)?;
+    let end = end(descriptor, &about, Holders::Us, calls)?;
     Ok(TakenOver::Ends(match (reads, writes) {
         (true, true) => Ends::new(Some(end), Some(Output::Same)),
         (true, false) => Ends::new(Some(end), None),
@@ -91,26 +101,39 @@ pub(in crate::backend) fn take_over_pair(
         drop(output);
         return stream_socket(input, calls).map(TakenOver::Socket);
     }
+    pair(input, output, &abouts, Holders::Us, calls).map(TakenOver::Ends)
+}
+
+fn pair(
+    input: OwnedFd,
+    output: OwnedFd,
+    abouts: &(About, About),
+    holders: Holders,
+    calls: &mut SystemCalls,
+) -> io::Result<Ends> {
     if !abouts.0.reads() || !abouts.1.writes() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a descriptor is not open for that direction",
-        ));
+        let which = "a descriptor is not open for that direction";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, which));
     }
-    let (input, output) = (end(input, &abouts.0, calls)?, end(output, &abouts.1, calls)?);
-    Ok(TakenOver::Ends(Ends::new(Some(input), Some(Output::Own(output)))))
+    let input = end(input, &abouts.0, holders, calls)?;
+    let output = end(output, &abouts.1, holders, calls)?;
+    Ok(Ends::new(Some(input), Some(Output::Own(output))))
 }
 
 /// Standard input and output. The descriptors stay in place: only copies, or other descriptions, are read and written.
-pub(in crate::backend) fn take_over_stdio(calls: &mut SystemCalls) -> io::Result<TakenOver> {
+pub(in crate::backend) fn take_over_stdio(calls: &mut SystemCalls) -> io::Result<Ends> {
     calls.others += 2;
     let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
     let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)?;
-    let taken = take_over_pair(input, output, calls)?;
-    Ok(match taken {
-        TakenOver::Ends(ends) => TakenOver::Ends(ends.standing_for_stdio()),
-        socket => socket,
-    })
+    let abouts = (About::of(&input, calls)?, About::of(&output, calls)?);
+    if abouts.0.kind == FileType::Socket && same_file(&input, &output, calls)? {
+        // What is in place has to end with it, which no socket of ours sees to.
+        calls.closes += 1;
+        drop(output);
+        let socket = End::new(stream_socket(input, calls)?, Nature::Socket, false);
+        return Ok(Ends::new(Some(socket), Some(Output::Same)).standing_for_stdio());
+    }
+    pair(input, output, &abouts, Holders::Others, calls).map(Ends::standing_for_stdio)
 }
 
 fn same_file(one: &impl AsFd, other: &impl AsFd, calls: &mut SystemCalls) -> io::Result<bool> {
@@ -127,33 +150,52 @@ fn stream_socket(descriptor: OwnedFd, calls: &mut SystemCalls) -> io::Result<Own
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket"))
 }
 
-fn end(descriptor: OwnedFd, about: &About, calls: &mut SystemCalls) -> io::Result<End> {
+fn end(descriptor: OwnedFd, about: &About, holders: Holders, calls: &mut SystemCalls) -> io::Result<End> {
     let nature = match about.kind {
         FileType::Socket => Nature::Socket,
         FileType::Fifo => Nature::Pipe { packets: about.flags.contains(OFlags::DIRECT) },
+        FileType::CharacterDevice if is_master(&descriptor, calls) => Nature::Master,
         FileType::CharacterDevice if is_terminal(&descriptor, calls) => Nature::Terminal,
         FileType::Directory => return Err(Errno::ISDIR.into()),
         _ => Nature::Other,
     };
-    if about.flags.contains(OFlags::NONBLOCK) || matches!(nature, Nature::Socket | Nature::Other) {
-        return Ok(End::new(descriptor, nature, false));
+    let waits = !about.flags.contains(OFlags::NONBLOCK);
+    match nature {
+        Nature::Socket => Ok(End::new(descriptor, nature, false)),
+        // A device may block (and what never does is told apart when it is registered). To open it anew may make another.
+        Nature::Other => Ok(End::new(descriptor, nature, waits)),
+        Nature::Master if waits => {
+            // To open it anew would make another terminal. Whoever has it made the terminal, and shares it with nobody.
+            calls.others += 1;
+            rustix::fs::fcntl_setfl(&descriptor, about.flags | OFlags::NONBLOCK)?;
+            Ok(End::new(descriptor, nature, false))
+        }
+        Nature::Pipe { .. } | Nature::Terminal if waits || holders == Holders::Others => {
+            Ok(anew(descriptor, nature, about, calls))
+        }
+        _ => Ok(End::new(descriptor, nature, false)),
     }
-    if nature == Nature::Terminal && is_master(&descriptor, calls) {
-        // To open it anew would make another terminal. Whoever has the master made the terminal, and shares it with nobody.
-        calls.others += 1;
-        rustix::fs::fcntl_setfl(&descriptor, about.flags | OFlags::NONBLOCK)?;
-        return Ok(End::new(descriptor, nature, false));
-    }
+}
+
+/// Opens a pipe or a terminal anew, or else says that it may block.
+///
+/// Of a named pipe whose last writer is gone, a reader that opens it now is not told so (fifo(7) lets it wait for the next
+/// writer), though a read finds the end. So a pipe is read once at first, whatever the multiplexer tells.
+fn anew(descriptor: OwnedFd, nature: Nature, about: &About, calls: &mut SystemCalls) -> End {
     let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     let flags = about.access() | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     calls.others += 1;
-    match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(anew) => {
-            calls.closes += 1;
-            Ok(End::new(anew, nature, false))
-        }
-        Err(_) => Ok(End::new(descriptor, nature, true)),
+    let Ok(anew) = rustix::fs::open(path, flags, Mode::empty()) else {
+        return End::new(descriptor, nature, true);
+    };
+    if nature == (Nature::Pipe { packets: true }) {
+        // open(2) refuses O_DIRECT for what is in no file system.
+        calls.others += 1;
+        let _ = rustix::fs::fcntl_setfl(&anew, about.access() | OFlags::NONBLOCK | OFlags::DIRECT);
     }
+    calls.closes += 1;
+    let end = End::new(anew, nature, false);
+    if matches!(nature, Nature::Pipe { .. }) { end.untold() } else { end }
 }
 
 fn is_terminal(descriptor: &impl AsFd, calls: &mut SystemCalls) -> bool {

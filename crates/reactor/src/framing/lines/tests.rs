@@ -4,26 +4,11 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use proptest::prelude::*;
 
-use super::{LineParser, LineTooLong};
-use crate::framing::Feed;
+use super::{LineParser, LineTooLong, UnsendableLine};
+use crate::framing::splits::{cuts, parse, pieces};
+use crate::framing::{Encode, Feed};
 
 type Found = Result<Vec<u8>, LineTooLong>;
-
-/// All that `parser` finds in the pieces, errors included, and what is left.
-fn parse<'a>(parser: &mut LineParser, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Found>, Vec<u8>) {
-    let mut found = Vec::new();
-    for mut piece in pieces {
-        loop {
-            match parser.next(&mut piece) {
-                Ok(Some(line)) => found.push(Ok(line.to_vec())),
-                Ok(None) => break,
-                Err(error) => found.push(Err(error)),
-            }
-        }
-        assert!(piece.is_empty());
-    }
-    (found, parser.take_rest())
-}
 
 fn lines(parser: &mut LineParser, pieces: &[&[u8]]) -> Vec<Found> {
     parse(parser, pieces.iter().copied()).0
@@ -118,7 +103,7 @@ fn a_line_that_is_too_long_is_not_buffered_and_reported_once() {
     for _ in 0..1000 {
         let mut input = &piece[..];
         assert_eq!(parser.next(&mut input), Ok(None));
-        assert!(parser.buffer.capacity() <= 64);
+        assert!(parser.kept.capacity() <= 64);
     }
     assert_eq!(parser.next(&mut &b"\nfine\n"[..]), Ok(Some(&b"fine"[..])));
 }
@@ -142,14 +127,27 @@ fn leftover_bytes_can_be_taken_out() {
 }
 
 #[test]
-fn the_bytes_behind_a_line_can_be_seen_wherever_they_are() {
+fn bytes_that_were_kept_come_before_those_that_are_pushed() {
     let mut parser = LineParser::new();
     parser.keep(b"a\nb\nc");
-    let mut input: &[u8] = b"d\ne";
-    assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"a"[..], &b"b\nc"[..]))));
-    assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"b"[..], &b"c"[..]))));
-    assert_eq!(parser.next_and_kept(&mut input), Ok(Some((&b"cd"[..], &b""[..]))));
-    assert_eq!(input, b"e");
+    assert_eq!(lines(&mut parser, &[b"d\ne", b"\n"]), ["a", "b", "cd", "e"].map(good));
+}
+
+#[test]
+fn a_line_that_would_be_read_as_another_is_not_sent() {
+    let send = |parser: &LineParser, line: &[u8]| parser.to_bytes(line);
+    let parser = LineParser::new();
+    assert_eq!(send(&parser, b"one"), Ok(b"one\n".to_vec()));
+    assert_eq!(send(&parser, b""), Ok(b"\n".to_vec()));
+    for line in [&b"one\ntwo"[..], b"\n", b"one\r"] {
+        let mut into = b"before".to_vec();
+        assert_eq!(parser.encode(line, &mut into), Err(UnsendableLine));
+        assert_eq!(into, b"before");
+    }
+    let parser = LineParser::new().delimiter(b"aba");
+    assert_eq!(send(&parser, b"aab"), Err(UnsendableLine), "the line would end with its first byte");
+    assert_eq!(send(&parser, b"aa"), Ok(b"aaaba".to_vec()));
+    assert_eq!(UnsendableLine.to_string(), "a line holds what ends a line");
 }
 
 #[test]
@@ -161,7 +159,7 @@ fn a_line_within_the_input_is_not_copied() {
     assert!(std::ptr::eq(line.as_ptr(), bytes.as_ptr()));
     let line = parser.next(&mut input).unwrap().unwrap();
     assert!(std::ptr::eq(line.as_ptr(), bytes[6..].as_ptr()));
-    assert_eq!(parser.buffer.capacity(), 0);
+    assert_eq!(parser.kept.capacity(), 0);
 }
 
 #[test]
@@ -172,7 +170,7 @@ fn memory_that_a_long_line_needed_is_let_go() {
     let mut input: &[u8] = b"\n";
     assert_eq!(parser.next(&mut input).unwrap().unwrap().len(), 10_000);
     assert_eq!(parser.next(&mut input), Ok(None));
-    assert_eq!(parser.buffer.capacity(), 0);
+    assert_eq!(parser.kept.capacity(), 0);
 }
 
 #[test]
@@ -191,13 +189,6 @@ fn a_large_kept_rest_of_tiny_lines_takes_linear_time() {
     assert_eq!(parser.next(&mut &b"\n"[..]).unwrap().unwrap().len(), 500_000);
 }
 
-fn pieces<'a>(input: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
-    ends.extend([0, input.len()]);
-    ends.sort_unstable();
-    ends.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect()
-}
-
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'a'), Just(b'b')], 0..60)
 }
@@ -206,7 +197,7 @@ proptest! {
     #[test]
     fn any_split_gives_the_lines_of_the_whole(
         input in soup(),
-        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
+        cuts in cuts(),
         limit in 0..12usize,
         kind in 0..4usize,
     ) {
@@ -225,9 +216,21 @@ proptest! {
     }
 
     #[test]
+    fn a_line_that_can_be_sent_is_the_line_that_is_read(line in soup(), kind in 0..3usize) {
+        let mut parser = match kind {
+            0 => LineParser::new(),
+            1 => LineParser::new().delimiter(b"\r\n"),
+            _ => LineParser::new().delimiter(b"aba"),
+        };
+        if let Ok(bytes) = parser.to_bytes(&line) {
+            prop_assert_eq!(lines(&mut parser, &[&bytes]), [Ok(line)]);
+        }
+    }
+
+    #[test]
     fn stopping_anywhere_changes_no_line_and_no_rest(
         input in soup(),
-        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
+        cuts in cuts(),
         limit in 0..12usize,
         stops in proptest::collection::vec(any::<bool>(), 1..9),
     ) {

@@ -132,6 +132,7 @@ fn text(completion: &Completion) -> String {
         Completion::Shut(key, _) => format!("shut {}", key.index()),
         Completion::Closed(key) => format!("closed {}", key.index()),
         Completion::PeerClosed { key, reset } => format!("peer closed {} reset={reset}", key.index()),
+        Completion::Output(key) => format!("output {}", key.index()),
         Completion::Ready { key, ready } => format!("{} {ready:?}", key.index()),
     }
 }

@@ -6,6 +6,7 @@ mod ends;
 mod listening;
 mod receiving;
 mod sending;
+mod terminals;
 mod waiting;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,0 +1,167 @@
+//! Programs about endpoints and processes: `relay` and `supervise`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::example;
+
+/// A program that is killed when the test is over.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the example starts"))
+    }
+
+    fn errors(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.0.stderr.take().expect("its errors"))
+    }
+
+    fn success(mut self) {
+        let status = self.0.wait().expect("its end");
+        assert!(status.success(), "{status}");
+    }
+
+    fn terminate(&self) {
+        let id = Pid::from_child(&self.0);
+        kill_process(id, Signal::TERM).expect("a signal");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A folder for one test, which is gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("marline-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The next line, up to its end or that of the output.
+fn line(lines: &mut impl BufRead) -> String {
+    let mut text = String::new();
+    lines.read_line(&mut text).expect("a line");
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn relay_joins_standard_input_and_output_to_a_command() {
+    let Some(relay) = example("relay") else { return };
+    let mut command = Command::new(relay);
+    command.args(["stdio:", "exec:tr a-z A-Z"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = Running::start(&mut command);
+    let mut input = running.0.stdin.take().expect("its input");
+    input.write_all(b"half-close is carried over\n").expect("a write");
+    drop(input);
+    let mut answer = String::new();
+    running.0.stdout.take().expect("its output").read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer, "HALF-CLOSE IS CARRIED OVER\n");
+    running.success();
+}
+
+#[test]
+fn relay_says_what_is_wrong_and_fails() {
+    let Some(relay) = example("relay") else { return };
+    for (arguments, expected) in [
+        (vec!["stdio:", "tpc://127.0.0.1:1"], "unknown scheme"),
+        (vec!["stdio:", "unix:///nonexistent/socket"], "unix:///nonexistent/socket"),
+        (vec!["stdio:"], "usage"),
+    ] {
+        let output = Command::new(&relay).args(arguments).stdin(Stdio::null()).output().expect("a run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains(expected), "{errors}");
+    }
+}
+
+/// A file, a named pipe, a terminal in raw mode, a UNIX socket, TCP, and a file again.
+#[test]
+fn relays_carry_bytes_through_a_chain_of_every_kind() {
+    const MEGABYTES: usize = 16;
+    let Some(relay) = example("relay") else { return };
+    let folder = Folder::new("chain");
+    let (source, target) = (folder.path("source"), folder.path("target"));
+    let (fifo, socket) = (folder.path("fifo"), folder.path("socket"));
+    let bytes: Vec<u8> =
+        (0..MEGABYTES << 20).map(|at: usize| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    std::fs::write(&source, &bytes).expect("a file");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(made.success());
+
+    let pty = format!("pty:stty raw -echo && exec cat {fifo}");
+    let mut from_terminal = Running::start(
+        Command::new(&relay).args(["--listen", &format!("unix://{socket}"), &pty]).stderr(Stdio::piped()),
+    );
+    assert!(line(&mut from_terminal.errors()).contains("listening on unix://"));
+    let mut to_tcp = Running::start(
+        Command::new(&relay)
+            .args(["--listen", "tcp://127.0.0.1:0", &format!("unix://{socket}")])
+            .stderr(Stdio::piped()),
+    );
+    let greeting = line(&mut to_tcp.errors());
+    let address = greeting.split_whitespace().nth(2).expect("an address").trim_end_matches(';').to_owned();
+    let writer = Running::start(
+        Command::new(&relay)
+            .args(["stdio:", &format!("pipe://{fifo}?open=write")])
+            .stdin(File::open(&source).expect("the file"))
+            .stdout(Stdio::null()),
+    );
+    let reader = Running::start(
+        Command::new(&relay)
+            .args([address.as_str(), "stdio:"])
+            .stdin(Stdio::null())
+            .stdout(File::create(&target).expect("a file")),
+    );
+    writer.success();
+    reader.success();
+    assert!(std::fs::read(&target).expect("the file") == bytes, "every byte arrived, in order");
+}
+
+#[test]
+fn supervise_restarts_programs_and_stops_them_when_told() {
+    let Some(supervise) = example("supervise") else { return };
+    let stubborn = "trap 'echo told to stop; exit 7' TERM; echo up; while :; do sleep 0.05; done";
+    let mut command = Command::new(supervise);
+    command.args(["echo short", stubborn]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(&mut command);
+    let mut output = BufReader::new(running.0.stdout.take().expect("its output"));
+    let (mut shorts, mut ups) = (0, 0);
+    while shorts < 3 || ups < 1 {
+        match line(&mut output).as_str() {
+            "program 0 | short" => shorts += 1,
+            "program 1 | up" => ups += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    running.terminate();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("the rest");
+    assert!(rest.contains("program 1 | told to stop"), "{rest}");
+    let mut errors = String::new();
+    running.errors().read_to_string(&mut errors).expect("its errors");
+    assert!(errors.contains("program 1: exited with the code 7"), "{errors}");
+    running.success();
+}
