@@ -21,6 +21,7 @@
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
 //! * `passing`: descriptors that are passed, and who keeps them.
 //! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
+//! * `place`: what the connections of a world go over: the loopback, or UNIX sockets.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
@@ -44,6 +45,7 @@ mod nosy;
 mod notes;
 pub mod passing;
 mod pipes;
+mod place;
 mod probe;
 mod raw;
 mod script;
