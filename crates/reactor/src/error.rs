@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
-pub use descriptor::SendDescriptorError;
+pub use descriptor::{DescriptorsCut, SendDescriptorError};
 pub use lookup::LookupError;
 pub use send_file::{FileTruncated, SendFileError, SendFileErrorKind};
 use thiserror::Error;

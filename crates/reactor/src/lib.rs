@@ -91,9 +91,9 @@ pub use endpoint::{
     IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
 };
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError, NotInLoop,
-    OpenError, PostError, ReplaceError, RunError, SendDescriptorError, SendFileError, SendFileErrorKind,
-    WatermarkError, WriteLimitExceeded,
+    ConnectError, CreateError, DescriptorsCut, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError,
+    NotInLoop, OpenError, PostError, ReplaceError, RunError, SendDescriptorError, SendFileError,
+    SendFileErrorKind, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -37,7 +37,9 @@ pub trait Protocol: 'static {
     fn data_received(&mut self, transport: &Transport, data: &[u8]);
 
     /// A descriptor came, on a connection that [carries](crate::Endpoint::descriptors) them: before the byte that it was sent
-    /// with, and maybe before bytes that were sent earlier. It is closed when it is dropped, as it is by default.
+    /// with, and maybe before bytes that were sent earlier. It is closed in programs that are started, and when it is dropped, as it
+    /// is by default. At most 253 come with one byte. While reading is paused none comes. If the process has no room for those that
+    /// came, the connection is lost with [`DescriptorsCut`](crate::DescriptorsCut).
     ///
     /// ```
     /// use marline_reactor::{Protocol, Transport};

@@ -69,6 +69,7 @@ pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
+pub use place::free_path;
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
 pub use script::Script;

@@ -74,6 +74,40 @@ impl SendDescriptorError {
     }
 }
 
+/// Descriptors came for which the process had no room: its table was full (EMFILE). The system closed some of them, so those
+/// that came with the same bytes are closed as well, and the connection is lost.
+///
+/// It is found in the error of [`Reason::Io`](crate::Reason::Io):
+///
+/// ```
+/// use marline_reactor::{DescriptorsCut, Lost, Reason};
+///
+/// /// Whether to try again when the process has fewer files open.
+/// fn is_for_lack_of_room(lost: &Lost) -> bool {
+///     match lost.reason() {
+///         Reason::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<DescriptorsCut>()),
+///         _ => false,
+///     }
+/// }
+/// # drop(is_for_lack_of_room);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("descriptors came for which this process has no room")]
+pub struct DescriptorsCut(());
+
+impl DescriptorsCut {
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl From<DescriptorsCut> for std::io::Error {
+    /// Of the kind `QuotaExceeded`.
+    fn from(error: DescriptorsCut) -> Self {
+        Self::new(std::io::ErrorKind::QuotaExceeded, error)
+    }
+}
+
 impl fmt::Debug for SendDescriptorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SendDescriptorError").field(&self.kind).finish()

@@ -17,7 +17,6 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage,
@@ -30,6 +29,7 @@ use crate::backend::descriptors::MOST;
 use crate::backend::poller::Poller;
 use crate::backend::{Close, FileRange, Outgoing, SystemCalls};
 use crate::credentials::Credentials;
+use crate::error::DescriptorsCut;
 
 /// What is received is not to be inherited by programs that are started.
 #[cfg(not(target_vendor = "apple"))]
@@ -94,7 +94,7 @@ impl Channel for Carrying {
         self.keep(&mut control);
         if received.flags.contains(ReturnFlags::CTRUNC) {
             self.received.borrow_mut().clear();
-            return Err(Errno::MFILE.into());
+            return Err(DescriptorsCut::new().into());
         }
         Ok(received.bytes)
     }
