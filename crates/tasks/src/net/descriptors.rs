@@ -53,7 +53,7 @@ impl Stream {
     /// }
     /// assert!(text.contains("[package]"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap().unwrap();
+    /// # }).unwrap();
     /// ```
     #[track_caller]
     pub fn send_descriptor(
@@ -95,7 +95,7 @@ impl Stream {
     /// let server = listener.accept().await?;
     /// assert_eq!(server.peer_credentials()?.uid, client.peer_credentials()?.uid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap().unwrap();
+    /// # }).unwrap();
     /// ```
     #[track_caller]
     pub fn peer_credentials(&self) -> io::Result<Credentials> {
