@@ -1,7 +1,7 @@
 //! What a key may stand for, on backends with real sockets.
 
 use super::datagram::DatagramSocket;
-use super::stream::{Connection, Ends};
+use super::stream::{Connection, Special};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
@@ -11,8 +11,8 @@ use crate::key::Key;
 pub(super) enum Object<C, L> {
     Connection(C),
     Listener(Box<L>),
-    /// A stream that is no socket. There are few.
-    Stream(Box<Connection<Ends>>),
+    /// A stream that is no plain socket. There are few.
+    Stream(Box<Connection<Special>>),
     Watched(Watched),
     Datagram(Box<DatagramSocket>),
 }
@@ -39,7 +39,7 @@ impl<C, L> Table<Object<C, L>> {
         }
     }
 
-    pub(super) fn stream(&mut self, key: Key) -> Option<&mut Connection<Ends>> {
+    pub(super) fn stream(&mut self, key: Key) -> Option<&mut Connection<Special>> {
         match self.get(key)? {
             Object::Stream(stream) => Some(stream),
             _ => None,

@@ -5,6 +5,7 @@
 //! - A pipe tells whoever writes into it that nobody reads any more by an error condition (EPOLLERR), and by EPIPE.
 //! - The master of a terminal reports the end of the other side by EIO, and a terminal that hung up does too. Both are ends.
 //! - A terminal that gives or takes less than was asked for may have more: a line at a time, or as much as a buffer holds.
+//! - A UNIX socket gives less than it has where descriptors were sent with some of the bytes.
 //! - epoll refuses what is always ready (EPERM): regular files, `/dev/null`. Such a descriptor is read and written without
 //!   waiting, and what it lacks is told by an error (ENOSPC).
 //! - close(2) takes a registration back only with the last descriptor of the open file description, which others may have.

@@ -20,6 +20,8 @@ use crate::backend::SystemCalls;
 pub(in crate::backend) enum TakenOver {
     /// A connected stream socket.
     Socket(OwnedFd),
+    /// A connected UNIX stream socket, over which descriptors are passed.
+    Passing(OwnedFd),
     /// Anything else.
     Ends(Ends),
 }
@@ -73,6 +75,18 @@ pub(in crate::backend) fn take_over(descriptor: OwnedFd, calls: &mut SystemCalls
         (true, false) => Ends::new(Some(end), None),
         (false, _) => Ends::new(None, Some(Output::Own(end))),
     }))
+}
+
+/// A UNIX stream socket that descriptors are passed over.
+pub(in crate::backend) fn take_over_passing(
+    socket: OwnedFd,
+    calls: &mut SystemCalls,
+) -> io::Result<TakenOver> {
+    calls.others += 1;
+    if rustix::net::sockopt::socket_domain(&socket)? == rustix::net::AddressFamily::UNIX {
+        return stream_socket(socket, calls).map(TakenOver::Passing);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptors are passed over UNIX sockets only"))
 }
 
 /// The same for two descriptors. Two of one socket are that socket.
