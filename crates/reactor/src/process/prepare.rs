@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use rustix::io::FdFlags;
@@ -59,6 +60,10 @@ impl Prepared {
         let [stdin, stdout, stderr] = set;
         program.stdin(stdin).stdout(stdout).stderr(stderr);
         let (session, terminal) = (command.session, command.terminal);
+        // Who leads a session leads a group in it, and who leads a group already may begin no session (setsid(2)).
+        if let Some(group) = command.group.filter(|group| !(session && *group == 0)) {
+            program.process_group(group);
+        }
         let plan = Plan { descriptors: others, session, terminal, keep_ignored: command.keep_ignored };
         before_exec(&mut program, plan);
         Ok(Self { program, originals, ours })
