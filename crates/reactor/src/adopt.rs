@@ -1,10 +1,12 @@
 //! Streams of bytes that were not made by connecting: pipes, terminals, files, standard input and output.
 
+use std::io;
 use std::rc::Rc;
 
 use crate::backend::{Opened, Opening};
 use crate::connection::{Connection, Flags};
 use crate::error::OpenError;
+use crate::key::Key;
 use crate::os_signal::survive_sigpipe;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell, Slot};
@@ -102,15 +104,8 @@ impl Shell {
             self.contained(move || drop(protocol));
             return Err(OpenError::Over);
         }
-        if !matches!(opening, Opening::Virtual(_)) {
-            if let Err(source) = survive_sigpipe() {
-                self.contained(move || drop(protocol));
-                return Err(OpenError::System { source });
-            }
-        }
         let key = self.add_slot(Slot::Reserved);
-        let opened = self.backend().open(key, opening);
-        let opened = match opened {
+        let opened = match self.open_stream(key, opening) {
             Ok(opened) => opened,
             Err(source) => {
                 self.remove_slot(key);
@@ -123,6 +118,14 @@ impl Shell {
         self.slot(key, |slot| *slot = Slot::Connection(connection));
         self.set_protocol(key, protocol, &[]);
         Ok(Transport::new(Rc::clone(self), key))
+    }
+
+    /// Has the backend open what exists already. What has a kernel may be a pipe that nobody reads any more.
+    pub(crate) fn open_stream(&self, key: Key, opening: Opening) -> io::Result<Opened> {
+        if !matches!(opening, Opening::Virtual(_)) {
+            survive_sigpipe()?;
+        }
+        self.backend().open(key, opening)
     }
 }
 

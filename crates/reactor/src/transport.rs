@@ -191,7 +191,7 @@ impl Transport {
         file: impl Into<Arc<File>>,
         range: impl RangeBounds<u64>,
     ) -> Result<WriteStatus, SendFileError> {
-        let mut range = Some(sendable(file.into(), &range)?);
+        let mut range = Some(sendable(file.into(), &range, self.buffered())?);
         Ok(self.shell.write(self.key, |outgoing| {
             range.take().into_iter().for_each(|range| outgoing.push_file(range));
         }))

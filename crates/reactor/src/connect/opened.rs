@@ -132,7 +132,7 @@ impl Shell {
             return;
         }
         let slot = self.add_slot(Slot::Reserved);
-        let opened = opening.and_then(|opening| self.backend().open(slot, opening));
+        let opened = opening.and_then(|opening| self.open_stream(slot, opening));
         match opened {
             Ok(opened) => {
                 let Opened { addresses, .. } = opened.clone();
