@@ -1,10 +1,17 @@
 //! What a key may stand for, on backends with real sockets.
 
+use std::io;
+
 use super::datagram::DatagramSocket;
 use super::stream::{Connection, Special};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
+
+/// The answer to an operation of a key that stands for nothing of that kind, which the core does not start.
+pub(super) fn unknown() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
 
 /// What a key may stand for. Listeners and datagram sockets are few, so they are boxed and do not make the entries of connections larger.
 #[derive(Debug)]
