@@ -18,6 +18,7 @@ pub(super) enum Object<C, L> {
 }
 
 impl<C, L> Table<Object<C, L>> {
+    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
     pub(super) fn connection(&mut self, key: Key) -> Option<&mut C> {
         match self.get(key)? {
             Object::Connection(connection) => Some(connection),
