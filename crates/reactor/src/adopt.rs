@@ -104,11 +104,9 @@ impl Shell {
             self.contained(move || drop(protocol));
             return Err(OpenError::Over);
         }
-        let key = self.add_slot(Slot::Reserved);
-        let opened = match self.open_stream(key, opening) {
+        let (key, opened) = match self.open_stream(opening) {
             Ok(opened) => opened,
             Err(source) => {
-                self.remove_slot(key);
                 self.contained(move || drop(protocol));
                 return Err(OpenError::System { source });
             }
@@ -120,12 +118,20 @@ impl Shell {
         Ok(Transport::new(Rc::clone(self), key))
     }
 
-    /// Has the backend open what exists already. What has a kernel may be a pipe that nobody reads any more.
-    pub(crate) fn open_stream(&self, key: Key, opening: Opening) -> io::Result<Opened> {
+    /// Has the backend open what exists already, in a slot of its own. What has a kernel may be a pipe that nobody reads any
+    /// more.
+    pub(crate) fn open_stream(&self, opening: Opening) -> io::Result<(Key, Opened)> {
         if !matches!(opening, Opening::Virtual(_)) {
             survive_sigpipe()?;
         }
-        self.backend().open(key, opening)
+        let key = self.add_slot(Slot::Reserved);
+        match self.backend().open(key, opening) {
+            Ok(opened) => Ok((key, opened)),
+            Err(error) => {
+                self.remove_slot(key);
+                Err(error)
+            }
+        }
     }
 }
 

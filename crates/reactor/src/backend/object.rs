@@ -1,10 +1,17 @@
 //! What a key may stand for, on backends with real sockets.
 
+use std::io;
+
 use super::datagram::DatagramSocket;
 use super::stream::{Connection, Special};
 use super::table::Table;
 use super::watched::Watched;
 use crate::key::Key;
+
+/// The answer to an operation of a key that stands for nothing of that kind, which the core does not start.
+pub(super) fn unknown() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
 
 /// What a key may stand for. Listeners and datagram sockets are few, so they are boxed and do not make the entries of connections larger.
 #[derive(Debug)]
@@ -18,7 +25,7 @@ pub(super) enum Object<C, L> {
 }
 
 impl<C, L> Table<Object<C, L>> {
-    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
     pub(super) fn connection(&mut self, key: Key) -> Option<&mut C> {
         match self.get(key)? {
             Object::Connection(connection) => Some(connection),

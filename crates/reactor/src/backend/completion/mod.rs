@@ -59,9 +59,9 @@ use std::sync::Arc;
 pub use options::{Feature, Options};
 
 use super::datagram::Desk;
-use super::object;
+use super::object::{self, unknown};
 use super::poller::{Event, Poller, due};
-use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_passing, take_over_stdio};
+use super::stream::{Scratch, TakenOver, take_over};
 use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
@@ -273,14 +273,7 @@ impl Backend for Uring {
     }
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
-        let taken = match opening {
-            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
-            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
-            Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
-            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
-        };
-        match taken? {
+        match take_over(opening, &mut self.calls)? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
             TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
@@ -447,11 +440,6 @@ impl Backend for Uring {
 /// For the automatic choice.
 pub(super) fn boxed() -> io::Result<Box<dyn Backend>> {
     Ok(Box::new(Uring::new()?))
-}
-
-/// The answer to an operation of a key that stands for nothing, which the core does not start.
-fn unknown() -> io::Error {
-    io::ErrorKind::NotConnected.into()
 }
 
 /// The answer to what a close ended.

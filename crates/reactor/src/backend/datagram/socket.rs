@@ -159,7 +159,7 @@ impl DatagramSocket {
         registered.map(|()| socket)
     }
 
-    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
     pub(in crate::backend) fn descriptor(&self) -> std::os::fd::RawFd {
         self.fd.as_raw_fd()
     }

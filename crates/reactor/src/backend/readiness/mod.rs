@@ -33,11 +33,10 @@ use std::time::Duration;
 
 use super::bits::Bits;
 use super::datagram::Desk;
-use super::object;
+use super::object::{self, unknown};
 use super::poller::{Event, Poller, due, untold_input};
 use super::stream::{
     Carrying, Channel, Connection, Ends, Scratch, Socket, Special, TakenOver, connect, take_over,
-    take_over_pair, take_over_passing, take_over_stdio,
 };
 use super::table::Table;
 use super::watched::Watched;
@@ -289,14 +288,7 @@ impl Backend for Readiness {
     }
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
-        let taken = match opening {
-            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
-            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
-            Opening::Passing(socket) => take_over_passing(socket, &mut self.calls),
-            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
-        };
-        match taken? {
+        match take_over(opening, &mut self.calls)? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
             TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
@@ -442,9 +434,4 @@ impl Backend for Readiness {
 /// A connection that descriptors are passed over.
 fn passing(socket: Socket, as_it_is: fn(Special) -> Connection<Special>) -> Object {
     Object::Stream(Box::new(as_it_is(Special::Carrying(Carrying::new(socket)))))
-}
-
-/// The answer to an operation of a key that stands for nothing, which the core does not start.
-fn unknown() -> io::Error {
-    io::ErrorKind::NotConnected.into()
 }

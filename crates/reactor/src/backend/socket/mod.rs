@@ -111,7 +111,10 @@ pub(super) struct Listening {
     pub(super) socket: OwnedFd,
     pub(super) local: Address,
     /// Its file, if we made one: removed when this is dropped.
-    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "io-uring")),
+        expect(dead_code, reason = "it only has to be dropped")
+    )]
     pub(super) file: Option<SocketFile>,
     /// Whether each connection must be given TCP_NODELAY.
     pub(super) set_nodelay: bool,

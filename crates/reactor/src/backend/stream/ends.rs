@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::end::{End, Nature};
-use super::socket::DISCARDS;
+use super::socket::discard;
 use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::{Direction, Poller};
@@ -218,12 +218,8 @@ impl Channel for Ends {
 
     /// What was not read stays for whoever else has the descriptor, unless it is a socket's, whose peer would be reset.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        let Some(socket) = self.socket() else { return };
-        for _ in 0..DISCARDS {
-            match socket.read(scratch, calls) {
-                Ok(count) if count == scratch.len() => {}
-                _ => return,
-            }
+        if let Some(socket) = self.socket() {
+            discard(scratch, |scratch| socket.read(scratch, calls));
         }
     }
 

@@ -36,4 +36,4 @@ pub use opening::{Opened, Opening};
 pub(super) use scratch::Scratch;
 pub(super) use socket::{Socket, connect};
 pub(super) use special::Special;
-pub(super) use taking_over::{TakenOver, take_over, take_over_pair, take_over_passing, take_over_stdio};
+pub(super) use taking_over::{TakenOver, take_over};

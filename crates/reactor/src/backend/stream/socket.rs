@@ -23,7 +23,7 @@ use crate::os_signal::survive_sigpipe;
 pub(super) const PARTS: usize = 64;
 
 /// How often a close looks for bytes to throw away.
-pub(super) const DISCARDS: usize = 16;
+const DISCARDS: usize = 16;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -164,12 +164,7 @@ impl Channel for Socket {
     /// get from us (RFC 2525, 2.17; RFC 9112, 9.6). A peer that goes on sending is reset in the end, as
     /// the bytes it sends to a closed socket are refused.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        for _ in 0..DISCARDS {
-            match self.receive(scratch, calls) {
-                Ok(count) if count == scratch.len() => {}
-                _ => return,
-            }
-        }
+        discard(scratch, |scratch| self.receive(scratch, calls));
     }
 
     fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
@@ -219,6 +214,15 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io
         match call() {
             Err(Errno::INTR) => {}
             result => return Ok(result?),
+        }
+    }
+}
+
+/// Throws away what there is to receive, but no endless stream of it.
+pub(super) fn discard(scratch: &mut [u8], mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+    for _ in 0..DISCARDS {
+        if !receive(scratch).is_ok_and(|count| count == scratch.len()) {
+            return;
         }
     }
 }
