@@ -39,13 +39,13 @@ const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "unix",
-        options: &["backlog", "limit", "timeout", "mode"],
+        options: &["backlog", "limit", "timeout", "mode", "descriptors"],
         takes_rest: false,
         parse: |rest| Ok(Target::Unix(UnixAddress::path(name(after_slashes(rest)?)?))),
     },
     Scheme {
         name: "unix-abstract",
-        options: &["backlog", "limit", "timeout"],
+        options: &["backlog", "limit", "timeout", "descriptors"],
         takes_rest: false,
         parse: |rest| Ok(Target::Unix(UnixAddress::abstract_name(name(after_slashes(rest)?)?))),
     },
