@@ -199,6 +199,27 @@ conformance! {
         );
     }
 
+    fn s21_what_is_asked_after_the_call_is_the_new_ones(world: &World) {
+        let story = Story::default();
+        let (transport, raw) = world.accept_one(Named::new("old", &story));
+        world.settle();
+        for _ in 0..2 {
+            flood(world, &transport);
+            // What the old one asked is nobody's question any more, what is asked now is answered once.
+            transport.notify_drained();
+            transport.set_protocol(Named::new("new", &story), b"").expect("a live connection");
+            transport.notify_drained();
+            story.borrow_mut().clear();
+            world.until(|| {
+                let _ = raw.read();
+                has(&story, "new drained")
+            });
+            world.settle();
+            let drained = story.borrow().iter().filter(|line| line.ends_with("drained")).count();
+            assert_eq!(drained, 1, "{:?}", joined(&story));
+        }
+    }
+
     fn s21_the_last_of_several_takes_over(world: &World) {
         let story = Story::default();
         let (transport, _raw) = world.accept_one(Named::new("old", &story));

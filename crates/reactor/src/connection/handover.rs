@@ -19,6 +19,8 @@ impl Shell {
             let (passed_over, mut bytes) = rare.successor.take().unzip();
             bytes.get_or_insert_default().extend_from_slice(unread);
             rare.successor = Some((protocol, bytes.unwrap_or_default()));
+            // From here on the successor is meant by what is asked, also by others that it works with.
+            connection.flags.clear(Flags::DRAIN_ASKED | Flags::DRAIN_QUEUED);
             let queue = !connection.flags.any(Flags::BUSY) && connection.flags.raise(Flags::UNMADE);
             (passed_over, queue)
         });
@@ -69,8 +71,7 @@ impl Shell {
     fn begin_anew(&self, key: Key, unread: &[u8]) {
         let (list, check) = self
             .alter(key, |connection| {
-                let heard = Flags::TOLD_PAUSE | Flags::DRAIN_ASKED | Flags::DRAIN_QUEUED;
-                connection.flags.clear(Flags::UNMADE | heard);
+                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE);
                 if connection.flags.any(Flags::EOF) && !connection.flags.any(Flags::WRITES_ONLY) {
                     connection.flags.set(Flags::EOF_UNTOLD);
                 }
