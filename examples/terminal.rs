@@ -7,8 +7,7 @@
 //! the window by a line that a terminal would never send: `\x1b[8;ROWS;COLUMNS t`, as xterm says it, without the space. When the client
 //! goes, the terminal hangs up, and the shell and its jobs get SIGHUP.
 use marline::prelude::*;
-use marline::terminal::{Pty, WindowSize};
-use marline::{Command, Exit, Process};
+use marline::{Command, Exit, Process, terminal::Pty, terminal::WindowSize};
 
 /// The client's side. What it sends is typed, but for changes of the window's size.
 struct Keyboard {
@@ -56,8 +55,12 @@ impl Protocol for Keyboard {
         self.terminal.resume_reading();
     }
 
+    fn peer_closed(&mut self, client: &Transport) {
+        client.close();
+    }
+
     fn connection_lost(&mut self, _: &Transport, _: &Lost) {
-        self.terminal.close();
+        self.terminal.abort();
     }
 }
 
@@ -94,6 +97,7 @@ impl Visitor {
         handle.spawn_process(shell, |_: &Process, exit: Exit| eprintln!("a shell: {exit}"))?;
         let terminal = handle.adopt_stream(master, Screen { client: client.clone() })?;
         let keyboard = Keyboard { terminal, held: Vec::new() };
+        client.watch_peer();
         client.set_protocol(keyboard, &[]).map_err(|_| "the client is gone")?;
         Ok(())
     }

@@ -164,3 +164,26 @@ fn w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpi
         assert!(status.success(), "{backend}: {status}");
     }
 }
+
+#[test]
+fn p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more() {
+    if process::part().is_some() {
+        process::make_sigpipe_deadly();
+        let backend = std::env::var(BACKEND).expect("the name of a backend");
+        let (reactor, lost) = (reactor(&backend), Rc::new(Cell::new(false)));
+        let handler = reactor.handle().on_signal(SignalKind::PIPE, || {}).expect("a handler");
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        let transport = reactor.handle().adopt_stream(writer, Told(Rc::clone(&lost))).expect("a pipe");
+        handler.remove();
+        drop(reader);
+        transport.write(b"nobody reads this");
+        transport.flush();
+        return until(&reactor, || lost.get());
+    }
+    let _process = own_process();
+    let name = "fresh::p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more";
+    for backend in here() {
+        let status = process::copy(name, "writer").env(BACKEND, backend).status().expect("a copy");
+        assert!(status.success(), "{backend}: {status}");
+    }
+}

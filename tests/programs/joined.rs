@@ -1,7 +1,8 @@
-//! Programs about endpoints and processes: `relay` and `supervise`.
+//! Programs about endpoints and processes: `relay`, `supervise` and `terminal`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -164,4 +165,31 @@ fn supervise_restarts_programs_and_stops_them_when_told() {
     running.errors().read_to_string(&mut errors).expect("its errors");
     assert!(errors.contains("program 1: exited with the code 7"), "{errors}");
     running.success();
+}
+
+#[test]
+fn terminal_hangs_up_when_its_client_goes_also_if_nobody_reads_what_was_typed() {
+    /// More than the terminal and the example take while nobody reads, and less than they and the socket hold.
+    const TYPED: usize = 160 * 1024;
+    let Some(terminal) = example("terminal") else { return };
+    let folder = Folder::new("terminal");
+    let socket = folder.path("socket");
+    let mut command = Command::new(terminal);
+    command.arg(format!("unix://{socket}")).env("SHELL", "/bin/sh");
+    let mut running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut errors = running.errors();
+    let mut greeting = BufReader::new(running.0.stdout.take().expect("its output"));
+    assert!(line(&mut greeting).contains("listening on unix://"));
+    let mut client = UnixStream::connect(&socket).expect("a connection");
+    // What is echoed is not what is said.
+    client.write_all(b"stty raw -echo; echo rea''dy; exec sleep 100000\n").expect("a write");
+    let mut shown = BufReader::new(client.try_clone().expect("a descriptor"));
+    let ready = shown.by_ref().lines().any(|line| line.is_ok_and(|line| line.contains("ready")));
+    assert!(ready, "the shell ended");
+    client.write_all(&[b'x'; TYPED]).expect("room");
+    drop((client, shown));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(line(&mut errors)));
+    let end = told.recv_timeout(marline_tests::PATIENCE).expect("the shell's end");
+    assert_eq!(end, "a shell: was ended by SIGHUP");
 }

@@ -57,8 +57,7 @@ pub(crate) fn from_service_manager(name: &str) -> io::Result<OwnedFd> {
     let of = |variable: &str| std::env::var(variable).unwrap_or_default();
     let passed =
         Passed { process: &of("LISTEN_PID"), count: &of("LISTEN_FDS"), names: &of("LISTEN_FDNAMES") };
-    let index = passed.find(name, std::process::id())?;
-    take(FIRST + index)
+    passed.take(name, std::process::id())
 }
 
 /// What the environment says of the descriptors.
@@ -69,6 +68,11 @@ struct Passed<'a> {
 }
 
 impl Passed<'_> {
+    fn take(&self, name: &str, process: u32) -> io::Result<OwnedFd> {
+        // The environment may speak of as many as it likes.
+        take(FIRST.saturating_add(self.find(name, process)?))
+    }
+
     fn find(&self, name: &str, process: u32) -> io::Result<RawFd> {
         let missing = |why: &str| Err(io::Error::new(io::ErrorKind::NotFound, why.to_owned()));
         if self.process.parse() != Ok(process) {
@@ -103,6 +107,8 @@ mod tests {
         assert_eq!(passed.find("http", 8).unwrap_err().kind(), io::ErrorKind::NotFound);
         let more = Passed { process: "7", count: "1", names: "http:admin" };
         assert!(more.find("admin", 7).is_err(), "a name without a descriptor");
+        let all = Passed { process: "7", count: "2147483647", names: "" };
+        assert_eq!(all.take("2147483646", 7).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Handle {
     /// * While a handler is there the signal does nothing else; a handler that was installed before by other means is
     ///   called too. When the last handler in the process is [removed](SignalHandler::remove), or its loop has ended,
     ///   the signal does again what it did before the first: SIGTERM ends the process. (A real-time signal, which has no
-    ///   name, is ignored then.)
+    ///   name, is ignored then, and so is SIGPIPE once a pipe was opened.)
     ///
     /// ```
     /// use marline_reactor::{Reactor, SignalKind};

@@ -108,3 +108,11 @@ fn end(installed: &mut BTreeMap<SignalKind, Installed>, signal: SignalKind) {
         entry.unwatched.store(entry.watchers == 0 && entry.was_default, Ordering::SeqCst);
     }
 }
+
+/// If the handler is installed, what the system did by itself before is not done again when nobody watches any more.
+pub(super) fn forget_default(signal: SignalKind) {
+    if let Some(entry) = INSTALLED.lock().get_mut(&signal) {
+        entry.was_default = false;
+        entry.unwatched.store(false, Ordering::SeqCst);
+    }
+}

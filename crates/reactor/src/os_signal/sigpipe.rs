@@ -14,6 +14,7 @@ use signal_hook::flag;
 
 use super::SignalKind;
 use super::disposition::{Disposition, disposition};
+use super::process_wide;
 
 /// Whether it was looked after. A host may undo it, which is its own choice.
 static DONE: Mutex<bool> = Mutex::new(false);
@@ -24,8 +25,11 @@ static CAME: AtomicBool = AtomicBool::new(false);
 pub(crate) fn survive_sigpipe() -> io::Result<()> {
     let mut done = DONE.lock();
     if !*done {
-        if disposition(SignalKind::PIPE)? == Disposition::Default {
-            flag::register(SignalKind::PIPE.as_raw(), &CAME)?;
+        match disposition(SignalKind::PIPE)? {
+            Disposition::Default => _ = flag::register(SignalKind::PIPE.as_raw(), &CAME)?,
+            // It may be ours, for who watches the signal, or did.
+            Disposition::Handled => process_wide::forget_default(SignalKind::PIPE),
+            Disposition::Ignored => {}
         }
         *done = true;
     }
