@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::server::Server;
 use crate::shell;
-use crate::window::PROMPT;
+use crate::window::answer;
 
 on_sockets! {
     a_size_may_be_cut_anywhere_and_what_is_none_is_typed
@@ -29,9 +29,7 @@ fn read_until<T>(client: &mut UnixStream, mut matches: impl FnMut(&str) -> Optio
         shown.extend_from_slice(&bytes[..count]);
         let text = String::from_utf8_lossy(&shown);
         let lines = text.split_inclusive("\r\n").filter_map(|line| line.strip_suffix("\r\n"));
-        // A prompt may come after what was typed, and before the answer.
-        let mut answers = lines.map(|line| line.trim_start_matches(PROMPT).trim_start());
-        if let Some(found) = answers.find_map(&mut matches) {
+        if let Some(found) = lines.map(answer).find_map(&mut matches) {
             return found;
         }
         assert!(count > 0, "it ended with {text:?}");

@@ -64,12 +64,13 @@ impl Window {
         self.tmux(&["capture-pane", "-p", "-J", "-S", "-"])
     }
 
-    /// Waits until a line is shown of which `matches` makes something.
+    /// Waits until a line is shown of which `matches` makes something. It gets them without a prompt that came after what was
+    /// typed, and before the answer.
     #[track_caller]
     pub fn wait_for_line<T>(&self, what: &str, mut matches: impl FnMut(&str) -> Option<T>) -> T {
         wait_for(what, || {
             let shown = self.shown();
-            let found = shown.lines().find_map(|line| matches(line.trim_end()));
+            let found = shown.lines().find_map(|line| matches(answer(line)));
             found.ok_or(shown)
         })
     }
@@ -98,6 +99,11 @@ impl Window {
     pub fn close(&self) {
         self.tmux(&["kill-pane"]);
     }
+}
+
+/// What a line says, without prompts before it.
+pub fn answer(line: &str) -> &str {
+    line.trim_end().trim_start_matches(PROMPT).trim_start()
 }
 
 impl Drop for Window {
