@@ -29,6 +29,10 @@ impl Protocol for Keyboard {
         self.terminal.resume_reading();
     }
 
+    fn drained(&mut self, _: &Transport) {
+        self.terminal.resume_reading();
+    }
+
     /// Nobody is there any more, also if the shell has not taken everything that was typed.
     fn peer_closed(&mut self, client: &Transport) {
         client.abort();
@@ -48,6 +52,8 @@ impl Protocol for Screen {
     fn data_received(&mut self, terminal: &Transport, data: &[u8]) {
         if self.client.write(data) == WriteStatus::OverHigh {
             terminal.pause_reading();
+            // It may be sent before the client is ever told to pause, and nothing is resumed then.
+            self.client.notify_drained();
         }
     }
 
