@@ -8,6 +8,7 @@
 mod alone;
 mod fresh;
 mod many;
+mod sessions;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

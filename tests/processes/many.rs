@@ -7,6 +7,7 @@ use std::rc::Rc;
 use marline_reactor::{ChildFd, Command, Exit, Process, Reactor, SignalKind, SpawnError};
 use marline_tests::backends::reactor;
 use marline_tests::on_sockets;
+use marline_tests::running::Running;
 
 use crate::{descriptors, own_process, shell, until};
 
@@ -18,11 +19,7 @@ const KILLED: usize = 10;
 
 /// How many children this process has, zombies included.
 fn children() -> usize {
-    let me = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").expect("a list of processes").filter_map(Result::ok);
-    let stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-    // The name is in parentheses and may have any; the state and the parent's number follow.
-    stats.filter(|stat| stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&me)).count()
+    Running::find(std::process::id()).expect("this process").children().len()
 }
 
 on_sockets! {

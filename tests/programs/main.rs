@@ -12,11 +12,11 @@ mod hosted_gtk;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use marline_tests::PATIENCE;
+use marline_tests::examples::example;
 
 mod joined;
 mod migrate;
@@ -59,17 +59,6 @@ impl Drop for Program {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn example(name: &str) -> Option<PathBuf> {
-    let here = std::env::current_exe().expect("this test's own path");
-    let path = here.ancestors().nth(2).expect("the folder of the profile").join("examples").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is not built", path.display());
-    println!("skipped: {} is not built; `cargo test --workspace` builds it", path.display());
-    None
 }
 
 struct Client {

@@ -51,6 +51,10 @@ pub enum WriteStatus {
     /// All of it was accepted.
     Ok,
     /// All of it was accepted, and more than the high watermark now waits.
+    ///
+    /// That is no [`pause_writing`](Protocol::pause_writing) yet: if it leaves at the next chance, neither that nor
+    /// [`resume_writing`](Protocol::resume_writing) comes. Who stops at this answer, and not at the pause, asks for
+    /// [`drained`](Transport::notify_drained) to go on.
     OverHigh,
     /// None of it: the connection is closing, closed, or its direction was ended by `write_eof`.
     Closed,
