@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use marline_reactor::{Addresses, WriteStatus};
 
-use crate::support::{Event, Log, Trace, World, address_of, collect, collect_up_to, flood, pour};
+use crate::support::{Event, Log, Trace, World, collect, collect_up_to, flood, pour};
 use crate::{conformance, streams};
 
 /// The events, without those of the flow, which come as they may; data joined.
@@ -29,9 +29,8 @@ fn clean() -> Event {
 /// Joins two connections of the same loop to each other.
 fn join(world: &World, near: Trace, far: Trace) {
     let mut far = Some(far);
-    let server =
-        world.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| far.take()).expect("a listener");
-    let endpoint = format!("tcp://{}", address_of(&server));
+    let server = world.handle().listen(world.free_endpoint(), move |_: &Addresses| far.take());
+    let endpoint = world.endpoint_of(&server.expect("a listener"));
     world.handle().connect(endpoint, move |_: &Addresses| near, |_| {});
 }
 

@@ -177,7 +177,7 @@ conformance! {
         let listen = || {
             let log = log.clone();
             let factory = limit.wrap(move |_: &Addresses| Trace::new(&log));
-            world.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener")
+            world.handle().listen(world.free_endpoint(), factory).expect("a listener")
         };
         let servers = [listen(), listen()];
         let raws = [world.connect_raw(&servers[0]), world.connect_raw(&servers[1])];
@@ -213,7 +213,7 @@ conformance! {
             let factory = limit.wrap(move |_: &Addresses| {
                 Trace::new(&seen).with(move |transport, event, _| act(transport, event))
             });
-            let server = world.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener");
+            let server = world.handle().listen(world.free_endpoint(), factory).expect("a listener");
             let at_notice = Rc::new(Cell::new(None));
             let (note, counted) = (Rc::clone(&at_notice), limit.clone());
             server.on_lost(move |_, _| note.set(Some(counted.connections())));
@@ -236,7 +236,7 @@ conformance! {
                 *place.borrow_mut() = Some(transport.clone());
             })
         });
-        let server = world.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener");
+        let server = world.handle().listen(world.free_endpoint(), factory).expect("a listener");
         let raw = world.connect_raw(&server);
         world.until(|| made.borrow().is_some());
         let (transport, log) = (made.take().expect("a connection"), Log::new());
@@ -257,7 +257,7 @@ conformance! {
             assert!(count.get() > 1, "a panic of the factory");
             None
         });
-        let server = world.handle().listen("tcp://127.0.0.1:0", factory).expect("a listener");
+        let server = world.handle().listen(world.free_endpoint(), factory).expect("a listener");
         for number in 1..=2 {
             let raw = world.connect_raw(&server);
             world.until(|| asked.get() == number);

@@ -99,6 +99,8 @@ mod t_running;
 mod t_timers;
 mod t_wait;
 mod u_adopted;
+mod u_descriptors;
+mod u_descriptors_through;
 mod u_pipes;
 mod u_stdio;
 mod u_terminals;

@@ -98,6 +98,9 @@ conformance! {
         assert_eq!(world.finish(output_up_to(shell(exact), 4)).expect("an output").stdout, b"1234");
         let refused = world.finish(output_up_to(shell(over), 4)).expect_err("too much");
         assert_eq!(refused.kind(), ErrorKind::FileTooLarge);
+        // Nobody reads more than the two, which the program is not to wait for.
+        let third = shell("trap '' PIPE; head -c 1000000 /dev/zero >&3; echo out").descriptor(3, ChildFd::Output);
+        assert_eq!(world.finish(output(third)).expect("an output").stdout, b"out\n");
         let missing = world.finish(output(Command::new("/no/such/program"))).expect_err("nothing to run");
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         let endless = world.spawn(output(shell("exec sleep 100000")));

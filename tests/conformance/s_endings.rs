@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use marline_reactor::{ListenError, Phase, Transport};
 
-use crate::support::{Event, Log, Raw, Trace, World, address_of, collect, flood};
+use crate::support::{Event, Log, Raw, Trace, World, collect, flood};
 use crate::{conformance, streams};
 
 fn reset_seen(world: &World, raw: &Raw) {
@@ -288,7 +288,7 @@ conformance! {
     fn s22_shutdown_tells_everybody_and_is_final(world: &World) {
         let handle = world.handle();
         let server = world.listen(|_| Trace::new(&Log::new()));
-        let address = address_of(&server);
+        let endpoint = world.endpoint_of(&server);
         let (idle, paused, stuck, closing) = (Log::new(), Log::new(), Log::new(), Log::new());
         let logs = [&idle, &paused, &stuck, &closing];
         let ends: Vec<(Transport, Raw)> = logs.iter().map(|log| world.accept_one(Trace::new(log))).collect();
@@ -312,7 +312,7 @@ conformance! {
         }
         assert!(handle.is_over() && world.reactor().run().is_err_and(|error| error.is_over()));
         assert!(!ends[0].0.write(b"x").is_accepted());
-        let refused = handle.listen(format!("tcp://{address}"), |_| Trace::new(&Log::new()));
+        let refused = handle.listen(&endpoint, |_| Trace::new(&Log::new()));
         assert!(matches!(refused, Err(ListenError::Over)), "{refused:?}");
         assert_eq!(world.open_sockets(), 0);
     }

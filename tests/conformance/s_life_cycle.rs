@@ -321,11 +321,11 @@ conformance! {
         let signal = stack.call(|| handle.signal(callback()));
         stack.call(|| signal.raise());
         let server = world.listen(|_| Trace::new(&Log::new()));
-        let endpoint = format!("tcp://{}", crate::support::address_of(&server));
-        stack.call(|| handle.connect(endpoint.as_str(), |_: &Addresses| Trace::new(&Log::new()), outcome()));
+        let endpoint = world.endpoint_of(&server);
+        stack.call(|| handle.connect(&endpoint, |_: &Addresses| Trace::new(&Log::new()), outcome()));
         let refused = stack.call(|| handle.connect("no endpoint", |_: &Addresses| Trace::new(&Log::new()), outcome()));
         assert!(!refused.is_pending());
-        let cancelled = stack.call(|| handle.connect(endpoint.as_str(), |_: &Addresses| Trace::new(&Log::new()), outcome()));
+        let cancelled = stack.call(|| handle.connect(&endpoint, |_: &Addresses| Trace::new(&Log::new()), outcome()));
         stack.call(|| cancelled.cancel());
         server.on_stopped(callback());
         world.until(|| ran.get() == 7);

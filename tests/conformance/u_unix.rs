@@ -1,21 +1,18 @@
 //! U: UNIX sockets and their files.
 
+use std::cell::RefCell;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use marline_reactor::{Address, Addresses, Endpoint, ListenError, Transport, UnixAddress};
+use marline_reactor::{
+    Address, Addresses, ConnectError, Credentials, Endpoint, ListenError, Server, Transport, UnixAddress,
+};
 
 use crate::conformance;
-use crate::support::{Event, Log, Trace, World, skip};
-
-/// A path that no other test uses, and nothing there.
-pub fn scratch(what: &str) -> PathBuf {
-    let name = format!("marline-{what}-{}-{:?}", std::process::id(), std::thread::current().id());
-    let path = std::env::temp_dir().join(name);
-    drop(std::fs::remove_file(&path));
-    path
-}
+pub use crate::support::passing::scratch;
+use crate::support::{Attempt, Event, Log, Trace, World, skip};
 
 /// A message to a listener at `endpoint`, echoed, with an orderly end.
 fn exchange(world: &World, endpoint: &Endpoint) -> (Log, Log) {
@@ -95,5 +92,117 @@ conformance! {
         assert!(error.contains("no socket"), "{error}");
         assert_eq!(std::fs::read(&path).expect("the file"), b"precious");
         drop(std::fs::remove_file(&path));
+    }
+}
+
+/// A listener with room for one or two, which accepts nobody until it is let.
+struct Deaf {
+    socket: Option<socket2::Socket>,
+    server: Option<Server>,
+    accepted: RefCell<Vec<socket2::Socket>>,
+}
+
+impl Deaf {
+    fn at(world: &World, endpoint: &Endpoint, path: &Path) -> Self {
+        if world.is_memory() {
+            let server =
+                world.handle().listen(endpoint.clone().backlog(1), |_: &Addresses| Trace::new(&Log::new()));
+            let server = server.expect("a listener");
+            server.pause();
+            return Self { socket: None, server: Some(server), accepted: RefCell::default() };
+        }
+        let socket =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&socket2::SockAddr::unix(path).expect("a path")).expect("a free path");
+        socket.listen(1).expect("a listener");
+        socket.set_nonblocking(true).expect("a mode");
+        Self { socket: Some(socket), server: None, accepted: RefCell::default() }
+    }
+
+    /// Accepts those who wait.
+    fn accept(&self) {
+        self.server.iter().for_each(Server::resume);
+        while let Some(Ok((accepted, _))) = self.socket.as_ref().map(socket2::Socket::accept) {
+            self.accepted.borrow_mut().push(accepted);
+        }
+    }
+}
+
+/// Attempts to connect of which only the first few find room.
+fn crowd(world: &World, endpoint: &Endpoint) -> Vec<Attempt> {
+    let attempts = (0..8).map(|_| Attempt::start(&world.handle(), endpoint.clone(), Trace::new(&Log::new())));
+    attempts.collect()
+}
+
+/// A twentieth of a second. Who tries again and again never settles.
+fn let_time_pass(world: &World) {
+    if world.is_memory() {
+        return world.advance(Duration::from_millis(50));
+    }
+    let begun = Instant::now();
+    world.until(|| begun.elapsed() > Duration::from_millis(50));
+}
+
+fn pending(attempts: &[Attempt]) -> usize {
+    attempts.iter().filter(|attempt| attempt.connecting.is_pending()).count()
+}
+
+conformance! {
+    fn u01_a_connect_waits_for_room_in_the_backlog(world: &World) {
+        let path = scratch("u01-full");
+        let endpoint = Endpoint::unix(&path);
+        let deaf = Deaf::at(world, &endpoint, &path);
+        let attempts = crowd(world, &endpoint);
+        let_time_pass(world);
+        assert!(pending(&attempts) >= 5, "there is room for one or two, and {} wait", pending(&attempts));
+        let before = world.handle().stats();
+        let_time_pass(world);
+        let after = world.handle().stats();
+        let more = after.turns + after.system_calls.connects - before.turns - before.system_calls.connects;
+        assert!(more < 1_000, "{more} turns and connects in a twentieth of a second");
+        // One that is given up has no outcome but that.
+        let given_up = attempts.iter().rev().find(|attempt| attempt.connecting.is_pending()).expect("one that waits");
+        assert!(given_up.connecting.cancel());
+        world.until(|| given_up.told() == 1);
+        assert!(matches!(given_up.outcomes()[0], Err(ConnectError::Cancelled { .. })));
+        world.until(|| {
+            deaf.accept();
+            pending(&attempts) == 0
+        });
+        let connected = attempts.iter().filter(|attempt| matches!(attempt.outcomes().first(), Some(Ok(_))));
+        assert_eq!(connected.count(), 7);
+        drop(std::fs::remove_file(&path));
+    }
+
+    fn u01_a_connect_without_room_ends_at_its_timeout(world: &World) {
+        let path = scratch("u01-late");
+        let endpoint = Endpoint::unix(&path).timeout(Duration::from_millis(40));
+        let _deaf = Deaf::at(world, &endpoint, &path);
+        let attempts = crowd(world, &endpoint);
+        world.until(|| pending(&attempts) == 0);
+        let late = attempts.iter().filter(|attempt| matches!(attempt.outcome(world), Err(ConnectError::TimedOut { .. })));
+        assert!(late.count() >= 5);
+        drop(std::fs::remove_file(&path));
+    }
+
+    fn u01_the_peer_of_a_unix_socket_is_known(world: &World) {
+        if let Some(memory) = world.as_memory() {
+            memory.network().set_credentials(Credentials { pid: Some(7), uid: 8, gid: 9 });
+        }
+        let (near, far) = world.unix_pair("u01-peer", true, Trace::new(&Log::new()), Trace::new(&Log::new()));
+        let (plain, other) = world.unix_pair("u01-plain", false, Trace::new(&Log::new()), Trace::new(&Log::new()));
+        let (pid, uid) = (std::process::id(), rustix::process::geteuid().as_raw());
+        let gid = rustix::process::getegid().as_raw();
+        let expected = if world.is_memory() { (7, 8, 9) } else { (pid, uid, gid) };
+        for transport in [&near, &far, &plain, &other] {
+            let peer = transport.peer_credentials().expect("credentials");
+            assert_eq!((peer.pid, peer.uid, peer.gid), (Some(expected.0), expected.1, expected.2));
+        }
+        let (transport, _raw) = world.accept_one(Trace::new(&Log::new()));
+        let refused = transport.peer_credentials().expect_err("TCP");
+        assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
+        near.abort();
+        world.until(|| near.peer_address().is_none());
+        assert_eq!(near.peer_credentials().expect_err("gone").kind(), std::io::ErrorKind::NotConnected);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use marline_reactor::{FileTruncated, Reason, SendFileErrorKind, Transport, WriteStatus};
 use marline_tests::files::file_of;
 use marline_tests::process;
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
 use crate::support::{Event, Log, Raw, Trace, World, pattern};
@@ -299,6 +300,22 @@ conformance! {
         transport.write(b"nothing before this");
         transport.close();
         assert_eq!(read_to_end(world, &raw), b"nothing before this");
+    }
+
+    fn w31_more_than_can_be_counted_is_an_error_at_the_call(world: &World) {
+        let (transport, _raw) = world.accept_one(Trace::new(&Log::new()));
+        // Most file systems have none so large.
+        let file = memfd_create("file", MemfdFlags::CLOEXEC).expect("a file in memory");
+        let file = Arc::new(File::from(file));
+        file.set_len(i64::MAX.unsigned_abs()).expect("a file of nothing but holes");
+        assert_eq!(transport.send_file(file.clone(), ..).expect("it is counted"), WriteStatus::OverHigh);
+        for _ in 0..2 {
+            let error = transport.send_file(file.clone(), 0..1).expect_err("it is not");
+            assert!(matches!(error.kind(), SendFileErrorKind::TooMuch), "{error}");
+        }
+        assert_eq!(transport.write(b"nor does this overflow"), WriteStatus::OverHigh);
+        transport.abort();
+        world.settle();
     }
 }
 

@@ -18,12 +18,12 @@ use super::{address_of, connect, descriptors, echo, reactor, until};
 
 /// While it lives, the process may have few descriptors more than it has. A ring takes the limit that holds when an accept
 /// is submitted, so it is lowered before there is a listener.
-struct Limit {
+pub struct Limit {
     before: Rlimit,
 }
 
 impl Limit {
-    fn lower() -> Self {
+    pub fn lower() -> Self {
         let before = getrlimit(Resource::Nofile);
         let highest = descriptors().into_iter().max().expect("a descriptor");
         let low = Rlimit { current: Some(u64::from(highest) + 64), maximum: before.maximum };
@@ -32,7 +32,7 @@ impl Limit {
     }
 
     /// While what this returns lives, there is no descriptor left.
-    fn exhaust(&self) -> Vec<File> {
+    pub fn exhaust(&self) -> Vec<File> {
         let mut files = Vec::new();
         loop {
             match File::open("/dev/null") {

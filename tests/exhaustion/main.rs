@@ -33,6 +33,7 @@ pub(crate) use alone_on_sockets;
 mod descriptors;
 mod limit;
 mod locked;
+mod passing;
 mod resolver;
 mod sandbox;
 mod threads;
@@ -55,9 +56,10 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// The numbers of the open descriptors, apart from the one that it takes to look.
 fn descriptors() -> Vec<u32> {
-    let entries: Vec<_> = std::fs::read_dir("/proc/self/fd").expect("the list").collect();
-    let names = entries.into_iter().map(|entry| entry.expect("an entry").path());
-    let links: Vec<_> = names.filter(|path| std::fs::read_link(path).is_ok()).collect();
+    let entries = std::fs::read_dir("/proc/self/fd").expect("the list");
+    // Each entry keeps the list open, so all of them have to be gone before it is asked which are.
+    let paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let links: Vec<_> = paths.into_iter().filter(|path| std::fs::read_link(path).is_ok()).collect();
     let numbers = links.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok());
     numbers.collect()
 }

@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use marline_reactor::{
-    ChildFd, Command, Exit, Lost, Process, ProcessProtocol, Protocol, SignalKind, Transport,
+    Addresses, ChildFd, Command, Exit, Lost, Process, ProcessProtocol, Protocol, SignalKind, Transport,
 };
 use marline_tests::backends::{here, reactor};
 use marline_tests::process;
@@ -19,6 +19,8 @@ use crate::{LOOK, own_process, shell, until};
 
 /// The signals of a mask that /proc shows, as a set of bits.
 const SHOW: &str = "grep -E '^Sig(Blk|Ign)' /proc/self/status; exit 0";
+/// Tells a copy which backend to try: what a signal does is changed for good.
+const BACKEND: &str = "MARLINE_TEST_ON";
 const LOOKED_AT: [SignalKind; 4] =
     [SignalKind::HANGUP, SignalKind::USER1, SignalKind::USER2, SignalKind::PIPE];
 
@@ -123,4 +125,42 @@ fn p08_a_pipe_that_nobody_reads_kills_nobody_where_sigpipe_is_deadly() {
     let name = "fresh::p08_a_pipe_that_nobody_reads_kills_nobody_where_sigpipe_is_deadly";
     let status = process::copy(name, "writer").status().expect("a copy");
     assert!(status.success(), "{status}");
+}
+
+/// Greets whoever said something.
+struct Greet(Told);
+
+impl Protocol for Greet {
+    fn data_received(&mut self, transport: &Transport, _: &[u8]) {
+        transport.write(b"nobody reads this");
+    }
+
+    fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
+        self.0.connection_lost(transport, lost);
+    }
+}
+
+#[test]
+fn w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly() {
+    if process::part().is_some() {
+        process::make_sigpipe_deadly();
+        let backend = std::env::var(BACKEND).expect("the name of a backend");
+        let (reactor, lost) = (reactor(&backend), Rc::new(Cell::new(false)));
+        let greet = Greet(Told(Rc::clone(&lost)));
+        // Its input is closed before it says anything.
+        let connecting = reactor.handle().connect(
+            "exec:exec <&-; echo here",
+            move |_: &Addresses| Some(Box::new(greet) as Box<dyn Protocol>),
+            |outcome| drop(outcome.expect("a connection")),
+        );
+        until(&reactor, || lost.get());
+        return drop(connecting);
+    }
+    let _process = own_process();
+    let name =
+        "fresh::w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly";
+    for backend in here() {
+        let status = process::copy(name, "writer").env(BACKEND, backend).status().expect("a copy");
+        assert!(status.success(), "{backend}: {status}");
+    }
 }

@@ -1,9 +1,10 @@
 //! A thousand children, and what is left of them; and of those that could not be started.
 
 use std::cell::Cell;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use marline_reactor::{ChildFd, Command, Exit, Process, Reactor, SignalKind};
+use marline_reactor::{ChildFd, Command, Exit, Process, Reactor, SignalKind, SpawnError};
 use marline_tests::backends::reactor;
 use marline_tests::on_sockets;
 use marline_tests::running::Running;
@@ -24,6 +25,7 @@ fn children() -> usize {
 on_sockets! {
     p01_a_thousand_children_leave_no_zombie_and_no_descriptor
     p04_what_fails_leaves_no_child_and_no_descriptor
+    what_cannot_be_executed_is_told_whatever_numbers_the_child_was_to_have
 }
 
 fn p01_a_thousand_children_leave_no_zombie_and_no_descriptor(backend: &str) {
@@ -89,4 +91,30 @@ fn p04_what_fails_leaves_no_child_and_no_descriptor(backend: &str) {
     refused(&reactor, shell("exit 0").terminal(file));
     assert_eq!((children(), descriptors()), (0, before));
     reactor.run().expect("nothing is left");
+}
+
+/// Why a program cannot be executed comes through a descriptor that is made when it is started, at the smallest number that is
+/// free by then. The numbers of the child's that were open here as the descriptors given for them are not among those.
+fn what_cannot_be_executed_is_told_whatever_numbers_the_child_was_to_have(backend: &str) {
+    let _process = own_process();
+    let reactor = reactor(backend);
+    let file = || Some(OwnedFd::from(std::fs::File::open("/dev/null").expect("a file")));
+    for swapped in [false, true] {
+        for index in 0..6 {
+            let mut files: Vec<_> = (0..8).map(|_| file()).collect();
+            let given = [index, index + 1].map(|index| files[index].take().expect("it is open"));
+            // Those before them are free, and those behind them are not.
+            files[..index].iter_mut().for_each(|file| *file = None);
+            let [mut one, mut other] = given.each_ref().map(AsRawFd::as_raw_fd);
+            if swapped {
+                std::mem::swap(&mut one, &mut other);
+            }
+            let [first, second] = given;
+            let command = Command::new("/no/such/program").descriptor(one, first).descriptor(other, second);
+            let started = reactor.handle().spawn_process(command, |_: &Process, _: Exit| {});
+            let error = started.expect_err("there is no such program");
+            assert!(matches!(&error, SpawnError::System { program, .. } if program == "/no/such/program"));
+            assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::NotFound);
+        }
+    }
 }

@@ -92,11 +92,21 @@ pub fn read_all(from: &(impl AsFd + ?Sized)) -> Vec<u8> {
     }
 }
 
+/// Waits until nobody can read what is written.
+pub fn await_no_reader(output: &impl AsFd) {
+    await_either(output, PollFlags::empty(), "it is read");
+}
+
+/// Waits for one of these, or for an end or an error, for a limited time.
+fn await_either(of: &(impl AsFd + ?Sized), wanted: PollFlags, or: &str) {
+    let limit = Timespec { tv_sec: PATIENCE.as_secs().try_into().expect("a few seconds"), tv_nsec: 0 };
+    let mut asked = [PollFd::new(&of, wanted)];
+    assert_eq!(poll(&mut asked, Some(&limit)).expect("a look"), 1, "{or}");
+}
+
 /// Waits for bytes, for a limited time. Nothing is the end.
 fn read_some(from: &(impl AsFd + ?Sized)) -> Vec<u8> {
-    let limit = Timespec { tv_sec: PATIENCE.as_secs().try_into().expect("a few seconds"), tv_nsec: 0 };
-    let mut asked = [PollFd::new(&from, PollFlags::IN)];
-    assert_eq!(poll(&mut asked, Some(&limit)).expect("a look"), 1, "nothing comes");
+    await_either(from, PollFlags::IN, "nothing comes");
     let mut bytes = [0; 65536];
     let mut file = File::from(from.as_fd().try_clone_to_owned().expect("a descriptor"));
     match file.read(&mut bytes) {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::child::{Process, pipe, read_all, read_until, write};
+use crate::child::{Process, await_no_reader, pipe, read_all, read_until, write};
 use crate::on_sockets;
 
 on_sockets! {
@@ -81,10 +81,13 @@ fn u09_a_named_pipe_whose_writer_is_gone_ends(backend: &str) {
 
 fn u09_a_reader_that_is_gone_ends_the_program(backend: &str) {
     let ((input, to_child), (from_child, output), (errors, output_of_errors)) = (pipe(), pipe(), pipe());
+    let seen_by_child = output.try_clone().expect("a descriptor");
     let process = Process::with_errors(backend, "shout", input, output, output_of_errors);
     write(&to_child, b"one ");
     assert_eq!(read_until(&from_child, b" "), b"ONE ");
     drop(from_child);
+    // A child that another test starts just now has it, too, until it executes its program.
+    await_no_reader(&seen_by_child);
     write(&to_child, b"two");
     assert_eq!(read_all(&errors), b"ConnectionReset, 3 unsent\n");
     assert!(process.wait().success());

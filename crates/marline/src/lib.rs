@@ -15,7 +15,7 @@ pub mod prelude {
     };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
     pub use crate::{
-        Address, Addresses, Call, Child, ChildFd, Command, DatagramProtocol, DatagramSocket,
+        Address, Addresses, Call, Child, ChildFd, Command, Credentials, DatagramProtocol, DatagramSocket,
         DatagramTransport, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Process,
         ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream,
         Timer, Transport, WriteStatus,

@@ -1,10 +1,12 @@
 //! Streams of bytes that were not made by connecting: pipes, terminals, files, standard input and output.
 
+use std::io;
 use std::rc::Rc;
 
 use crate::backend::{Opened, Opening};
 use crate::connection::{Connection, Flags};
 use crate::error::OpenError;
+use crate::key::Key;
 use crate::os_signal::survive_sigpipe;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell, Slot};
@@ -102,18 +104,9 @@ impl Shell {
             self.contained(move || drop(protocol));
             return Err(OpenError::Over);
         }
-        if !matches!(opening, Opening::Virtual(_)) {
-            if let Err(source) = survive_sigpipe() {
-                self.contained(move || drop(protocol));
-                return Err(OpenError::System { source });
-            }
-        }
-        let key = self.add_slot(Slot::Reserved);
-        let opened = self.backend().open(key, opening);
-        let opened = match opened {
+        let (key, opened) = match self.open_stream(opening) {
             Ok(opened) => opened,
             Err(source) => {
-                self.remove_slot(key);
                 self.contained(move || drop(protocol));
                 return Err(OpenError::System { source });
             }
@@ -123,6 +116,22 @@ impl Shell {
         self.slot(key, |slot| *slot = Slot::Connection(connection));
         self.set_protocol(key, protocol, &[]);
         Ok(Transport::new(Rc::clone(self), key))
+    }
+
+    /// Has the backend open what exists already, in a slot of its own. What has a kernel may be a pipe that nobody reads any
+    /// more.
+    pub(crate) fn open_stream(&self, opening: Opening) -> io::Result<(Key, Opened)> {
+        if !matches!(opening, Opening::Virtual(_)) {
+            survive_sigpipe()?;
+        }
+        let key = self.add_slot(Slot::Reserved);
+        match self.backend().open(key, opening) {
+            Ok(opened) => Ok((key, opened)),
+            Err(error) => {
+                self.remove_slot(key);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What can go wrong, a type for each verb.
 //!
+//! * `descriptor`: what keeps a descriptor from being sent.
 //! * `lookup`: what a resolver answers if not with addresses.
 //! * `send_file`: files that cannot be sent.
 //! * `to_io`: the same for programs that know `std::io::Error` alone.
 
+mod descriptor;
 mod lookup;
 mod send_file;
 mod to_io;
@@ -14,6 +16,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::time::Duration;
 
+pub use descriptor::{DescriptorsCut, SendDescriptorError};
 pub use lookup::LookupError;
 pub use send_file::{FileTruncated, SendFileError, SendFileErrorKind};
 use thiserror::Error;

@@ -43,6 +43,7 @@ mod choice;
 mod connect;
 mod connection;
 mod contain;
+mod credentials;
 mod datagram;
 mod debug;
 mod endpoint;
@@ -80,6 +81,7 @@ pub use choice::{Choice, ChoiceKind, Choices};
 pub use connect::Connecting;
 pub use connection::{Suspension, Traffic};
 pub use contain::Panic;
+pub use credentials::Credentials;
 pub use datagram::{
     DatagramError, DatagramProtocol, DatagramTransport, MulticastError, PacketServer, SendError,
 };
@@ -89,9 +91,9 @@ pub use endpoint::{
     IntoEndpoint, ListenFactory, OpenFor, RegisterError, register_endpoint,
 };
 pub use error::{
-    ConnectError, CreateError, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError, NotInLoop,
-    OpenError, PostError, ReplaceError, RunError, SendFileError, SendFileErrorKind, WatermarkError,
-    WriteLimitExceeded,
+    ConnectError, CreateError, DescriptorsCut, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError,
+    NotInLoop, OpenError, PostError, ReplaceError, RunError, SendDescriptorError, SendFileError,
+    SendFileErrorKind, WatermarkError, WriteLimitExceeded,
 };
 pub use instant::Instant;
 pub use key::Key;

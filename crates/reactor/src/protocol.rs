@@ -1,5 +1,7 @@
 //! What a program gives the loop: protocols, and factories of them.
 
+use std::os::fd::OwnedFd;
+
 use crate::lost::Lost;
 use crate::transport::Transport;
 
@@ -33,6 +35,33 @@ pub trait Protocol: 'static {
 
     /// Bytes came, at least one. They are lent for this call.
     fn data_received(&mut self, transport: &Transport, data: &[u8]);
+
+    /// A descriptor came, on a connection that [carries](crate::Endpoint::descriptors) them: before the byte that it was sent
+    /// with, and maybe before bytes that were sent earlier. It is closed in programs that are started, and when it is dropped, as it
+    /// is by default. At most 253 come with one byte. While reading is paused none comes. If the process has no room for those that
+    /// came, the connection is lost with [`DescriptorsCut`](crate::DescriptorsCut).
+    ///
+    /// ```
+    /// use marline_reactor::{Protocol, Transport};
+    /// use std::fs::File;
+    /// use std::os::fd::OwnedFd;
+    ///
+    /// /// Gets files, each with one byte.
+    /// struct Inbox(Vec<File>);
+    ///
+    /// impl Protocol for Inbox {
+    ///     fn descriptor_received(&mut self, _: &Transport, descriptor: OwnedFd) {
+    ///         self.0.push(descriptor.into());
+    ///     }
+    ///
+    ///     fn data_received(&mut self, _: &Transport, data: &[u8]) {
+    ///         println!("{} files announced, {} here", data.len(), self.0.len());
+    ///     }
+    /// }
+    /// ```
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        let _ = (transport, descriptor);
+    }
 
     /// Memory of the protocol's own, to receive into: asked when the system announced bytes (or the end, which it tells
     /// apart only when asked), and borrowed for that moment only. When it was filled,
@@ -125,6 +154,10 @@ impl Protocol for Box<dyn Protocol> {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         (**self).data_received(transport, data);
+    }
+
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        (**self).descriptor_received(transport, descriptor);
     }
 
     fn receive_buffer(&mut self) -> Option<&mut [u8]> {

@@ -1,6 +1,7 @@
 //! Joins two connections.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use crate::lost::{Lost, Reason};
 use crate::protocol::{OnEof, Protocol};
@@ -11,7 +12,8 @@ use crate::transport::Transport;
 /// Back-pressure passes through: while one of them does not take what is written to it, the other is not read. An end of
 /// one direction (half-close) is passed on. When one connection is lost the other is closed after what was
 /// written to it is sent, or aborted if the first was not lost in good order. Both protocols are replaced; bytes that
-/// they gave [back](Protocol::replaced) are relayed first.
+/// they gave [back](Protocol::replaced) are relayed first. So are descriptors, if both connections
+/// [carry](crate::Endpoint::descriptors) them; what only one of them carries is closed.
 ///
 /// # Errors
 ///
@@ -56,6 +58,11 @@ impl Protocol for Relay {
                 self.other.notify_drained();
             }
         }
+    }
+
+    /// It is closed if the other side carries none.
+    fn descriptor_received(&mut self, _: &Transport, descriptor: OwnedFd) {
+        let _ = self.other.send_descriptor(descriptor);
     }
 
     fn eof_received(&mut self, _: &Transport) -> OnEof {

@@ -11,9 +11,15 @@ use crate::backend::FileRange;
 use crate::error::{SendFileError, SendFileErrorKind};
 
 /// Looks whether `range` of `file` can be sent. A range without an end goes as far as the file does by then, and ends before
-/// that if the file has become shorter.
-pub(crate) fn sendable(file: Arc<File>, range: &impl RangeBounds<u64>) -> Result<FileRange, SendFileError> {
+/// that if the file has become shorter. So many bytes wait already: files take no memory, and yet all that waits is counted.
+pub(crate) fn sendable(
+    file: Arc<File>,
+    range: &impl RangeBounds<u64>,
+    waiting: usize,
+) -> Result<FileRange, SendFileError> {
+    let counted = |len: usize| waiting.checked_add(len).is_some_and(|sum| isize::try_from(sum).is_ok());
     match measure(&file, range) {
+        Ok((_, len)) if !counted(len) => Err(SendFileError::new(file, SendFileErrorKind::TooMuch)),
         Ok((start, len)) => Ok(FileRange::new(file, start, len, range.end_bound() != Bound::Unbounded)),
         Err(cause) => Err(SendFileError::new(file, cause)),
     }

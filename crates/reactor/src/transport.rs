@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::ops::RangeBounds;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use bytes::Bytes;
 
 use crate::address::Address;
 use crate::connection::{Suspension, Traffic};
-use crate::error::{ReplaceError, SendFileError, WatermarkError};
+use crate::credentials::Credentials;
+use crate::error::{ReplaceError, SendDescriptorError, SendFileError, WatermarkError};
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::protocol::Protocol;
@@ -67,6 +69,9 @@ impl WriteStatus {
 }
 
 impl Transport {
+    /// For flow control a descriptor that waits to be sent is as much as so many bytes.
+    pub const DESCRIPTOR_WEIGHT: usize = 1024;
+
     pub(crate) fn new(shell: Rc<Shell>, key: Key) -> Self {
         Self { shell, key }
     }
@@ -92,6 +97,61 @@ impl Transport {
     /// As [`write`](Self::write), for several pieces in a row, however many.
     pub fn write_vectored(&self, parts: &[IoSlice<'_>]) -> WriteStatus {
         self.shell.write(self.key, |outgoing| parts.iter().for_each(|part| outgoing.push_copy(part)))
+    }
+
+    /// Sends a descriptor over a connection that [carries](crate::Endpoint::descriptors) them, between what was written before and
+    /// what is written next: all of these are kept in order.
+    ///
+    /// It travels with the next byte, as the system passes none without: it waits for one, and the peer has it no later than
+    /// that byte. At most 253 wait for the same one. If none follows before `write_eof`, `close` or the end of the connection,
+    /// it is closed then. Everything else waits for it no more than for a byte that was not written: not
+    /// [`drained`](Protocol::drained), and not flow control. Once a byte follows, it weighs as much as
+    /// [`DESCRIPTOR_WEIGHT`](Self::DESCRIPTOR_WEIGHT) bytes in [`buffered`](Self::buffered), and so for the watermarks and
+    /// the write limit. Ours is closed when it was handed to the system.
+    ///
+    /// # Errors
+    ///
+    /// If the connection carries none, takes no more, or 253 wait for the next byte. Hands the descriptor back.
+    ///
+    /// ```
+    /// use marline_reactor::backend::Opening;
+    /// use marline_reactor::{Protocol, Reactor, Transport};
+    /// use std::fs::File;
+    /// use std::io::Read;
+    /// use std::os::fd::OwnedFd;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// /// Reads the file that it is given.
+    /// struct Reader(Option<File>);
+    ///
+    /// impl Protocol for Reader {
+    ///     fn descriptor_received(&mut self, _: &Transport, descriptor: OwnedFd) {
+    ///         self.0 = Some(descriptor.into());
+    ///     }
+    ///
+    ///     fn data_received(&mut self, transport: &Transport, _: &[u8]) {
+    ///         let mut text = String::new();
+    ///         self.0.take().map(|mut file| file.read_to_string(&mut text));
+    ///         assert!(text.contains("[package]"));
+    ///         transport.close();
+    ///     }
+    /// }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (left, right) = UnixStream::pair()?;
+    /// reactor.handle().adopt_stream(Opening::with_descriptors(left), Reader(None))?;
+    /// let silent = |_: &Transport, _: &[u8]| ();
+    /// let transport = reactor.handle().adopt_stream(Opening::with_descriptors(right), silent)?;
+    /// transport.send_descriptor(File::open("Cargo.toml")?)?;
+    /// transport.write(b"!");
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_descriptor(
+        &self,
+        descriptor: impl Into<OwnedFd>,
+    ) -> Result<WriteStatus, SendDescriptorError> {
+        self.shell.send_descriptor(self.key, descriptor.into())
     }
 
     /// Sends a part of a file, after everything written before and before everything written later, as one
@@ -135,7 +195,7 @@ impl Transport {
         file: impl Into<Arc<File>>,
         range: impl RangeBounds<u64>,
     ) -> Result<WriteStatus, SendFileError> {
-        let mut range = Some(sendable(file.into(), &range)?);
+        let mut range = Some(sendable(file.into(), &range, self.buffered())?);
         Ok(self.shell.write(self.key, |outgoing| {
             range.take().into_iter().for_each(|range| outgoing.push_file(range));
         }))
@@ -146,10 +206,17 @@ impl Transport {
         self.shell.flush(self.key);
     }
 
-    /// How many bytes wait to be sent, those lent to the system included.
+    /// How many bytes wait to be sent, those lent to the system included. A [descriptor](Self::send_descriptor) that a
+    /// byte follows counts as [many](Self::DESCRIPTOR_WEIGHT).
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shell.inspect(self.key, |connection| connection.buffered()).unwrap_or(0)
+        self.shell.inspect(self.key, |connection| connection.weight()).unwrap_or(0)
+    }
+
+    /// How many descriptors wait to be sent, and a byte follows them.
+    #[must_use]
+    pub fn buffered_descriptors(&self) -> usize {
+        self.shell.inspect(self.key, |connection| connection.buffered_descriptors()).unwrap_or(0)
     }
 
     /// Sets when [`pause_writing`](Protocol::pause_writing) (more than `high` bytes wait) and
@@ -232,6 +299,49 @@ impl Transport {
     /// reading is paused. Giving back the end of what is just being delivered costs no copy beyond the first.
     pub fn unread(&self, data: &[u8]) {
         self.shell.unread(self.key, data);
+    }
+
+    /// Puts a descriptor in front of everything not yet delivered, bytes and other descriptors: the protocol gets it again, or its
+    /// successor does, after `resume_reading` if reading is paused. One protocol gives back several in the reverse order.
+    pub fn unread_descriptor(&self, descriptor: OwnedFd) {
+        self.shell.unread_descriptor(self.key, descriptor);
+    }
+
+    /// Who is at the other end of a UNIX socket.
+    ///
+    /// ```
+    /// use marline_reactor::{Protocol, Transport};
+    ///
+    /// /// Greets people by their number.
+    /// struct Private;
+    ///
+    /// impl Protocol for Private {
+    ///     fn connection_made(&mut self, transport: &Transport) {
+    ///         match transport.peer_credentials() {
+    ///             Ok(peer) => println!("user {} comes", peer.uid),
+    ///             Err(_) => transport.abort(),
+    ///         }
+    ///     }
+    ///
+    ///     fn data_received(&mut self, transport: &Transport, _: &[u8]) {
+    ///         transport.close();
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if it is no UNIX socket, or this system or backend cannot tell; `NotConnected` after the end.
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        let is_unix =
+            self.shell.inspect(self.key, |connection| connection.addresses.peer.as_unix().is_some());
+        match is_unix {
+            Some(true) if !self.shell.is_gone(self.key) => self.shell.backend().peer_credentials(self.key),
+            Some(false) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "only the peers of UNIX sockets are known"))
+            }
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Asks for one [`peer_closed`](Protocol::peer_closed), or the loss if it was a reset, within a turn of the peer's

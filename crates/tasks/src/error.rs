@@ -36,6 +36,26 @@ impl From<WrongThread> for io::Error {
     }
 }
 
+/// As many descriptors came over a stream as it keeps for a program that does not take them.
+///
+/// A read answers with it inside an [`io::Error`] of the kind `QuotaExceeded`, until
+/// [`Stream::take_descriptors`](crate::Stream::take_descriptors) is called. Nothing is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("descriptors that came over this stream wait to be taken, and no more are received before that")]
+pub struct UntakenDescriptors(());
+
+impl UntakenDescriptors {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl From<UntakenDescriptors> for io::Error {
+    fn from(error: UntakenDescriptors) -> Self {
+        Self::new(io::ErrorKind::QuotaExceeded, error)
+    }
+}
+
 /// Another protocol has taken the connection over from this stream, or the connection never came about.
 ///
 /// Streams answer with it inside an [`io::Error`] of the kind `NotConnected`: to reads and writes that waited when

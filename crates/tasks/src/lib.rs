@@ -53,7 +53,7 @@ mod watched;
 
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
-pub use error::{HandedOver, WrongThread};
+pub use error::{HandedOver, UntakenDescriptors, WrongThread};
 pub use net::{
     Accept, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError, Incoming,
     IntoProtocolError, IntoTransportError, Listener, NextFrame, Read, ReadHalf, RecvFrom, ReuniteError,

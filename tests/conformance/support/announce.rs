@@ -1,6 +1,7 @@
 //! A protocol that tells a test which connection it got.
 
 use std::cell::Cell;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use marline_reactor::{Lost, OnEof, Protocol, Transport};
@@ -19,6 +20,10 @@ impl<P: Protocol> Protocol for Announce<P> {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         self.inner.data_received(transport, data);
+    }
+
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        self.inner.descriptor_received(transport, descriptor);
     }
 
     fn receive_buffer(&mut self) -> Option<&mut [u8]> {

@@ -12,7 +12,9 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
-use marline_reactor::{Address, Addresses, Choices, Command, Instant, Interest, Key, SignalKind};
+use marline_reactor::{
+    Address, Addresses, Choices, Command, Credentials, Instant, Interest, Key, SignalKind,
+};
 
 /// Where the indexes of keys begin that the core knows nothing about: no test has as many connections.
 const UNSEEN: usize = 1 << 16;
@@ -442,6 +444,14 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.inner.carries_descriptors(key)
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        self.inner.peer_credentials(key)
     }
 
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {

@@ -19,7 +19,9 @@
 //! * `names`: a backend that answers look-ups.
 //! * `nosy`: wakers that run what a test likes.
 //! * `tasks`: tasks on a world's loop; `probe`: a future that tells what was done with it.
+//! * `passing`: descriptors that are passed, and who keeps them.
 //! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
+//! * `place`: what the connections of a world go over: the loopback, or UNIX sockets.
 //! * `sources`: something to watch, and the far end of it.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
@@ -41,7 +43,9 @@ mod kind;
 mod names;
 mod nosy;
 mod notes;
+pub mod passing;
 mod pipes;
+mod place;
 mod probe;
 mod raw;
 mod script;
@@ -65,6 +69,7 @@ pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
+pub use place::free_path;
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
 pub use script::Script;

@@ -12,7 +12,7 @@ use marline_reactor::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup,
 };
-use marline_reactor::{Address, Addresses, Choices, Command, Instant, Key, SignalKind};
+use marline_reactor::{Address, Addresses, Choices, Command, Credentials, Instant, Key, SignalKind};
 
 /// The names that a [`Naming`] backend knows. Clones share them. What is not among them is left to the backend below.
 #[derive(Clone, Default)]
@@ -168,6 +168,14 @@ impl<B: Backend> Backend for Naming<B> {
 
     fn watch_peer(&mut self, key: Key) {
         self.inner.watch_peer(key);
+    }
+
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.inner.carries_descriptors(key)
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        self.inner.peer_credentials(key)
     }
 
     fn datagrams(&mut self) -> Option<&mut dyn DatagramBackend> {

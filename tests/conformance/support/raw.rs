@@ -2,11 +2,17 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use marline_reactor::testing::{Peer, PeerListener};
+use marline_reactor::{Address, Endpoint, UnixAddress};
 use marline_tests::PATIENCE;
+use socket2::Socket;
+
+use super::place::{Place, free_path};
 
 /// One far end of a connection. All methods return at once.
 pub struct Raw {
@@ -16,7 +22,7 @@ pub struct Raw {
 }
 
 enum End {
-    Socket(RefCell<Option<TcpStream>>),
+    Socket(RefCell<Option<Socket>>),
     Peer(Peer),
 }
 
@@ -31,10 +37,30 @@ impl Raw {
         Self::from_socket(TcpStream::connect_timeout(&address, PATIENCE).expect("a connection"))
     }
 
+    /// A far end of the address's kind.
+    pub fn connect(address: &Address) -> Self {
+        match address {
+            Address::Inet(address) => Self::connect_socket(*address),
+            Address::Unix(name) => {
+                let path = name.as_path().expect("a listener with a file");
+                Self::from_unix_socket(UnixStream::connect(path).expect("a connection"))
+            }
+            other => panic!("nobody listens at {other}"),
+        }
+    }
+
     pub fn from_socket(stream: TcpStream) -> Self {
-        stream.set_nonblocking(true).expect("a non-blocking socket");
         stream.set_nodelay(true).expect("a socket without delay");
-        Self { end: End::Socket(RefCell::new(Some(stream))), ended: RefCell::new(None) }
+        Self::new(stream.into())
+    }
+
+    fn from_unix_socket(stream: UnixStream) -> Self {
+        Self::new(stream.into())
+    }
+
+    fn new(socket: Socket) -> Self {
+        socket.set_nonblocking(true).expect("a non-blocking socket");
+        Self { end: End::Socket(RefCell::new(Some(socket))), ended: RefCell::new(None) }
     }
 
     pub fn from_peer(peer: Peer) -> Self {
@@ -127,8 +153,7 @@ impl Raw {
     fn look(&self) -> Option<Ended> {
         let End::Socket(stream) = &self.end else { return None };
         if let Some(stream) = stream.borrow().as_ref() {
-            let mut byte = [0];
-            match stream.peek(&mut byte) {
+            match stream.peek(&mut [MaybeUninit::uninit()]) {
                 Ok(0) => {
                     let broken = stream.take_error().ok().flatten().is_some();
                     let mut ended = self.ended.borrow_mut();
@@ -161,8 +186,7 @@ impl Raw {
         match &self.end {
             End::Peer(peer) => peer.reset(),
             End::Socket(stream) => {
-                if let Some(stream) = stream.borrow_mut().take() {
-                    let socket = socket2::Socket::from(stream);
+                if let Some(socket) = stream.borrow_mut().take() {
                     socket.set_linger(Some(Duration::ZERO)).expect("a lingering socket");
                 }
             }
@@ -181,6 +205,7 @@ impl Raw {
 /// A far end that listens.
 pub enum RawListener {
     Socket(TcpListener),
+    Unix(UnixListener, Endpoint),
     Peer(PeerListener),
 }
 
@@ -191,6 +216,15 @@ impl RawListener {
         Self::Socket(listener)
     }
 
+    /// One at a UNIX socket.
+    pub fn unix(place: Place) -> Self {
+        let path = free_path();
+        let listener = UnixListener::bind(&path).expect("a listener");
+        listener.set_nonblocking(true).expect("a non-blocking listener");
+        let address = UnixAddress::path(path).into();
+        Self::Unix(listener, place.to(&address))
+    }
+
     pub fn from_peer(listener: PeerListener) -> Self {
         Self::Peer(listener)
     }
@@ -198,20 +232,38 @@ impl RawListener {
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Socket(listener) => listener.local_addr().expect("an address"),
+            Self::Unix(_, endpoint) => panic!("{endpoint} is no internet address"),
             Self::Peer(listener) => listener.address().as_inet().expect("an address"),
         }
     }
 
     /// The endpoint to connect to.
     pub fn endpoint(&self) -> String {
-        format!("tcp://{}", self.address())
+        match self {
+            Self::Unix(_, endpoint) => endpoint.to_string(),
+            _ => format!("tcp://{}", self.address()),
+        }
     }
 
     /// A connection, if one came.
     pub fn accept(&self) -> Option<Raw> {
         match self {
             Self::Socket(listener) => listener.accept().ok().map(|(stream, _)| Raw::from_socket(stream)),
+            Self::Unix(listener, _) => {
+                listener.accept().ok().map(|(stream, _)| Raw::from_unix_socket(stream))
+            }
             Self::Peer(listener) => listener.accept().map(Raw::from_peer),
+        }
+    }
+}
+
+impl Drop for RawListener {
+    /// Nobody else removes the file.
+    fn drop(&mut self) {
+        let Self::Unix(listener, _) = self else { return };
+        let address = listener.local_addr().ok();
+        if let Some(path) = address.as_ref().and_then(|address| address.as_pathname()) {
+            drop(std::fs::remove_file(path));
         }
     }
 }

@@ -3,9 +3,9 @@
 /// Stamps tests over the backends: `fn w01_...(world: &World)`.
 ///
 /// `conformance!` runs each on readiness, on completion, and on memory, tame and under 16 seeds, and with an adversary around
-/// readiness and memory under 4. `streams!` does so too, and again on memory with everything cut into single bytes. Both give
-/// `world.payload()` a size that suits; on real sockets and
-/// tame memory a stream test runs with a small payload and with megabytes.
+/// readiness and memory under 4. `streams!` does so too, again on memory with everything cut into single bytes, and on readiness and
+/// completion over UNIX sockets, with and without descriptors on them. Both give `world.payload()` a size that suits; on
+/// real sockets and tame memory a stream test runs with a small payload and with megabytes.
 #[macro_export]
 macro_rules! conformance {
     ($($(#[$attribute:meta])* fn $name:ident($world:ident: &World) $body:block)*) => {$(
@@ -76,6 +76,16 @@ macro_rules! streams {
             #[test]
             fn completion_megabytes() {
                 $crate::support::World::on_completion_with_megabytes(body);
+            }
+
+            #[test]
+            fn readiness_unix() {
+                $crate::support::World::on_readiness_over_unix(body);
+            }
+
+            #[test]
+            fn completion_unix() {
+                $crate::support::World::on_completion_over_unix(body);
             }
 
             #[test]

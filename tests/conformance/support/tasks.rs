@@ -56,7 +56,7 @@ impl World {
 
     /// A listener of the loop's.
     pub fn listener(&self) -> Listener {
-        self.handle().enter(|| Listener::bind("tcp://127.0.0.1:0")).expect("a listener")
+        self.handle().enter(|| Listener::bind(self.free_endpoint())).expect("a listener")
     }
 
     /// A stream that was accepted, and its far end.
@@ -69,16 +69,15 @@ impl World {
 
     /// A far end that connects to a listener.
     pub fn connect_raw_to_listener(&self, listener: &Listener) -> Raw {
-        let address = listener.local_address().expect("an address");
-        self.connect_raw_to(address.as_inet().expect("an internet address"))
+        self.connect_raw_to(listener.local_address().expect("an address"))
     }
 
     /// Both ends of a connection: the one that connected, and the one that was accepted.
     pub fn streams(&self) -> (Stream, Stream) {
         let listener = self.listener();
-        let address = listener.local_address().expect("an address");
+        let endpoint = self.endpoint_to(&listener.local_address().expect("an address"));
         self.finish(async move {
-            let client = Stream::connect(address).await.expect("a connection");
+            let client = Stream::connect(endpoint).await.expect("a connection");
             (client, listener.accept().await.expect("a stream"))
         })
     }

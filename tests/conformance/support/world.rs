@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use marline_reactor::testing::{Chunking, MemoryReactor};
-use marline_reactor::{Addresses, Handle, Protocol, Reactor, Server, Transport};
+use marline_reactor::{Address, Addresses, Endpoint, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
 use marline_tests::backends::has_completion;
 
@@ -16,6 +16,7 @@ use super::faulty::Faults;
 use super::hands::Hands;
 use super::kind::{Bare, Kind, Outside, Wrap, seeds};
 use super::names::Names;
+use super::place::Place;
 use super::raw::{Raw, RawListener};
 
 /// How often the loop of a test on real sockets has to wait for so long in vain to count as settled. Waits are counted,
@@ -27,6 +28,7 @@ const ADVERSE_SEEDS: u64 = 4;
 /// A loop, and the means to act on it from outside.
 pub struct World {
     kind: Kind,
+    place: Place,
     payload: usize,
     outside: Outside,
     faults: Faults,
@@ -58,6 +60,24 @@ impl World {
     pub fn on_completion_with_megabytes(test: impl Fn(&World)) {
         if has_completion() {
             test(&Self::new(Kind::Completion, 3 * 1024 * 1024));
+        }
+    }
+
+    pub fn on_readiness_over_unix(test: impl Fn(&World)) {
+        Self::over_unix(Kind::Readiness, test);
+    }
+
+    pub fn on_completion_over_unix(test: impl Fn(&World)) {
+        if has_completion() {
+            Self::over_unix(Kind::Completion, test);
+        }
+    }
+
+    /// More than the system takes at once, as often as there are ways to be a UNIX socket.
+    fn over_unix(kind: Kind, test: impl Fn(&World)) {
+        for place in [Place::Unix, Place::Carrying] {
+            println!("{place:?}");
+            test(&Self::new(kind, 300 * 1024).at(place));
         }
     }
 
@@ -121,26 +141,31 @@ impl World {
     fn wrapped(kind: Kind, payload: usize, wrap: impl Wrap, faults: Faults) -> Self {
         let temper = Temper::default();
         let outside = Outside::new(kind, &temper, wrap);
-        Self { kind, payload, outside, faults, temper }
+        Self { kind, place: Place::Loopback, payload, outside, faults, temper }
+    }
+
+    fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 
     /// Another world of the same kind, whose operations fail as the test says.
     pub fn with_faults(&self, test: impl FnOnce(&World, &Faults)) {
         let faults = Faults::new();
-        let world = Self::wrapped(self.kind, self.payload, &faults, faults.clone());
+        let world = Self::wrapped(self.kind, self.payload, &faults, faults.clone()).at(self.place);
         test(&world, &world.faults);
     }
 
     /// Another world of the same kind, whose names the test chooses.
     pub fn with_names(&self, test: impl FnOnce(&World, &Names)) {
         let names = Names::default();
-        let world = Self::wrapped(self.kind, self.payload, &names, Faults::new());
+        let world = Self::wrapped(self.kind, self.payload, &names, Faults::new()).at(self.place);
         test(&world, &names);
     }
 
     /// Another world of the same kind, for a test to take apart.
     pub fn fresh(&self) -> World {
-        Self::new(self.kind, self.payload)
+        Self::new(self.kind, self.payload).at(self.place)
     }
 
     // What the world is.
@@ -160,6 +185,11 @@ impl World {
 
     pub fn is_memory(&self) -> bool {
         self.as_memory().is_some()
+    }
+
+    /// Whether connections go over UNIX sockets.
+    pub fn is_unix(&self) -> bool {
+        self.place.is_unix()
     }
 
     /// Whether chance decides the order of events, and how bytes are cut.
@@ -227,21 +257,36 @@ impl World {
 
     // Listening and connecting.
 
-    /// Listens on a free port of the loopback.
+    /// Somewhere to listen: a free port of the loopback, or whatever this world's connections go over.
+    pub fn free_endpoint(&self) -> Endpoint {
+        self.place.free()
+    }
+
+    /// What to connect to a listener of the loop by.
+    pub fn endpoint_of(&self, server: &Server) -> Endpoint {
+        self.endpoint_to(&server.local_address().expect("an address"))
+    }
+
+    pub fn endpoint_to(&self, address: &Address) -> Endpoint {
+        self.place.to(address)
+    }
+
+    /// Listens where nobody else does.
     pub fn listen<P: Protocol>(&self, mut factory: impl FnMut(&Addresses) -> P + 'static) -> Server {
         self.handle()
-            .listen("tcp://127.0.0.1:0", move |addresses: &Addresses| factory(addresses))
+            .listen(self.free_endpoint(), move |addresses: &Addresses| factory(addresses))
             .expect("a listener")
     }
 
     /// A far end that connects to a listener of the loop.
     pub fn connect_raw(&self, server: &Server) -> Raw {
-        self.connect_raw_to(address_of(server))
+        self.connect_raw_to(server.local_address().expect("an address"))
     }
 
-    pub fn connect_raw_to(&self, address: SocketAddr) -> Raw {
+    pub fn connect_raw_to(&self, address: impl Into<Address>) -> Raw {
+        let address = address.into();
         match &self.outside {
-            Outside::Sockets(_) => Raw::connect_socket(address),
+            Outside::Sockets(_) => Raw::connect(&address),
             Outside::Memory(memory) => Raw::from_peer(memory.network().connect(address).expect("a peer")),
         }
     }
@@ -249,6 +294,7 @@ impl World {
     /// A far end that listens.
     pub fn listen_raw(&self) -> RawListener {
         match &self.outside {
+            Outside::Sockets(_) if self.place.is_unix() => RawListener::unix(self.place),
             Outside::Sockets(_) => RawListener::socket(),
             Outside::Memory(memory) => {
                 let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -261,7 +307,7 @@ impl World {
     pub fn accept_one<P: Protocol>(&self, protocol: P) -> (Transport, Raw) {
         let made = Rc::new(Cell::new(None));
         let (seen, mut protocol) = (Rc::clone(&made), Some(protocol));
-        let server = self.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| {
+        let server = self.handle().listen(self.free_endpoint(), move |_: &Addresses| {
             let seen = Rc::clone(&seen);
             protocol.take().map(|inner| Announce { inner, seen })
         });

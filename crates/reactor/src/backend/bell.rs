@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Wakeup;
+/// Ends a [`Backend::wait`](super::Backend::wait), from any thread. Several calls before the loop looks count as one.
+pub trait Wakeup: Send + Sync {
+    /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
+    fn wake(&self);
+}
 
 /// Ends a sleep from any thread: the [`Wakeup`] of backends that wait in no kernel. It stays raised until a sleep or
 /// [`take`](Self::take) sees it.

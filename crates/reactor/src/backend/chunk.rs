@@ -1,5 +1,7 @@
 //! Received bytes in memory of the backend's.
 
+use std::os::fd::OwnedFd;
+
 use super::completion::Lent;
 
 /// Bytes that a backend received into memory of its own, lent to the core until it
@@ -13,6 +15,7 @@ pub struct Chunk {
     start: usize,
     end: usize,
     tag: u64,
+    descriptors: Vec<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -25,7 +28,7 @@ enum Memory {
 impl From<Vec<u8>> for Chunk {
     fn from(memory: Vec<u8>) -> Self {
         let end = memory.len();
-        Self { memory: Memory::Owned(memory), start: 0, end, tag: 0 }
+        Self { memory: Memory::Owned(memory), start: 0, end, tag: 0, descriptors: Vec::new() }
     }
 }
 
@@ -34,13 +37,14 @@ impl Chunk {
     #[must_use]
     pub fn new(memory: Vec<u8>, start: usize, end: usize, tag: u64) -> Self {
         let end = end.min(memory.len());
-        Self { start: start.min(end), end, memory: Memory::Owned(memory), tag }
+        Self { start: start.min(end), end, memory: Memory::Owned(memory), tag, descriptors: Vec::new() }
     }
 
     /// All of a piece.
     #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
     pub(super) fn lent(piece: Lent) -> Self {
-        Self { start: 0, end: piece.bytes().len(), memory: Memory::Lent(piece), tag: 0 }
+        let end = piece.bytes().len();
+        Self { start: 0, end, memory: Memory::Lent(piece), tag: 0, descriptors: Vec::new() }
     }
 
     /// The bytes.
@@ -56,6 +60,18 @@ impl Chunk {
     #[must_use]
     pub fn tag(&self) -> u64 {
         self.tag
+    }
+
+    /// With descriptors that came no later than the first of the bytes. Whoever does not take them closes them.
+    #[must_use]
+    pub fn with_descriptors(mut self, descriptors: Vec<OwnedFd>) -> Self {
+        self.descriptors = descriptors;
+        self
+    }
+
+    /// The descriptors that came with the bytes, in order. Another call answers with none.
+    pub fn take_descriptors(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.descriptors)
     }
 
     /// The memory, for its backend, if it is a vector of its own.

@@ -44,6 +44,16 @@
 //! calls it: owned bytes may run code of the user's then, which would find the backend borrowed.
 //! Files are lent only where the backend [sends](Backend::sends_files) them, each alone. Others are read by the core.
 //!
+//! # Descriptors among the bytes
+//!
+//! A connection that was asked for it ([`ListenOptions::descriptors`], [`ConnectOptions::descriptors`],
+//! [`Opening::Passing`]) [carries descriptors](Backend::carries_descriptors). An [`Outgoing`] then has them between its bytes.
+//! One call sends the [first](Outgoing::first_descriptors) of them with the [bytes before the
+//! next](Outgoing::bytes_before_next_descriptor), and with at least one byte they are passed; the core closes ours. What
+//! is received comes as a [`Chunk`] [with descriptors](Chunk::with_descriptors), also where memory was offered, and never later
+//! than the byte it was sent with. What does not carry descriptors closes those that come. A backend without such
+//! connections refuses what asks for one.
+//!
 //! # The end of a connection
 //!
 //! [`close`](Backend::close) ends everything: each operation of that key that is still under way is answered
@@ -90,6 +100,7 @@ mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
 pub(crate) mod datagram;
+pub(crate) mod descriptors;
 pub(crate) mod ended;
 mod file;
 pub mod memory;
@@ -101,6 +112,7 @@ mod object;
 mod options;
 mod outgoing;
 mod poller;
+mod pulled;
 pub mod readiness;
 mod sent;
 mod socket;
@@ -117,7 +129,7 @@ use std::sync::Arc;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
-pub use bell::Bell;
+pub use bell::{Bell, Wakeup};
 pub use choose::{auto, named};
 pub use chunk::Chunk;
 pub use datagram::{
@@ -131,6 +143,7 @@ use no_alarm::Alarm;
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
+pub use pulled::{Accepted, Received};
 pub use sent::Sent;
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
@@ -141,6 +154,7 @@ pub use crate::process::{Child, Spawned};
 
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
@@ -345,6 +359,22 @@ pub trait Backend {
         let _ = key;
     }
 
+    /// Whether descriptors can be passed over this connection, both ways. By default none can.
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        let _ = key;
+        false
+    }
+
+    /// Who is at the other end of a UNIX socket.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` (the default) where that is not known, and the operating system's.
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        let _ = key;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     // Foreign sources.
 
     /// Watches `what`, which is `key` from now on, until its [`close`](Self::close). The [module](self) tells the rules.
@@ -454,33 +484,6 @@ pub enum Watchable {
     Virtual(VirtualSource),
 }
 
-/// What [`Backend::receive`] had.
-#[derive(Debug)]
-pub enum Received {
-    /// Bytes in memory of the backend's.
-    Chunk(Chunk),
-    /// So many bytes in the caller's memory, at least one.
-    Filled(usize),
-    /// The peer ended its direction, and everything before that was received.
-    Eof,
-    /// Nothing now; an [`Input`](Completion::Input) will come.
-    Dry,
-    /// The connection broke. The core closes it.
-    Failed(io::Error),
-}
-
-/// What [`Backend::accept`] had.
-#[derive(Debug)]
-pub enum Accepted {
-    /// A connection.
-    Connection(Addresses),
-    /// Nothing now; an [`Input`](Completion::Input) will come.
-    Dry,
-    /// One attempt failed; more may be waiting. The core goes on at once after `ConnectionAborted` and `PermissionDenied`, and
-    /// after a tenth of a second otherwise. Either way it asks again without a further [`Input`](Completion::Input).
-    Failed(io::Error),
-}
-
 /// How to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -490,10 +493,4 @@ pub enum Close {
     Reset,
     /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
     Forget,
-}
-
-/// Ends a [`Backend::wait`], from any thread. Several calls before the loop looks count as one.
-pub trait Wakeup: Send + Sync {
-    /// Ends the wait that is under way, or else the next one. After the backend is gone it does nothing.
-    fn wake(&self);
 }

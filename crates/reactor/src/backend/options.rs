@@ -16,11 +16,20 @@ pub struct ListenOptions {
     pub nodelay: bool,
     /// The permissions of the file of a UNIX socket. By default the process's mask decides.
     pub mode: Option<u32>,
+    /// Whether its connections [carry descriptors](super::Backend::carries_descriptors). No by default.
+    pub descriptors: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 1024, reuse_address: true, reuse_port: false, nodelay: true, mode: None }
+        Self {
+            backlog: 1024,
+            reuse_address: true,
+            reuse_port: false,
+            nodelay: true,
+            mode: None,
+            descriptors: false,
+        }
     }
 }
 
@@ -32,10 +41,12 @@ pub struct ConnectOptions {
     pub bind: Option<Address>,
     /// Whether small writes leave at once (TCP_NODELAY). Yes by default.
     pub nodelay: bool,
+    /// Whether the connection [carries descriptors](super::Backend::carries_descriptors). No by default.
+    pub descriptors: bool,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { bind: None, nodelay: true }
+        Self { bind: None, nodelay: true, descriptors: false }
     }
 }

@@ -1,10 +1,15 @@
-//! Bytes on their way out.
+//! Bytes on their way out, and descriptors among them.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
+use super::descriptors::Descriptors;
 use super::file::FileRange;
 
 /// A segment is not made larger by copying into it than this; what comes then begins another. Larger buffers, of single
@@ -18,6 +23,9 @@ const SPARES: usize = 8;
 ///
 /// It is a plain value: a connection has one only while bytes wait, and lends it to the backend for a send. What is lent is
 /// bytes alone, or one [file](Self::file) alone.
+///
+/// Descriptors stand between the bytes, on connections that [carry](super::Backend::carries_descriptors) them: each travels
+/// with the byte behind it, in the same message. In what is lent there always is one.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     segments: VecDeque<Segment>,
@@ -29,6 +37,8 @@ pub struct Outgoing {
     in_files: usize,
     /// Emptied buffers, for the next copies.
     spares: Vec<Vec<u8>>,
+    /// Few connections ever have any.
+    descriptors: Option<Box<Descriptors>>,
 }
 
 #[derive(Debug)]
@@ -112,6 +122,9 @@ impl Outgoing {
             other.segments.push_front(Segment::Copied(rest));
             other.sent = 0;
         }
+        if let Some(descriptors) = other.descriptors.take() {
+            self.descriptors.get_or_insert_default().append(self.len, *descriptors);
+        }
         self.len += std::mem::take(&mut other.len);
         self.files += std::mem::take(&mut other.files);
         self.in_files += std::mem::take(&mut other.in_files);
@@ -123,11 +136,22 @@ impl Outgoing {
     /// Fills `parts` with the bytes from the front on, up to the first file, one part a segment, and tells how many parts it
     /// filled.
     pub fn fill<'a>(&'a self, parts: &mut [IoSlice<'a>]) -> usize {
-        let mut skip = self.sent;
+        self.fill_up_to(usize::MAX, parts)
+    }
+
+    /// As [`fill`](Self::fill), with no more than `limit` bytes.
+    pub fn fill_up_to<'a>(&'a self, limit: usize, parts: &mut [IoSlice<'a>]) -> usize {
+        let (mut skip, mut left) = (self.sent, limit);
         let mut filled = 0;
         let bytes = self.segments.iter().map_while(Segment::bytes);
         for (part, bytes) in parts.iter_mut().zip(bytes) {
-            *part = IoSlice::new(&bytes[skip..]);
+            if left == 0 {
+                break;
+            }
+            let bytes = &bytes[skip..];
+            let bytes = &bytes[..bytes.len().min(left)];
+            *part = IoSlice::new(bytes);
+            left -= bytes.len();
             skip = 0;
             filled += 1;
         }
@@ -160,6 +184,10 @@ impl Outgoing {
     pub fn advance(&mut self, count: usize, spent: &mut Vec<Bytes>) {
         let count = count.min(self.len);
         self.len -= count;
+        if let Some(descriptors) = &mut self.descriptors {
+            descriptors.advance(count);
+        }
+        self.forget_descriptors_if_none();
         let mut left = count + self.sent;
         while let Some(first) = self.segments.front_mut() {
             let size = first.len();
@@ -184,6 +212,72 @@ impl Outgoing {
         self.sent = left;
     }
 
+    // Descriptors.
+
+    /// Puts a descriptor behind the last byte. It travels with the byte that is put there next.
+    ///
+    /// # Errors
+    ///
+    /// Hands it back if 253 wait for that byte already.
+    pub fn push_descriptor(&mut self, descriptor: OwnedFd) -> Result<(), OwnedFd> {
+        let pushed = self.descriptors.get_or_insert_default().push(self.len, descriptor);
+        self.forget_descriptors_if_none();
+        pushed
+    }
+
+    /// How many descriptors a byte follows.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.descriptors.as_ref().map_or(0, |descriptors| descriptors.followed(self.len))
+    }
+
+    /// The descriptors that travel with the first byte.
+    pub fn first_descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.descriptors.iter().flat_map(|descriptors| descriptors.first())
+    }
+
+    /// How many bytes may be sent together with the [first descriptors](Self::first_descriptors): those before the next
+    /// descriptor.
+    #[must_use]
+    pub fn bytes_before_next_descriptor(&self) -> usize {
+        let limit = self.descriptors.as_ref().map(|descriptors| descriptors.bytes_before_next());
+        limit.map_or(self.len, |limit| limit.min(self.len))
+    }
+
+    /// Takes out the descriptors that travel with one of the first `count` bytes, each with the number of bytes before it:
+    /// for backends that carry them by value. [`advance`](Self::advance) closes what was not taken.
+    pub fn take_descriptors(&mut self, count: usize) -> Vec<(usize, OwnedFd)> {
+        let taken = self.descriptors.as_mut().map(|descriptors| descriptors.take(count).collect());
+        self.forget_descriptors_if_none();
+        taken.unwrap_or_default()
+    }
+
+    /// Whether it has neither bytes nor descriptors.
+    pub(crate) fn is_void(&self) -> bool {
+        self.is_empty() && self.descriptors.is_none()
+    }
+
+    /// Takes out the descriptors that no byte follows, as another queue.
+    pub(crate) fn split_waiting(&mut self) -> Option<Box<Self>> {
+        let waiting = self.take_descriptors_behind(self.len)?;
+        Some(Box::new(Self { descriptors: Some(waiting), ..Self::default() }))
+    }
+
+    fn take_descriptors_behind(&mut self, len: usize) -> Option<Box<Descriptors>> {
+        let behind = self.descriptors.as_mut()?.take_behind(len);
+        self.forget_descriptors_if_none();
+        (!behind.is_empty()).then(|| Box::new(behind))
+    }
+
+    /// Closes all descriptors.
+    pub(crate) fn drop_descriptors(&mut self) {
+        self.descriptors = None;
+    }
+
+    fn forget_descriptors_if_none(&mut self) {
+        self.descriptors.take_if(|descriptors| descriptors.is_empty());
+    }
+
     // Files, as the core deals with them.
 
     /// How many bytes of memory it stands for: a file counts as what is read of it at a time.
@@ -203,6 +297,7 @@ impl Outgoing {
         rest.segments.extend(self.segments.drain(stays..));
         rest.len = self.len - len;
         self.len = len;
+        rest.descriptors = self.take_descriptors_behind(len);
         let (files, in_files) = if bytes == 0 { (1, len) } else { (0, 0) };
         rest.files = self.files - files;
         rest.in_files = self.in_files - in_files;
@@ -246,6 +341,9 @@ impl Outgoing {
             self.files -= 1;
             self.in_files -= left;
             self.len -= left;
+            if let Some(descriptors) = &mut self.descriptors {
+                descriptors.bring_forward(left);
+            }
         }
     }
 
@@ -269,6 +367,7 @@ impl Outgoing {
     /// Empties it, as [`advance`](Self::advance) does, and makes it as good as new.
     pub fn clear(&mut self, spent: &mut Vec<Bytes>) {
         self.advance(self.len, spent);
+        self.drop_descriptors();
     }
 }
 
@@ -280,117 +379,4 @@ fn extend(buffer: &mut Vec<u8>, bytes: &[u8]) {
         buffer.reserve_exact(needed.max(doubled) - buffer.len());
     }
     buffer.extend_from_slice(bytes);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all(outgoing: &Outgoing) -> Vec<u8> {
-        let mut parts = [IoSlice::new(&[]); 16];
-        let filled = outgoing.fill(&mut parts);
-        parts[..filled].iter().flat_map(|part| part.to_vec()).collect()
-    }
-
-    #[test]
-    fn bytes_leave_in_the_order_they_came() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(b"ab");
-        outgoing.push_copy(b"cd");
-        outgoing.push_owned(Bytes::from_static(b"efg"));
-        outgoing.push_copy(b"hi");
-        assert_eq!((outgoing.len(), outgoing.segments()), (9, 3));
-        outgoing.advance(3, &mut spent);
-        assert_eq!(all(&outgoing), b"defghi");
-        assert_eq!(outgoing.front(), b"d");
-        outgoing.advance(3, &mut spent);
-        assert_eq!(all(&outgoing), b"ghi");
-        assert!(spent.is_empty());
-        outgoing.advance(99, &mut spent);
-        assert_eq!((outgoing.len(), outgoing.segments(), spent.len()), (0, 0, 1));
-        outgoing.push_copy(b"again");
-        assert_eq!(all(&outgoing), b"again");
-    }
-
-    #[test]
-    fn a_used_queue_allocates_nothing_for_the_next_message() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(&[1; 64]);
-        let before = outgoing.front().as_ptr();
-        outgoing.clear(&mut spent);
-        outgoing.push_copy(&[2; 64]);
-        assert_eq!(outgoing.front().as_ptr(), before);
-    }
-
-    #[test]
-    fn small_writes_fill_a_segment_whose_buffer_is_kept() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        (0..SEGMENT / 1000).for_each(|_| outgoing.push_copy(&[1; 1000]));
-        assert_eq!(outgoing.segments(), 1);
-        outgoing.clear(&mut spent);
-        assert_eq!(outgoing.spare_memory(), SEGMENT);
-        outgoing.push_copy(&[1; SEGMENT + 1]);
-        outgoing.clear(&mut spent);
-        assert_eq!(outgoing.spare_memory(), 0);
-    }
-
-    #[test]
-    fn the_queue_that_is_written_into_next_gets_the_emptied_buffers() {
-        let (mut first, mut second, mut spent) = (Outgoing::default(), Outgoing::default(), Vec::new());
-        first.push_copy(b"first");
-        let buffer = first.front().as_ptr();
-        second.push_copy(b"second");
-        first.advance(5, &mut spent);
-        first.append(&mut second);
-        assert_eq!((first.front(), second.is_empty()), (&b"second"[..], true));
-        second.push_copy(b"third");
-        assert_eq!(second.front().as_ptr(), buffer);
-    }
-
-    fn file(offset: u64, len: usize) -> FileRange {
-        let file = std::fs::File::open("Cargo.toml").expect("the manifest");
-        FileRange::new(std::sync::Arc::new(file), offset, len, true)
-    }
-
-    #[test]
-    fn a_file_is_lent_alone_and_bytes_up_to_the_next_one() {
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_copy(b"abc");
-        outgoing.push_file(file(1, 10));
-        outgoing.push_file(file(0, 0));
-        outgoing.push_file(file(3, 5));
-        outgoing.push_copy(b"de");
-        assert_eq!((outgoing.len(), outgoing.segments(), outgoing.in_memory()), (20, 4, 5 + 2 * SEGMENT));
-        outgoing.advance(1, &mut spent);
-        let mut lengths = Vec::new();
-        while !outgoing.is_empty() {
-            let mut rest = Outgoing::default();
-            outgoing.split_into(&mut rest);
-            assert!(outgoing.file().is_none_or(|range| range.len() == outgoing.len()));
-            assert_eq!(outgoing.front().is_empty(), outgoing.file().is_some());
-            lengths.push((outgoing.len(), outgoing.has_files(), rest.len()));
-            // A part is sent, and the queue is whole again.
-            outgoing.advance(if outgoing.has_files() { 3 } else { outgoing.len() }, &mut spent);
-            outgoing.append(&mut rest);
-        }
-        let bytes = [(2, false, 17), (2, false, 0)];
-        let files = [(10, true, 7), (7, true, 7), (4, true, 7), (1, true, 7), (5, true, 2), (2, true, 2)];
-        assert_eq!(lengths, [&bytes[..1], &files, &bytes[1..]].concat());
-        assert_eq!((outgoing.segments(), outgoing.in_memory()), (0, 0));
-    }
-
-    #[test]
-    fn what_is_read_of_a_file_takes_its_place() {
-        let manifest = std::fs::read("Cargo.toml").expect("the manifest");
-        let (mut outgoing, mut spent) = (Outgoing::default(), Vec::new());
-        outgoing.push_file(file(2, 6));
-        outgoing.push_copy(b"after");
-        assert_eq!(outgoing.read_file().ok(), Some(6));
-        assert_eq!((all(&outgoing), outgoing.has_files()), ([&manifest[2..8], b"after"].concat(), false));
-        outgoing.clear(&mut spent);
-        outgoing.push_file(file(manifest.len() as u64, 6));
-        assert_eq!((outgoing.read_file().ok(), outgoing.len()), (Some(0), 6));
-        outgoing.drop_file();
-        assert!(outgoing.is_empty() && outgoing.file().is_none() && !outgoing.has_files());
-    }
 }

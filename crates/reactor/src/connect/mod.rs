@@ -112,12 +112,6 @@ impl Attempt {
         self.tries.iter().filter_map(Try::slot)
     }
 
-    fn note_failure(&mut self, slot: Key, error: io::Error) {
-        if let Some(failed) = self.tries.iter_mut().find(|one| one.slot() == Some(slot)) {
-            failed.state = TryState::Failed(error);
-        }
-    }
-
     fn row(&self) -> String {
         let trying = self.tries.iter().filter(|one| one.slot().is_some());
         let trying: Vec<String> = trying.map(|one| one.address.to_string()).collect();

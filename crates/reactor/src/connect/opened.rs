@@ -10,13 +10,13 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Attempt, Connecting};
-use crate::backend::{Opened, Opening};
+use crate::backend::Opening;
 use crate::endpoint::{Endpoint, OpenFor, Target};
 use crate::error::ConnectError;
 use crate::inherited;
 use crate::key::Key;
 use crate::process::{Command, Exit, Process};
-use crate::reactor::{Handle, Shell, Slot};
+use crate::reactor::{Handle, Shell};
 use crate::ready::{Callback, Entry};
 use crate::terminal::{Pty, WindowSize};
 
@@ -131,15 +131,12 @@ impl Shell {
             // It was given up meanwhile.
             return;
         }
-        let slot = self.add_slot(Slot::Reserved);
-        let opened = opening.and_then(|opening| self.backend().open(slot, opening));
-        match opened {
-            Ok(opened) => {
-                let Opened { addresses, .. } = opened.clone();
+        match opening.and_then(|opening| self.open_stream(opening)) {
+            Ok((slot, opened)) => {
+                let addresses = opened.addresses.clone();
                 self.established(key, slot, addresses, |connection| connection.on(&opened));
             }
             Err(source) => {
-                self.remove_slot(slot);
                 self.fail_connect(key, |attempt| ConnectError::Open {
                     target: attempt.endpoint.to_string(),
                     source,

@@ -10,13 +10,14 @@
 //! * An address begins when the one before it has had its time alone (the *attempt delay*), or when one has failed.
 //! * Addresses of IPv4 that come from the resolver before the answer for IPv6 wait a little for that (the *resolution
 //!   delay*).
-//! * Both are one timer: the attempt *pauses*.
+//! * Both are one timer: the attempt *pauses*. So it does when a UNIX socket's listener has no room (EAGAIN, connect(2)): the
+//!   system tells nobody when there is some, so it is tried again.
 
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Attempt, Try};
+use super::{Attempt, Try, TryState};
 use crate::address::{Address, Addresses};
 use crate::backend::ConnectOptions;
 use crate::connection::Connection;
@@ -30,6 +31,8 @@ use crate::transport::Transport;
 
 /// How long addresses of IPv4 wait for those of IPv6 (RFC 8305, section 8).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+/// How long a UNIX socket waits before it is tried again whose listener's backlog is full.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 /// How many addresses of one target are tried at the same time. Each has a descriptor.
 const AT_ONCE: usize = 64;
 
@@ -40,6 +43,13 @@ enum Step {
     /// For an answer, of an address or of the resolver, or for the end of the pause.
     Wait,
     Fail(ConnectError),
+}
+
+/// What became of an address that was to begin.
+enum Begun {
+    UnderWay,
+    NoRoom,
+    Failed,
 }
 
 impl Attempt {
@@ -70,6 +80,28 @@ impl Attempt {
         self.expects(Family::V4) || self.expects(Family::V6)
     }
 
+    /// The backend answered for an address that was under way. Whether it is to be tried again.
+    fn note_failure(&mut self, slot: Key, error: io::Error) -> bool {
+        let Some(place) = self.tries.iter().position(|one| one.slot() == Some(slot)) else { return false };
+        if !has_no_room(&self.tries[place].address, &error) {
+            self.tries[place].state = TryState::Failed(error);
+            return false;
+        }
+        let address = self.tries.remove(place).address;
+        self.candidates.add_literal(address);
+        true
+    }
+
+    /// An address did not even begin. Whether it is to be tried again.
+    fn note_refusal(&mut self, address: Address, error: io::Error) -> bool {
+        if has_no_room(&address, &error) {
+            self.candidates.add_literal(address);
+            return true;
+        }
+        self.tries.push(Try::failed(address, error));
+        false
+    }
+
     /// Why it came to nothing.
     fn failure(&mut self) -> ConnectError {
         let (target, error) = (self.endpoint.to_string(), self.look_up.error.take());
@@ -93,16 +125,21 @@ impl Attempt {
     }
 }
 
+/// Whether a listener only has no room for one more just now.
+fn has_no_room(address: &Address, error: &io::Error) -> bool {
+    address.as_unix().is_some() && error.kind() == io::ErrorKind::WouldBlock
+}
+
 impl Shell {
     /// Begins the next address if its time has come, and ends the attempt if nothing can come of it any more.
     pub(super) fn go_on_connecting(self: &Rc<Self>, key: Key) {
         loop {
             match self.attempt(key, Attempt::next_step) {
-                Some(Step::Try(address, options)) => {
-                    if self.try_address(key, &address, &options) {
-                        return self.give_it_time(key);
-                    }
-                }
+                Some(Step::Try(address, options)) => match self.try_address(key, &address, &options) {
+                    Begun::UnderWay => return self.give_it_time(key),
+                    Begun::NoRoom => return self.pause_connecting(key, TRY_AGAIN),
+                    Begun::Failed => {}
+                },
                 Some(Step::Pause(delay)) => return self.pause_connecting(key, delay),
                 Some(Step::Fail(error)) => {
                     self.fail_connect(key, |_| error);
@@ -136,18 +173,21 @@ impl Shell {
         self.attempt(key, |attempt| attempt.pause = Some(pause));
     }
 
-    /// Begins to connect to this address: whether it is under way.
-    fn try_address(&self, key: Key, address: &Address, options: &ConnectOptions) -> bool {
+    /// Begins to connect to this address.
+    fn try_address(&self, key: Key, address: &Address, options: &ConnectOptions) -> Begun {
         let slot = self.add_slot(Slot::Attempt(key));
         let begun = self.backend().connect(slot, address, options);
-        let is_under_way = begun.is_ok();
-        if !is_under_way {
-            self.remove_slot(slot);
+        match begun {
+            Ok(()) => {
+                self.attempt(key, |attempt| attempt.tries.push(Try::begun(address.clone(), slot)));
+                Begun::UnderWay
+            }
+            Err(error) => {
+                self.remove_slot(slot);
+                let again = self.attempt(key, |attempt| attempt.note_refusal(address.clone(), error));
+                if again == Some(true) { Begun::NoRoom } else { Begun::Failed }
+            }
         }
-        let next = begun
-            .map_or_else(|error| Try::failed(address.clone(), error), |()| Try::begun(address.clone(), slot));
-        self.attempt(key, |attempt| attempt.tries.push(next));
-        is_under_way
     }
 
     /// The backend answered for an address.
@@ -170,12 +210,14 @@ impl Shell {
 
     fn address_failed(self: &Rc<Self>, key: Key, slot: Key, error: io::Error) {
         self.turn_away(slot);
-        let pause = self.attempt(key, |attempt| {
-            attempt.note_failure(slot, error);
-            attempt.pause.take()
-        });
-        pause.flatten().into_iter().for_each(|pause| self.cancel_timer(pause));
-        self.go_on_connecting(key);
+        let noted = self.attempt(key, |attempt| (attempt.note_failure(slot, error), attempt.pause.take()));
+        let Some((again, pause)) = noted else { return };
+        pause.into_iter().for_each(|pause| self.cancel_timer(pause));
+        if again {
+            self.pause_connecting(key, TRY_AGAIN);
+        } else {
+            self.go_on_connecting(key);
+        }
     }
 
     /// The connection stands. `finish` says what is particular about it.

@@ -30,6 +30,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::EOF_ASKED);
+            connection.drop_waiting_descriptors();
             connection.wants_flush()
         });
         if list {
@@ -43,6 +44,7 @@ impl Shell {
                 return false;
             }
             connection.flags.set(Flags::CLOSING);
+            connection.drop_waiting_descriptors();
             connection.wants_flush()
         });
         if list {
@@ -82,6 +84,7 @@ impl Shell {
             }
             let unsent = connection.buffered();
             let rare = connection.rare();
+            rare.drop_received_descriptors();
             rare.lost = reason.take().map(|reason| Lost::new(reason, unsent));
             Some((rare.timer.take(), connection.outgoing.take()))
         });

@@ -135,7 +135,8 @@ impl Shell {
 impl Connection {
     /// Takes what comes first, to lend it to the backend.
     pub(super) fn lend(&mut self, turn: u32, spares: &mut Spares) -> InLine {
-        let Some(mut outgoing) = self.outgoing.take() else { return InLine::Nothing };
+        let something = |outgoing: &mut Box<Outgoing>| !outgoing.is_empty() || outgoing.is_void();
+        let Some(mut outgoing) = self.outgoing.take_if(something) else { return InLine::Nothing };
         if outgoing.is_empty() {
             spares.give_back(outgoing);
             return InLine::Nothing;
@@ -144,12 +145,15 @@ impl Connection {
             let mut rest = spares.take();
             outgoing.split_into(&mut rest);
             self.flags.set(if outgoing.has_files() { Flags::LENT_FILE } else { Flags::default() });
-            if rest.is_empty() {
+            if rest.is_void() {
                 spares.give_back(rest);
             } else {
                 self.outgoing = Some(rest);
             }
+        } else {
+            self.outgoing = outgoing.split_waiting();
         }
+        self.set_lent_descriptors(outgoing.descriptors());
         self.flags.set(Flags::SENDING);
         self.lent = outgoing.len();
         self.lent_in = turn;

@@ -1,5 +1,6 @@
 //! Bytes in: pulled from the backend while the protocol wants them, a bounded amount a turn.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::unread::Unread;
@@ -19,6 +20,7 @@ const PULLS: usize = 8;
 /// What comes next for a protocol.
 enum Next {
     Nothing,
+    Descriptor(OwnedFd),
     Unread(Unread),
     Eof,
     Receive,
@@ -42,6 +44,8 @@ impl Connection {
         let unwanted = Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST;
         if self.flags.any(unwanted | Flags::UNMADE | Flags::BUSY) {
             Next::Nothing
+        } else if let Some(descriptor) = self.next_descriptor() {
+            Next::Descriptor(descriptor)
         } else if self.has_unread() {
             Next::Unread(std::mem::take(&mut self.rare().unread))
         } else if self.flags.any(Flags::EOF_UNTOLD) {
@@ -58,7 +62,8 @@ impl Connection {
 
     /// Whether there is something to pull that is not on its way, so that the connection has to be listed. Marks it so.
     pub(super) fn wants_list(&mut self) -> bool {
-        let something = self.flags.any(Flags::INPUT | Flags::EOF_UNTOLD) || self.has_unread();
+        let given_back = self.has_unread() || self.has_descriptors();
+        let something = given_back || self.flags.any(Flags::INPUT | Flags::EOF_UNTOLD);
         something && self.flags.raise(Flags::LISTED)
     }
 }
@@ -95,6 +100,7 @@ impl Shell {
     fn pull_once(self: &Rc<Self>, key: Key) -> bool {
         match self.alter(key, Connection::next_input) {
             None | Some(Next::Nothing) => false,
+            Some(Next::Descriptor(first)) => self.deliver_descriptors(key, first),
             Some(Next::Unread(unread)) => self.deliver_unread(key, unread),
             Some(Next::Eof) => self.deliver_eof(key),
             Some(Next::Receive) => self.receive(key),
@@ -149,22 +155,24 @@ impl Shell {
                 return self.receive_for_nothing(transport.key());
             }
             let received = self.backend().receive(transport.key(), Some(&mut *buffer));
-            match received {
-                Received::Chunk(lent) => {
+            match self.set_aside(transport.key(), received) {
+                Some(Received::Chunk(lent)) => {
                     // A backend may ignore the offer. What does not fit is given back.
                     let count = lent.bytes().len().min(buffer.len());
                     buffer[..count].copy_from_slice(&lent.bytes()[..count]);
                     self.count_received(transport.key(), lent.bytes().len() - count);
                     self.unread(transport.key(), &lent.bytes()[count..]);
                     self.release(lent);
-                    Received::Filled(count)
+                    Some(Received::Filled(count))
                 }
                 other => other,
             }
         } else {
-            self.backend().receive(transport.key(), None)
+            let received = self.backend().receive(transport.key(), None);
+            self.set_aside(transport.key(), received)
         };
         self.stats().received();
+        let Some(received) = received else { return Pulled::Data };
         match received {
             Received::Filled(count) => {
                 self.count_received(transport.key(), count);
@@ -212,7 +220,8 @@ impl Shell {
 
     fn dry(&self, key: Key) -> bool {
         self.alter(key, |connection| connection.flags.clear(Flags::INPUT));
-        self.inspect(key, Connection::has_unread).unwrap_or(false)
+        self.inspect(key, |connection| connection.has_unread() || connection.has_descriptors())
+            .unwrap_or(false)
     }
 
     fn eof(&self, key: Key) -> bool {

@@ -4,12 +4,14 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
+//! * `descriptors`: those that are passed over it.
 //! * `files`: files among them.
 //! * `spares`: queues of bytes that nobody uses just now.
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 //! * `layers`: what layers around a protocol need of a connection.
 
+mod descriptors;
 mod dispatch;
 mod ending;
 mod files;
@@ -30,6 +32,7 @@ use crate::key::Key;
 use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
+use descriptors::Passed;
 pub(crate) use flags::Flags;
 pub use layers::{Suspension, Traffic};
 pub(crate) use spares::Spares;
@@ -65,6 +68,7 @@ pub(crate) struct Connection {
 struct Rare {
     /// Bytes to deliver before any that the backend has.
     unread: Unread,
+    passed: Option<Box<Passed>>,
     /// The protocol that takes over when the running callback returns, with the bytes it begins with.
     successor: Option<(Box<dyn Protocol>, Vec<u8>)>,
     /// The deadline of closing, or the pause before a send is tried again.
@@ -177,10 +181,10 @@ impl Connection {
     /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume. Who closes is not asked to
     /// resume.
     fn flow_due(&self) -> Option<bool> {
-        let (buffered, told) = (self.buffered(), self.flags.any(Flags::TOLD_PAUSE));
-        if !told && buffered > self.high {
+        let (waiting, told) = (self.weight(), self.flags.any(Flags::TOLD_PAUSE));
+        if !told && waiting > self.high {
             Some(true)
-        } else if told && buffered <= self.low && !self.flags.any(Flags::CLOSING) {
+        } else if told && waiting <= self.low && !self.flags.any(Flags::CLOSING) {
             Some(false)
         } else {
             None

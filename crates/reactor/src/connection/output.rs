@@ -38,7 +38,8 @@ impl Shell {
     fn send_now(&self, key: Key, data: &[u8]) -> usize {
         let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
         let is_first = self.ask(key, |connection| {
-            connection.accepts_writes() && !connection.flags.any(busy) && connection.buffered() == 0
+            let empty = connection.buffered() == 0 && !connection.has_waiting_descriptors();
+            connection.accepts_writes() && !connection.flags.any(busy) && empty
         });
         if !is_first || self.is_ended() {
             return 0;
@@ -59,7 +60,7 @@ impl Shell {
             if !connection.accepts_writes() || self.is_ended() {
                 return (WriteStatus::Closed, false);
             }
-            if connection.in_memory() > connection.write_limit {
+            if connection.weight_in_memory() > connection.write_limit {
                 exceeded = Some(WriteLimitExceeded { limit: connection.write_limit });
                 return (WriteStatus::Closed, false);
             }
@@ -67,10 +68,10 @@ impl Shell {
             let before = outgoing.len();
             push(outgoing);
             let list = outgoing.len() > before && connection.wants_flush();
-            if let Some(unused) = connection.outgoing.take_if(|outgoing| outgoing.is_empty()) {
+            if let Some(unused) = connection.outgoing.take_if(|outgoing| outgoing.is_void()) {
                 self.recycle(unused);
             }
-            let over = connection.buffered() > connection.high;
+            let over = connection.weight() > connection.high;
             (if over { WriteStatus::OverHigh } else { WriteStatus::Ok }, list)
         });
         let (status, list) = written.unwrap_or((WriteStatus::Closed, false));
@@ -142,6 +143,7 @@ impl Shell {
             connection.flags.clear(Flags::SENDING | Flags::LENT_FILE);
             connection.traffic.sent += count as u64;
             let lent = std::mem::take(&mut connection.lent);
+            connection.set_lent_descriptors(0);
             if connection.flags.any(Flags::LOST) {
                 connection.correct_unsent(lent, left);
             } else {
@@ -278,6 +280,7 @@ impl Shell {
     pub(crate) fn throw_away(&self, mut outgoing: Box<Outgoing>) {
         let count = outgoing.len();
         self.take_off(&mut outgoing, count);
+        outgoing.drop_descriptors();
         self.recycle(outgoing);
     }
 }

@@ -71,6 +71,7 @@ const LEAST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 /// | `bind` | address:port | TCP and UDP connecting | the local address to connect from; any by default |
 /// | `nodelay` | 1 or 0 | TCP | send small writes at once (TCP_NODELAY); 1 by default |
 /// | `open` | `read` or `write` | named pipes | which end |
+/// | `descriptors` | 1 or 0 | UNIX streams | pass [descriptors](crate::Transport::send_descriptor), both ways; 0 by default |
 ///
 /// ```
 /// use marline_reactor::Endpoint;
@@ -225,6 +226,23 @@ impl Endpoint {
         self
     }
 
+    /// Whether descriptors can be passed over the connection, or those of a listener, in both directions:
+    /// [`send_descriptor`](crate::Transport::send_descriptor),
+    /// [`descriptor_received`](crate::Protocol::descriptor_received). Only UNIX sockets have that, and only streams. What
+    /// comes over a connection that was not opened for it is closed by the system.
+    ///
+    /// ```
+    /// use marline_reactor::Endpoint;
+    ///
+    /// let endpoint = Endpoint::unix("/run/broker.sock").descriptors(true);
+    /// assert_eq!(endpoint.to_string(), "unix:///run/broker.sock?descriptors=1");
+    /// ```
+    #[must_use]
+    pub const fn descriptors(mut self, pass: bool) -> Self {
+        self.options.descriptors = Some(pass);
+        self
+    }
+
     /// Whether a named pipe is read or written.
     #[must_use]
     pub const fn open(mut self, open: OpenFor) -> Self {
@@ -264,6 +282,7 @@ impl Endpoint {
             reuse_port: chosen.reuse_port.unwrap_or(default.reuse_port),
             nodelay: chosen.nodelay.unwrap_or(default.nodelay),
             mode: chosen.mode.or(default.mode),
+            descriptors: chosen.descriptors.unwrap_or(default.descriptors),
         }
     }
 
@@ -272,6 +291,7 @@ impl Endpoint {
         ConnectOptions {
             bind: chosen.bind.map(Address::from).or(default.bind),
             nodelay: chosen.nodelay.unwrap_or(default.nodelay),
+            descriptors: chosen.descriptors.unwrap_or(default.descriptors),
         }
     }
 

@@ -19,6 +19,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "nodelay",
     "mode",
     "open",
+    "descriptors",
 ];
 
 /// What was chosen. What was not is left to the defaults.
@@ -34,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) nodelay: Option<bool>,
     pub(crate) mode: Option<u32>,
     pub(crate) open: Option<OpenFor>,
+    pub(crate) descriptors: Option<bool>,
 }
 
 /// What a named pipe is opened for.
@@ -74,6 +76,7 @@ impl Options {
             "nodelay" => put(&mut self.nodelay, flag(value), FLAG),
             "mode" => put(&mut self.mode, octal(value), "an octal number, like 600"),
             "open" => put(&mut self.open, open_for(value), "read or write"),
+            "descriptors" => put(&mut self.descriptors, flag(value), FLAG),
             _ => Err(Kind::UnknownOption),
         }
     }
@@ -93,6 +96,7 @@ impl fmt::Display for Options {
             ("nodelay", flag(self.nodelay)),
             ("mode", self.mode.map(|mode| format!("{mode:o}"))),
             ("open", self.open.map(|open| open.word().to_owned())),
+            ("descriptors", flag(self.descriptors)),
         ];
         let mut separator = '?';
         for (name, value) in options {

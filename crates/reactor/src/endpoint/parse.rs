@@ -41,13 +41,13 @@ const SCHEMES: &[Scheme] = &[
     },
     Scheme {
         name: "unix",
-        options: SOCKET_LISTENER,
+        options: &["backlog", "limit", "timeout", "mode", "descriptors"],
         takes_rest: false,
         parse: |rest| Ok(Target::Unix(UnixAddress::path(name(after_slashes(rest)?)?))),
     },
     Scheme {
         name: "unix-abstract",
-        options: &["backlog", "limit", "timeout"],
+        options: &["backlog", "limit", "timeout", "descriptors"],
         takes_rest: false,
         parse: |rest| Ok(Target::Unix(UnixAddress::abstract_name(name(after_slashes(rest)?)?))),
     },

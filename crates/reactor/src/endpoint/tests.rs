@@ -152,7 +152,7 @@ fn messages_list_what_is_known() {
         (
             "unix:///s?nodelay=1",
             "endpoint \"unix:///s?nodelay=1\": option \"nodelay\" is not for this kind of endpoint; \
-             known: backlog, limit, timeout, mode",
+             known: backlog, limit, timeout, mode, descriptors",
         ),
         ("stdio:?x=1", "endpoint \"stdio:?x=1\": unknown option \"x\"; it has none"),
         ("fd://three", r#"endpoint "fd://three": "three" is not the number of a descriptor"#),
@@ -176,6 +176,7 @@ fn messages_list_what_is_known() {
 fn every_kind_is_written_as_it_is_read() {
     for text in [
         "unix:///run/s?mode=600",
+        "unix-abstract://s?descriptors=1",
         "unix-abstract://name",
         "udp://host:53?reuse_port=1",
         "udp://[::1]:53",

@@ -36,6 +36,9 @@ pub enum SendFileErrorKind {
         /// How many bytes the file has.
         size: u64,
     },
+    /// With what waits already it is more than can be counted: `isize::MAX` bytes.
+    #[error("more than {} bytes would wait", isize::MAX)]
+    TooMuch,
     /// The system could not tell about it.
     #[error("{0}")]
     System(#[source] io::Error),

@@ -4,7 +4,8 @@
 use std::io::{self, ErrorKind};
 
 use super::{
-    ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError, SendFileError, SendFileErrorKind,
+    ConnectError, CreateError, ListenError, NotInLoop, OpenError, RunError, SendDescriptorError,
+    SendFileError, SendFileErrorKind,
 };
 
 impl From<CreateError> for io::Error {
@@ -86,6 +87,14 @@ impl From<ConnectError> for io::Error {
             ConnectError::Cancelled { .. } | ConnectError::Over => ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<SendDescriptorError> for io::Error {
+    /// Of the kind `Unsupported`, `QuotaExceeded` if too many wait for one byte, or `BrokenPipe`. The descriptor is closed with
+    /// the error.
+    fn from(error: SendDescriptorError) -> Self {
+        Self::new(error.io_kind(), error)
     }
 }
 

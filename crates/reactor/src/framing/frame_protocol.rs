@@ -1,5 +1,7 @@
 //! Protocols of frames, and what drives a parser over a connection for them.
 
+use std::os::fd::OwnedFd;
+
 use super::Feed;
 use crate::{Lost, OnEof, Protocol, Transport};
 
@@ -52,6 +54,12 @@ pub trait FrameProtocol: 'static {
     ) {
         let _ = rest;
         self.frame_received(transport, frame);
+    }
+
+    /// A descriptor came, no later than the byte that it was sent with and so before the frame that has this byte: see
+    /// [`Protocol::descriptor_received`]. By default it is closed.
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        let _ = (transport, descriptor);
     }
 
     /// What arrived is not acceptable. By default the connection fails with the error. A protocol that goes on instead
@@ -194,6 +202,10 @@ impl<P: FrameProtocol> Protocol for Frames<P> {
             self.refuse(transport, error);
         }
         transport.unread(rest.bytes);
+    }
+
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        self.protocol.descriptor_received(transport, descriptor);
     }
 
     fn eof_received(&mut self, transport: &Transport) -> OnEof {

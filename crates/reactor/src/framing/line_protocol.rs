@@ -1,5 +1,7 @@
 //! Protocols of lines.
 
+use std::os::fd::OwnedFd;
+
 use super::{FrameProtocol, Frames, LineParser, LineTooLong, Rest};
 use crate::{Lost, OnEof, Transport};
 
@@ -57,6 +59,12 @@ pub trait LineProtocol: 'static {
     fn line_received_with_rest(&mut self, transport: &Transport, line: &[u8], rest: &mut Rest<'_>) {
         let _ = rest;
         self.line_received(transport, line);
+    }
+
+    /// A descriptor came, no later than the byte that it was sent with and so before the line that has this byte: see
+    /// [`Protocol::descriptor_received`](crate::Protocol::descriptor_received). By default it is closed.
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        let _ = (transport, descriptor);
     }
 
     /// A line was longer than the parser allows. By default the connection fails with the error. A protocol that
@@ -153,6 +161,10 @@ impl<P: LineProtocol> FrameProtocol for ByLine<P> {
 
     fn frame_received_with_rest(&mut self, transport: &Transport, line: &[u8], rest: &mut Rest<'_>) {
         self.0.line_received_with_rest(transport, line, rest);
+    }
+
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        self.0.descriptor_received(transport, descriptor);
     }
 
     fn frame_refused(&mut self, transport: &Transport, error: LineTooLong) {

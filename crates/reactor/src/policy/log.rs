@@ -123,7 +123,8 @@ impl Log {
 
 /// Everything that was written so far.
 fn written(transport: &Transport, unsent: usize) -> u64 {
-    transport.traffic().sent + (transport.buffered() + unsent) as u64
+    let descriptors = transport.buffered_descriptors() * Transport::DESCRIPTOR_WEIGHT;
+    transport.traffic().sent + (transport.buffered() - descriptors + unsent) as u64
 }
 
 fn peer(transport: &Transport) -> impl fmt::Display + use<> {

@@ -1,5 +1,7 @@
 //! A protocol with a policy around it: the one place that forwards callbacks.
 
+use std::os::fd::OwnedFd;
+
 use super::{Event, Policy};
 use crate::lost::Lost;
 use crate::protocol::{Internal, OnEof, Protocol};
@@ -45,6 +47,11 @@ impl<Q: Policy, P: Protocol> Protocol for Wrapper<Q, P> {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         self.around(transport, Event::Received(data), |protocol| protocol.data_received(transport, data));
+    }
+
+    /// The bytes that it came with are an event; it is none of its own.
+    fn descriptor_received(&mut self, transport: &Transport, descriptor: OwnedFd) {
+        self.protocol.descriptor_received(transport, descriptor);
     }
 
     fn receive_buffer(&mut self) -> Option<&mut [u8]> {

@@ -54,6 +54,8 @@ impl From<UnixStream> for ChildFd {
 pub struct Command {
     pub(super) program: std::process::Command,
     pub(super) descriptors: BTreeMap<RawFd, ChildFd>,
+    /// `None` is ours.
+    pub(super) group: Option<i32>,
     pub(super) session: bool,
     pub(super) terminal: Option<OwnedFd>,
     pub(super) keep_ignored: bool,
@@ -67,6 +69,7 @@ impl Command {
         Self {
             program: std::process::Command::new(program),
             descriptors: BTreeMap::new(),
+            group: None,
             session: false,
             terminal: None,
             keep_ignored: false,
@@ -133,8 +136,9 @@ impl Command {
 
     /// The process group that it joins; 0 is a new one of its own, which the terminal's Ctrl-C does not reach.
     #[must_use]
-    pub fn process_group(self, group: i32) -> Self {
-        self.change(|program| _ = program.process_group(group))
+    pub fn process_group(mut self, group: i32) -> Self {
+        self.group = Some(group);
+        self
     }
 
     /// Begins a new session, without a terminal. The child leads it, and a process group in it.

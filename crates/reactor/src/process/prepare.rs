@@ -4,8 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+use rustix::io::FdFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::command::{ChildFd, Command};
@@ -15,6 +17,10 @@ use super::exec::{Plan, before_exec, own_descriptor};
 /// A command whose descriptors are there. To drop it is to close the child's ends of them.
 pub(super) struct Prepared {
     pub(super) program: std::process::Command,
+    /// What the numbers were made of. They are open until the child runs: the standard library opens descriptors of its own
+    /// before it forks, and one of those must not get a number that the child gives to something else, as it is by such a one
+    /// that the parent is told why a program could not be executed.
+    pub(super) originals: Vec<OwnedFd>,
     /// Our ends, with the child's numbers.
     pub(super) ours: Vec<(RawFd, OwnedFd)>,
 }
@@ -33,14 +39,16 @@ impl Prepared {
             }
         }
         let (mut ours, mut standard, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut originals = Vec::new();
         // Ascending, as the plan wants them.
         for (number, what) in command.descriptors {
             let made = make(number, what, &mut ours).map_err(|cause| refused(number, cause))?;
             match usize::try_from(number) {
                 Ok(place) if place < STANDARD => standard.push((place, made)),
                 _ => {
-                    let copy = rustix::io::fcntl_dupfd_cloexec(&made, number);
-                    others.push((copy.map_err(|cause| refused(number, cause.into()))?, number));
+                    let copy = copy(&made, number).map_err(|cause| refused(number, cause))?;
+                    others.push((copy, number));
+                    originals.push(made);
                 }
             }
         }
@@ -52,9 +60,13 @@ impl Prepared {
         let [stdin, stdout, stderr] = set;
         program.stdin(stdin).stdout(stdout).stderr(stderr);
         let (session, terminal) = (command.session, command.terminal);
+        // Who leads a session leads a group in it, and who leads a group already may begin no session (setsid(2)).
+        if let Some(group) = command.group.filter(|group| !(session && *group == 0)) {
+            program.process_group(group);
+        }
         let plan = Plan { descriptors: others, session, terminal, keep_ignored: command.keep_ignored };
         before_exec(&mut program, plan);
-        Ok(Self { program, ours })
+        Ok(Self { program, originals, ours })
     }
 }
 
@@ -73,6 +85,12 @@ fn make(number: RawFd, what: ChildFd, ours: &mut Vec<(RawFd, OwnedFd)>) -> io::R
     };
     ours.push((number, own));
     Ok(theirs)
+}
+
+/// A copy that the child gives this number: no smaller than it. The child has the original no more.
+fn copy(original: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
+    rustix::io::fcntl_setfd(original, FdFlags::CLOEXEC)?;
+    Ok(rustix::io::fcntl_dupfd_cloexec(original, number)?)
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -62,10 +62,10 @@ impl Shell {
             return own.map_err(|cause| system(&program, cause));
         }
         collect_orphans();
-        let Prepared { program: mut prepared, ours } = Prepared::new(command)?;
+        let Prepared { program: mut prepared, originals, ours } = Prepared::new(command)?;
         let child = prepared.spawn().and_then(SystemChild::new).map_err(|cause| system(&program, cause))?;
         // The child's ends are closed here, so that we see it close them.
-        drop(prepared);
+        drop((prepared, originals));
         let pipes = ours.into_iter().map(|(number, own)| (number, Opening::from(own))).collect();
         Ok(Spawned { child: Box::new(child), pipes })
     }

@@ -11,7 +11,7 @@
 //! use marline_reactor::{Command, Exit, Process, Reactor, Transport};
 //!
 //! let reactor = Reactor::new()?;
-//! let Pty { master, slave } = reactor.handle().open_pty(WindowSize::new(24, 80))?;
+//! let Pty { master, slave, .. } = reactor.handle().open_pty(WindowSize::new(24, 80))?;
 //! let shows = |_: &Transport, shown: &[u8]| assert_eq!(shown, b"24 80\r\n");
 //! reactor.handle().adopt_stream(master, shows)?;
 //! let size = Command::new("stty").arg("size").terminal(slave.into_fd()?);
@@ -87,7 +87,7 @@ impl Transport {
     /// use marline_reactor::{Reactor, Transport};
     ///
     /// let reactor = Reactor::new()?;
-    /// let Pty { master, slave } = reactor.handle().open_pty(WindowSize::new(24, 80))?;
+    /// let Pty { master, slave, .. } = reactor.handle().open_pty(WindowSize::new(24, 80))?;
     /// let terminal = reactor.handle().adopt_stream(master, |_: &Transport, _: &[u8]| {})?;
     /// terminal.set_window_size(WindowSize::new(50, 132))?;
     /// assert_eq!(terminal.window_size()?, WindowSize::new(50, 132));

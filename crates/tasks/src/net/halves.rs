@@ -31,7 +31,7 @@ use super::turns::NO_TICKET;
 /// # }).unwrap();
 /// ```
 pub struct ReadHalf {
-    port: Port,
+    pub(super) port: Port,
     /// It went back into a stream, and its drop ends nothing.
     is_reunited: bool,
 }
@@ -55,7 +55,7 @@ pub struct ReadHalf {
 /// # }).unwrap();
 /// ```
 pub struct WriteHalf {
-    door: Door,
+    pub(super) door: Door,
     /// It went back into a stream, and its drop ends nothing.
     is_reunited: bool,
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
+use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use std::task::{Context, Poll, ready};
 use marline_reactor::{Address, Addresses, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
+use super::descriptors::MOST_UNTAKEN;
 use super::state::{Phase, Received, StreamState};
 use super::turns::{NO_TICKET, Ticket, Turn};
-use crate::error::WrongThread;
+use crate::error::{UntakenDescriptors, WrongThread};
 use crate::local::Local;
 use crate::mail;
 use crate::table::TableKey;
@@ -111,6 +113,8 @@ impl Door {
                 state.broken().map_or(Ok(None), Err)
             } else if let Some(error) = state.handed_over() {
                 Err(error)
+            } else if state.descriptors.len() >= MOST_UNTAKEN {
+                Err(UntakenDescriptors::new().into())
             } else {
                 // The protocol, when it is put in place, finds out by itself that somebody waits.
                 let transport = state.transport.clone().filter(|_| state.phase == Phase::InPlace);
@@ -139,6 +143,12 @@ impl Door {
                 Poll::Pending
             }
         }
+    }
+
+    #[track_caller]
+    pub(super) fn take_descriptors(&self) -> io::Result<Vec<OwnedFd>> {
+        let local = self.local_at(Some(Location::caller()))?;
+        self.with(&local, |state| std::mem::take(&mut state.descriptors))
     }
 
     // Writing.
@@ -189,6 +199,15 @@ impl Door {
                 Err(self.write_error())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Puts a descriptor behind what was written.
+    pub(super) fn send_descriptor(&self, descriptor: OwnedFd) -> io::Result<()> {
+        match self.transport()?.send_descriptor(descriptor) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_closed() => Err(self.write_error()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -4,6 +4,7 @@
 //!   `scratch` buffer; `operations` and `io`: what they share.
 //! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
 //!   a time.
+//! * `descriptors`: those that pass over a stream, and who is at its other end.
 //! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
@@ -15,6 +16,7 @@ mod connect;
 mod conversation;
 mod copy;
 mod datagram;
+mod descriptors;
 mod framed;
 mod halves;
 mod handover;

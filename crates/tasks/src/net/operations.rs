@@ -117,10 +117,10 @@ pub(super) fn close(door: &Door) -> impl Future<Output = io::Result<()>> + Send 
     Writing::run(door, Location::caller(), Door::poll_close)
 }
 
-/// A flush or a close that is under way: as a write, it is the only one.
-struct Writing<'a> {
-    door: &'a Door,
-    ticket: Ticket,
+/// A flush or a close, or what else writes, while it is under way: as a write, it is the only one.
+pub(super) struct Writing<'a> {
+    pub(super) door: &'a Door,
+    pub(super) ticket: Ticket,
 }
 
 impl<'a> Writing<'a> {

@@ -1,10 +1,12 @@
 //! The protocol under a stream.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
 use marline_reactor::{Lost, OnEof, Protocol, Remote, Transport};
 
+use super::descriptors;
 use super::state::{Phase, StreamState};
 use super::stream::Stream;
 use super::turns::Wakers;
@@ -96,6 +98,11 @@ impl Protocol for StreamProtocol {
         local.streams.with(self.key, |state| state.reader.wakers()).unwrap_or_default().wake();
     }
 
+    /// The bytes that it came with follow, and wake the reader.
+    fn descriptor_received(&mut self, _: &Transport, descriptor: OwnedFd) {
+        self.with(|state| state.descriptors.push(descriptor));
+    }
+
     fn eof_received(&mut self, _: &Transport) -> OnEof {
         let reader = self.with(|state| {
             state.eof = true;
@@ -129,15 +136,18 @@ impl Protocol for StreamProtocol {
     fn replaced(&mut self) -> Vec<u8> {
         let taken = self.with(|state| {
             // Who gave the stream away has seen to the reading, and the program may have paused it since.
-            let transport = state.transport.take().filter(|_| state.phase != Phase::Leaving);
+            let reads = (state.phase != Phase::Leaving).then_some(state.was_paused);
             state.phase = Phase::Over;
-            let received = std::mem::take(&mut state.received);
+            let left = (std::mem::take(&mut state.received), std::mem::take(&mut state.descriptors));
             let told = (state.reader.wakers(), state.writer.wakers(), state.is_held());
-            (received, transport, state.was_paused, told)
+            (left, state.transport.take(), reads, told)
         });
-        let Some((received, transport, was_paused, told)) = taken else { return Vec::new() };
+        let Some(((received, descriptors), transport, reads, told)) = taken else { return Vec::new() };
         if let Some(transport) = transport {
-            restore_reading(&transport, was_paused);
+            descriptors::give_back(&transport, descriptors);
+            if let Some(was_paused) = reads {
+                restore_reading(&transport, was_paused);
+            }
         }
         self.settle(told);
         received.into_bytes()

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::OwnedFd;
 
 use marline_reactor::{Addresses, Lost, Transport, Warning};
 
@@ -44,6 +45,8 @@ pub(super) struct StreamState {
     pub(super) transport: Option<Transport>,
     pub(super) phase: Phase,
     pub(super) received: Received,
+    /// Those that came, and that the program has not taken. They go where the bytes go.
+    pub(super) descriptors: Vec<OwnedFd>,
     pub(super) eof: bool,
     pub(super) lost: Option<Box<Lost>>,
     /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.

@@ -24,7 +24,7 @@ pub struct Output {
 }
 
 /// Runs a program to its end, and collects what it writes, at most 64 MiB of its output and as much of its errors. Its input is
-/// empty, unless the command says otherwise.
+/// empty, unless the command says otherwise; pipes to other descriptors of its are closed at once.
 ///
 /// ```
 /// use marline_reactor::Command;
@@ -63,6 +63,8 @@ pub async fn output_up_to(command: Command, limit: usize) -> io::Result<Output> 
     let mut child = Child::spawn(command)?;
     // Whoever wanted to write to it cannot: it reads the end.
     drop(child.stdin.take());
+    // Nor is anybody here who reads more than the two, or waits for it to.
+    child.others.clear();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let both = gather_tuple((read_to_end(stdout, limit), read_to_end(stderr, limit))).await;
     let (stdout, stderr) = both.map_err(GatherError::into_error)?;

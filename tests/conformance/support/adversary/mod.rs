@@ -163,14 +163,15 @@ impl<B: Backend> Adversary<B> {
 
     // Sends.
 
-    /// Sends a part, or all.
+    /// Sends a part, or all. What has descriptors between its bytes is left to the backend below.
     fn send_part(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
         if let Some(range) = outgoing.file() {
             let range = range.clone();
             return self.send_file(key, outgoing, &range);
         }
         let front = outgoing.front();
-        let count = if self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0 {
+        let whole = self.temper.sends_whole.get() || outgoing.descriptors() > 0;
+        let count = if whole || self.choices.choose(ChoiceKind::SendSize, 2) == 0 {
             outgoing.len()
         } else {
             self.part(ChoiceKind::SendSize, front.len())

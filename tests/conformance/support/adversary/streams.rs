@@ -1,6 +1,7 @@
 //! Bytes that were received and not given out yet.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use marline_reactor::backend::{Backend, Chunk, Received};
 use marline_reactor::{ChoiceKind, Key};
@@ -17,6 +18,8 @@ const DISCARDED: usize = 64;
 #[derive(Default)]
 pub struct Stream {
     bytes: Vec<u8>,
+    /// Descriptors that came with some of them.
+    descriptors: Vec<OwnedFd>,
     /// How reading ended, which is told after the bytes.
     end: Option<End>,
     /// The last answer was that there is nothing, though there may have been something.
@@ -92,12 +95,12 @@ impl<B: Backend> Adversary<B> {
         }
         let room = self.part(ChoiceKind::ReceiveSize, memory.len());
         match self.inner.receive(key, Some(&mut memory[..room])) {
-            Received::Chunk(chunk) => {
+            Received::Chunk(mut chunk) => {
                 // It made memory of its own; only the promise about all chunks needs to know.
-                let copy = chunk.bytes().to_vec();
+                let copy = Chunk::from(chunk.bytes().to_vec()).with_descriptors(chunk.take_descriptors());
                 self.inner.release(chunk);
                 self.promises.lend();
-                Received::Chunk(Chunk::from(copy))
+                Received::Chunk(copy)
             }
             other => other,
         }
@@ -117,7 +120,8 @@ impl<B: Backend> Adversary<B> {
             let received = self.inner.receive(key, None);
             let stream = self.streams.get_mut(&key)?;
             match received {
-                Received::Chunk(chunk) => {
+                Received::Chunk(mut chunk) => {
+                    stream.descriptors.extend(chunk.take_descriptors());
                     stream.bytes.extend_from_slice(chunk.bytes());
                     self.inner.release(chunk);
                 }
@@ -136,14 +140,17 @@ impl<B: Backend> Adversary<B> {
         let count = self.part(ChoiceKind::ReceiveSize, whole);
         let Some(stream) = self.streams.get_mut(&key) else { return Received::Dry };
         match into {
-            Some(memory) if self.choices.choose(ChoiceKind::ReceiveSize, 2) == 0 => {
+            Some(memory)
+                if stream.descriptors.is_empty() && self.choices.choose(ChoiceKind::ReceiveSize, 2) == 0 =>
+            {
                 let bytes = stream.take(count.min(memory.len()));
                 memory[..bytes.len()].copy_from_slice(&bytes);
                 Received::Filled(bytes.len())
             }
             _ => {
                 self.promises.lend();
-                Received::Chunk(Chunk::from(stream.take(count)))
+                let descriptors = std::mem::take(&mut stream.descriptors);
+                Received::Chunk(Chunk::from(stream.take(count)).with_descriptors(descriptors))
             }
         }
     }

@@ -7,7 +7,8 @@ use std::io;
 
 use super::{Object, Uring};
 use crate::address::Address;
-use crate::backend::datagram::{DatagramSocket, unknown};
+use crate::backend::datagram::DatagramSocket;
+use crate::backend::object::unknown;
 use crate::backend::{
     DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
     ListenOptions, ReceivedDatagrams, Room, SentDatagrams,

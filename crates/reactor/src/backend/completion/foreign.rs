@@ -11,11 +11,12 @@ use super::connection::Connection as RingConnection;
 use super::ring::{Answer, READABLE};
 use super::tag::{Tag, What};
 use super::{Uring, unknown};
+use crate::address::Address;
 use crate::backend::bits::Bits;
 use crate::backend::poller::{Event, Poller, untold_input};
-use crate::backend::stream::{Connection, Ends};
+use crate::backend::stream::{Carrying, Connection, Ends, Socket, Special, connect};
 use crate::backend::watched::Watched;
-use crate::backend::{Close, Completion, Opened, Started, Watchable, socket as sockets};
+use crate::backend::{Close, Completion, ConnectOptions, Opened, Started, Watchable, socket as sockets};
 use crate::key::Key;
 use crate::watch::Interest;
 
@@ -96,12 +97,47 @@ impl Uring {
         if untold {
             self.push_foreign(untold_input(key));
         }
-        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
+        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(Special::Ends(ends)))));
         Ok(opened)
+    }
+
+    /// A socket that descriptors are passed over. There are few, and a multishot receive into shared buffers could give them to
+    /// nobody. So the multiplexer tells of them too, and the calls are made as on readiness.
+    pub(super) fn pass_over(
+        &mut self,
+        key: Key,
+        socket: OwnedFd,
+        as_it_is: fn(Special) -> Connection<Special>,
+    ) -> io::Result<()> {
+        self.foreign()?;
+        let poller = self.foreign.as_deref().ok_or_else(unknown)?;
+        let socket = Carrying::new(Socket::register(socket, poller, key, &mut self.calls)?);
+        self.table.insert(key, Object::Stream(Box::new(as_it_is(Special::Carrying(socket)))));
+        Ok(())
+    }
+
+    pub(super) fn open_passing(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
+        let addresses = sockets::addresses(&socket, &mut self.calls)?;
+        self.pass_over(key, socket, Connection::accepted)?;
+        Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
+    }
+
+    /// A UNIX socket is connected at once or not at all.
+    pub(super) fn connect_passing(
+        &mut self,
+        key: Key,
+        address: &Address,
+        options: &ConnectOptions,
+    ) -> io::Result<()> {
+        let socket = connect(address, options, &mut self.calls)?;
+        self.pass_over(key, socket, Connection::connecting)
     }
 
     pub(super) fn close_stream(&mut self, key: Key, how: Close) -> Started<()> {
         let Some(Object::Stream(stream)) = self.table.remove(key) else { return Started::Done(()) };
+        if how == Close::Orderly && stream.has_unread() {
+            self.scratch.discard(&stream, &mut self.calls);
+        }
         let Some(poller) = self.foreign.as_deref() else { return Started::Done(()) };
         let mut answers = VecDeque::new();
         stream.close(key, how, poller, &mut answers, &mut self.calls);

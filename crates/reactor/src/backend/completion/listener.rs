@@ -16,6 +16,8 @@ pub(super) struct Listener {
     /// `None` once it is being closed.
     socket: Option<OwnedFd>,
     pub(super) local: Address,
+    /// Whether descriptors are passed over its connections.
+    pub(super) descriptors: bool,
     /// Removed when it closes.
     file: Option<SocketFile>,
     /// What was accepted and not asked for, and errors, in order.
@@ -31,10 +33,11 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn new(listening: Listening) -> Self {
-        let Listening { socket, local, file, .. } = listening;
+        let Listening { socket, local, file, descriptors, .. } = listening;
         Self {
             socket: Some(socket),
             local,
+            descriptors,
             file,
             ready: VecDeque::new(),
             accepting: false,

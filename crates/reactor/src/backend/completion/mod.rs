@@ -7,10 +7,12 @@
 //! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when.
 //! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
 //! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
-//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`: one listener.
+//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`, `accepting.rs`: one
+//!   listener, and what it accepts.
 //! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
-//! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns. `host.rs`: a descriptor for a foreign loop that drives this one.
+//! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets
+//!   that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
 //!
 //! # What the kernel does, and what follows
@@ -25,6 +27,7 @@
 //! - Operations outlive the close of their descriptor, so a close cancels them first, and is answered when all are over.
 //! - Completions of one socket do not come in the order of their causes. Errors of sends are told after what was received.
 
+mod accepting;
 mod answers;
 mod buffers;
 mod closing;
@@ -56,9 +59,9 @@ use std::sync::Arc;
 pub use options::{Feature, Options};
 
 use super::datagram::Desk;
-use super::object;
+use super::object::{self, unknown};
 use super::poller::{Event, Poller, due};
-use super::stream::{Scratch, TakenOver, take_over, take_over_pair, take_over_stdio};
+use super::stream::{Scratch, TakenOver, take_over};
 use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
@@ -67,6 +70,7 @@ use super::{
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::watch::Interest;
 use answers::Answers;
@@ -199,32 +203,6 @@ impl Uring {
         let fd = self.waker.descriptor();
         self.ring.poll(fd, READABLE, Tag::own(What::Wake), &mut self.calls);
     }
-
-    fn begin_accepting(&mut self, key: Key) {
-        let Some(listener) = self.table.listener(key).filter(|listener| !listener.accepting) else { return };
-        let Some(fd) = listener.fd() else { return };
-        listener.accepting = true;
-        listener.under_way += 1;
-        self.under_way += 1;
-        self.ring.accept(fd, Tag::new(key, What::Accept), &mut self.calls);
-    }
-
-    fn insert_listener(&mut self, key: Key, listener: Listener) {
-        self.table.insert(key, Object::Listener(Box::new(listener)));
-        self.begin_accepting(key);
-    }
-
-    fn accepted(&mut self, local: Address, key: Key, socket: OwnedFd) -> io::Result<Addresses> {
-        let peer = sockets::peer(&socket, &mut self.calls);
-        // Whoever has no peer any more has reset the connection already.
-        let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
-        let local =
-            if sockets::is_wildcard(&local) { sockets::local(&socket, &mut self.calls)? } else { local };
-        let state = super::bits::Bits::NONE;
-        self.table.insert(key, Object::Connection(Connection::new(socket, state)));
-        self.want_receive(key);
-        Ok(Addresses { local, peer })
-    }
 }
 
 impl Backend for Uring {
@@ -276,30 +254,13 @@ impl Backend for Uring {
     }
 
     fn accept(&mut self, listener: Key, key: Key) -> Accepted {
-        let Some(found) = self.table.listener(listener) else {
-            return Accepted::Failed(unknown());
-        };
-        match found.ready.pop_front() {
-            Some(Ok(socket)) => {
-                let local = found.local.clone();
-                match self.accepted(local, key, socket) {
-                    Ok(addresses) => Accepted::Connection(addresses),
-                    Err(error) => {
-                        self.calls.closes += 1;
-                        Accepted::Failed(error)
-                    }
-                }
-            }
-            Some(Err(number)) => Accepted::Failed(io::Error::from_raw_os_error(number)),
-            None => {
-                found.told = false;
-                self.begin_accepting(listener);
-                Accepted::Dry
-            }
-        }
+        self.accept_one(listener, key)
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
+        if options.descriptors {
+            return self.connect_passing(key, address, options);
+        }
         let (socket, address) = sockets::prepare(address, options, &mut self.calls)?;
         let mut connection = Connection::new(socket.into(), connection::CONNECTING);
         connection.under_way += 1;
@@ -312,14 +273,9 @@ impl Backend for Uring {
     }
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
-        let taken = match opening {
-            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
-            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
-            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
-        };
-        match taken? {
+        match take_over(opening, &mut self.calls)? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
     }
@@ -443,6 +399,18 @@ impl Backend for Uring {
         self.poll_peer(key);
     }
 
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.carries_descriptors())
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        if let Some(stream) = self.table.stream(key) {
+            return stream.peer_credentials(&mut self.calls);
+        }
+        let socket = self.table.connection(key).and_then(|connection| connection.socket());
+        sockets::peer_credentials(socket.ok_or_else(unknown)?, &mut self.calls)
+    }
+
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
         self.begin_watch(key, &what, interest)
     }
@@ -472,11 +440,6 @@ impl Backend for Uring {
 /// For the automatic choice.
 pub(super) fn boxed() -> io::Result<Box<dyn Backend>> {
     Ok(Box::new(Uring::new()?))
-}
-
-/// The answer to an operation of a key that stands for nothing, which the core does not start.
-fn unknown() -> io::Error {
-    io::ErrorKind::NotConnected.into()
 }
 
 /// The answer to what a close ended.

@@ -151,8 +151,3 @@ pub enum Room {
     /// Not now, and nothing will tell when: the core tries again after a pause.
     Unknown,
 }
-
-/// The answer to an operation of a key that stands for no such socket, which the core does not start.
-pub(super) fn unknown() -> io::Error {
-    io::ErrorKind::NotConnected.into()
-}

@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{SockRef, Socket};
 
+use super::DatagramOpened;
 use super::open::largest;
 use super::socket::{DatagramSocket, Kind, READABLE};
-use super::{DatagramOpened, unknown};
 use crate::address::Address;
+use crate::backend::object::unknown;
 use crate::backend::poller::Poller;
 use crate::backend::socket::{bind_unix, domain, local, peer};
 use crate::backend::{ListenOptions, SystemCalls};

@@ -159,6 +159,7 @@ impl DatagramSocket {
         registered.map(|()| socket)
     }
 
+    #[cfg(all(target_os = "linux", feature = "io-uring"))]
     pub(in crate::backend) fn descriptor(&self) -> std::os::fd::RawFd {
         self.fd.as_raw_fd()
     }

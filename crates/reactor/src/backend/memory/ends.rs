@@ -1,6 +1,7 @@
 //! What happens at the ends of connections: bytes, ends, resets.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::OwnedFd;
 
 use super::state::{End, Id, Phase, State};
 use crate::backend::{Close, Completion, Outgoing, Sent, Started};
@@ -19,7 +20,7 @@ pub(super) enum Look {
 
 impl State {
     /// Sends what there is room for. With no room at all the send waits, and the receiver's next pull answers it.
-    pub(super) fn send(&mut self, id: Id, outgoing: Box<Outgoing>) -> Started<Sent> {
+    pub(super) fn send(&mut self, id: Id, mut outgoing: Box<Outgoing>) -> Started<Sent> {
         let result = match self.room(id) {
             Ok(0) => {
                 if let Some(end) = self.ends.get_mut(id) {
@@ -27,7 +28,7 @@ impl State {
                 }
                 return Started::Pending;
             }
-            Ok(room) => Ok(self.send_some(id, &outgoing, room)),
+            Ok(room) => Ok(self.send_some(id, &mut outgoing, room)),
             Err(error) => Err(error),
         };
         let sent = Sent { outgoing, result };
@@ -44,11 +45,15 @@ impl State {
         }
     }
 
-    fn send_some(&mut self, id: Id, outgoing: &Outgoing, room: usize) -> usize {
+    fn send_some(&mut self, id: Id, outgoing: &mut Outgoing, room: usize) -> usize {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let filled = outgoing.fill(&mut parts);
         let offered: usize = parts[..filled].iter().map(|part| part.len()).sum();
         let count = self.chunking.sent(offered.min(room), &self.choices);
+        let descriptors = outgoing.take_descriptors(count);
+        self.pass(id, descriptors);
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let filled = outgoing.fill(&mut parts);
         self.deliver(id, &parts[..filled], count);
         count
     }
@@ -71,6 +76,13 @@ impl State {
         let other = end.other.and_then(|other| self.ends.get(other));
         let full = other.map_or(0, |other| other.incoming.len());
         Ok(self.capacity.saturating_sub(full))
+    }
+
+    /// Brings descriptors to the other end, each before one of the bytes that are about to come there.
+    pub(super) fn pass(&mut self, from: Id, descriptors: Vec<(usize, OwnedFd)>) {
+        let other = self.ends.get(from).and_then(|end| end.other);
+        let Some(end) = other.and_then(|other| self.ends.get_mut(other)) else { return };
+        descriptors.into_iter().for_each(|(ahead, descriptor)| end.incoming.pass(ahead, descriptor));
     }
 
     /// Brings bytes to the other end. Where that is closed already, they are taken all the same, and the answer to
@@ -108,7 +120,10 @@ impl State {
     /// Takes bytes that [`look`](Self::look) found.
     pub(super) fn take(&mut self, id: Id, into: &mut [u8]) {
         let Some(end) = self.ends.get_mut(id) else { return };
-        end.incoming.take(into);
+        let descriptors = end.incoming.take(into);
+        if end.carries_descriptors || !end.owner.is_backend() {
+            end.descriptors.extend(descriptors);
+        }
         end.drained = end.incoming.is_empty() && !end.incoming.is_ended();
         if let Some(writer) = end.other {
             self.resume(writer);
@@ -123,8 +138,8 @@ impl State {
             return;
         }
         let sending = self.ends.get_mut(id).and_then(|end| end.sending.take());
-        if let Some(outgoing) = sending {
-            let result = Ok(self.send_some(id, &outgoing, room));
+        if let Some(mut outgoing) = sending {
+            let result = Ok(self.send_some(id, &mut outgoing, room));
             self.answer_send(id, Sent { outgoing, result });
         }
     }

@@ -23,6 +23,7 @@ impl State {
             address: address.clone(),
             backlog: backlog.max(1),
             shared,
+            carries_descriptors: false,
             waiting: VecDeque::new(),
             queue: VecDeque::new(),
             notice: Notice::new(),
@@ -180,6 +181,7 @@ impl State {
     /// Gives the oldest connection in the backlog to `owner`.
     pub(super) fn accept(&mut self, listener: Id, owner: Owner) -> Option<Id> {
         let found = self.listeners.get_mut(listener)?;
+        let carries_descriptors = found.carries_descriptors;
         let Some(id) = found.waiting.pop_front() else {
             found.notice.armed = true;
             return None;
@@ -188,6 +190,7 @@ impl State {
         self.sockets += usize::from(owner.is_backend());
         let end = self.ends.get_mut(id)?;
         end.owner = owner;
+        end.carries_descriptors = carries_descriptors;
         if !end.incoming.is_empty() || end.incoming.is_ended() || end.is_broken() {
             self.raise(id, false);
         }

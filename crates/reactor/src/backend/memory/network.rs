@@ -15,6 +15,7 @@ use super::wire::Chunking;
 use crate::address::Address;
 use crate::backend::Close;
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::os_signal::SignalKind;
 
 /// A network without a kernel, shared by [`Memory`](super::Memory) backends (several hosts, or several loops) and
@@ -181,6 +182,26 @@ impl Network {
         let (stream, peer) = VirtualStream::pair(self, StreamKind::Duplex, "stdio:");
         self.set_stdio(stream);
         peer
+    }
+
+    /// What loops are told about who is at the other end of a UNIX socket. Without it they are told that nobody knows.
+    ///
+    /// ```
+    /// use marline_reactor::testing::MemoryReactor;
+    /// use marline_reactor::{Addresses, Credentials, Transport};
+    ///
+    /// let memory = MemoryReactor::new();
+    /// memory.network().set_credentials(Credentials { pid: Some(7), uid: 1000, gid: 1000 });
+    /// memory.handle().listen("unix:///run/x.sock", |_: &Addresses| |transport: &Transport, _: &[u8]| {
+    ///     assert_eq!(transport.peer_credentials().map(|peer| peer.uid).ok(), Some(1000));
+    /// })?;
+    /// let peer = memory.network().connect(marline_reactor::UnixAddress::path("/run/x.sock"))?;
+    /// peer.write(b"who am I?");
+    /// memory.pump();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.state().credentials = Some(credentials);
     }
 
     /// What was there and nobody opened is closed.

@@ -15,6 +15,7 @@ use crate::backend::{
     Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
 };
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
@@ -83,8 +84,12 @@ impl Backend for Memory {
         if address.as_inet().is_some_and(|address| !state.is_local(address.ip())) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
+        check_descriptors(options.descriptors, address)?;
         let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX);
         let (id, address) = state.listen(owner, address, backlog, options.reuse_port)?;
+        if let Some(listener) = state.listeners.get_mut(id) {
+            listener.carries_descriptors = options.descriptors;
+        }
         self.sockets.insert(key, id, Kind::Listener);
         self.calls.registrations += 1;
         Ok(address)
@@ -113,8 +118,13 @@ impl Backend for Memory {
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
-        let owner = self.owner(key);
-        let id = self.network.state().connect(owner, address, options.bind.as_ref())?;
+        check_descriptors(options.descriptors, address)?;
+        let (owner, mut state) = (self.owner(key), self.network.state());
+        let id = state.connect(owner, address, options.bind.as_ref())?;
+        if let Some(end) = state.ends.get_mut(id) {
+            end.carries_descriptors = options.descriptors;
+        }
+        drop(state);
         self.sockets.insert(key, id, Kind::Connecting);
         self.calls.connects += 1;
         self.calls.registrations += 1;
@@ -153,6 +163,8 @@ impl Backend for Memory {
         let drained = state.ends.get(id).is_some_and(|end| end.drained);
         // A receive that took everything has told that nothing is left: no call is needed to find that out.
         self.calls.receives += u64::from(!drained);
+        let passes = state.ends.get(id).is_some_and(|end| end.passes_next());
+        let into = into.filter(|_| !passes);
         let limit = into.as_ref().map_or(SCRATCH, |memory| memory.len());
         match (state.look(id, limit), into) {
             (Look::Bytes(count), Some(memory)) => {
@@ -162,7 +174,8 @@ impl Backend for Memory {
             (Look::Bytes(count), None) => {
                 let mut memory = self.scratch.take().unwrap_or_else(|| vec![0; SCRATCH]);
                 state.take(id, &mut memory[..count]);
-                Received::Chunk(Chunk::new(memory, 0, count, 0))
+                let passed = state.ends.get_mut(id).map(|end| std::mem::take(&mut end.descriptors));
+                Received::Chunk(Chunk::new(memory, 0, count, 0).with_descriptors(passed.unwrap_or_default()))
             }
             (Look::Eof, _) => Received::Eof,
             (Look::Dry, _) => Received::Dry,
@@ -263,6 +276,16 @@ impl Backend for Memory {
         state.tell_watcher(id);
     }
 
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        let state = self.network.state();
+        let end = self.sockets.end(key).and_then(|id| state.ends.get(id));
+        end.is_some_and(|end| end.carries_descriptors)
+    }
+
+    fn peer_credentials(&mut self, _: Key) -> io::Result<Credentials> {
+        self.network.state().credentials.ok_or_else(|| ErrorKind::Unsupported.into())
+    }
+
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
         // There are no descriptors here.
         let Watchable::Virtual(source) = what else { return Err(ErrorKind::Unsupported.into()) };
@@ -287,4 +310,9 @@ impl Backend for Memory {
     fn system_calls(&self) -> SystemCalls {
         self.calls
     }
+}
+
+/// Only UNIX sockets carry descriptors.
+fn check_descriptors(wanted: bool, address: &Address) -> io::Result<()> {
+    if wanted && address.as_unix().is_none() { Err(ErrorKind::Unsupported.into()) } else { Ok(()) }
 }

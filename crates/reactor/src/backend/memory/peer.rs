@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::IoSlice;
+use std::os::fd::OwnedFd;
 
 use super::network::Network;
 use super::state::{End, Id, Owner, Phase};
@@ -59,6 +60,40 @@ impl Peer {
             state.deliver(self.id, &[IoSlice::new(bytes)], count);
         }
         count
+    }
+
+    /// Sends descriptors with the first of these bytes, of which as many are sent as there is room for: how many. With no room,
+    /// or nobody at the other end, the descriptors are closed.
+    ///
+    /// ```
+    /// use marline_reactor::Choices;
+    /// use marline_reactor::backend::memory::Network;
+    /// use marline_reactor::UnixAddress;
+    ///
+    /// let network = Network::new(Choices::tame());
+    /// let listener = network.listen(UnixAddress::path("/run/x.sock"))?;
+    /// let client = network.connect(listener.address())?;
+    /// let server = listener.accept().expect("a client has connected");
+    /// client.write_with_descriptors(b"!", vec![std::fs::File::open("/dev/null")?.into()]);
+    /// assert_eq!(server.read(), b"!");
+    /// assert_eq!(server.take_descriptors().len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_with_descriptors(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> usize {
+        let mut state = self.network.state();
+        let room = state.room(self.id).map_or(0, |room| room.min(bytes.len()));
+        if room > 0 {
+            state.pass(self.id, descriptors.into_iter().map(|descriptor| (0, descriptor)).collect());
+            state.deliver(self.id, &[IoSlice::new(bytes)], room);
+        }
+        room
+    }
+
+    /// The descriptors that came with the bytes that were read so far, and were not taken yet.
+    #[must_use]
+    pub fn take_descriptors(&self) -> Vec<OwnedFd> {
+        let mut state = self.network.state();
+        state.ends.get_mut(self.id).map(|end| std::mem::take(&mut end.descriptors)).unwrap_or_default()
     }
 
     /// Takes everything that has arrived.

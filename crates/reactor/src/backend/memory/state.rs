@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::inbox::Inbox;
@@ -13,6 +14,7 @@ use super::wire::{Chunking, Wire};
 use crate::address::{Address, Addresses, UnixAddress};
 use crate::backend::{Completion, Outgoing};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
 use crate::slab::Slab;
@@ -54,6 +56,8 @@ pub(super) struct State {
     /// The other sides of terminals that loops made, until the test takes them.
     pub(super) terminals: VecDeque<(Id, Rc<RefCell<Window>>)>,
     pub(super) next_port: u16,
+    /// Who is at the other end of UNIX sockets.
+    pub(super) credentials: Option<Credentials>,
     /// How many ends, listeners and datagram sockets belong to backends.
     pub(super) sockets: usize,
 }
@@ -79,6 +83,7 @@ impl State {
             stdio: None,
             terminals: VecDeque::new(),
             next_port: FIRST_EPHEMERAL,
+            credentials: None,
             sockets: 0,
         }
     }
@@ -191,6 +196,10 @@ pub(super) struct End {
     pub(super) watched: bool,
     /// It is the end of a pipe: with the other end goes all that it is good for, in whichever way that was closed.
     pub(super) ends_alone: bool,
+    /// Its loop wants the descriptors that come.
+    pub(super) carries_descriptors: bool,
+    /// Those that came with bytes that were received.
+    pub(super) descriptors: Vec<OwnedFd>,
     /// It is a terminal.
     pub(super) window: Option<Rc<RefCell<Window>>>,
 }
@@ -209,8 +218,15 @@ impl End {
             drained: true,
             watched: false,
             ends_alone: false,
+            carries_descriptors: false,
+            descriptors: Vec::new(),
             window: None,
         }
+    }
+
+    /// Whether the next receive gives descriptors to a loop that wants them.
+    pub(super) fn passes_next(&self) -> bool {
+        self.carries_descriptors && self.incoming.begins_with_descriptor()
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -226,6 +242,8 @@ pub(super) struct Listener {
     pub(super) backlog: usize,
     /// Others may listen here too, if they also say so.
     pub(super) shared: bool,
+    /// Its connections carry descriptors.
+    pub(super) carries_descriptors: bool,
     /// Our ends of the connections that were not accepted yet.
     pub(super) waiting: VecDeque<Id>,
     /// The other ends of those that do not fit into the backlog.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::OwnedFd;
 
 use crate::choice::{ChoiceKind, Choices};
 
@@ -27,7 +28,7 @@ pub enum Chunking {
 impl Chunking {
     /// How many bytes a receive with memory for `limit` bytes gets from `wire`: at least one if both have any.
     pub(super) fn received(self, wire: &Wire, limit: usize, choices: &Choices) -> usize {
-        let there = wire.len().min(limit);
+        let there = wire.len().min(limit).min(wire.bytes_before_next_descriptor());
         match self {
             Self::Joined => there,
             Self::AsWritten => there.min(wire.first_write()),
@@ -75,6 +76,10 @@ pub(super) struct Wire {
     /// How many bytes of each write are still there.
     writes: VecDeque<usize>,
     ended: bool,
+    /// Descriptors among the bytes, each with the number of all bytes before it that ever came.
+    descriptors: VecDeque<(u64, OwnedFd)>,
+    /// How many bytes were ever taken.
+    taken: u64,
 }
 
 impl Wire {
@@ -112,8 +117,25 @@ impl Wire {
         }
     }
 
-    /// Moves the first bytes to `into`, which is no longer than the wire is.
-    pub(super) fn take(&mut self, into: &mut [u8]) {
+    /// Adds a descriptor behind the bytes that are there and `ahead` others.
+    pub(super) fn pass(&mut self, ahead: usize, descriptor: OwnedFd) {
+        self.descriptors.push_back((self.taken + (self.len() + ahead) as u64, descriptor));
+    }
+
+    /// Whether a descriptor comes with the first byte.
+    pub(super) fn begins_with_descriptor(&self) -> bool {
+        self.descriptors.front().is_some_and(|(at, _)| *at == self.taken)
+    }
+
+    /// A receive ends before a byte that a descriptor comes with, unless it is the first.
+    fn bytes_before_next_descriptor(&self) -> usize {
+        let next = self.descriptors.iter().find(|(at, _)| *at > self.taken);
+        next.map_or(usize::MAX, |(at, _)| usize::try_from(at - self.taken).unwrap_or(usize::MAX))
+    }
+
+    /// Moves the first bytes to `into`, which is no longer than the wire is, and answers with the descriptors that come with
+    /// them.
+    pub(super) fn take(&mut self, into: &mut [u8]) -> Vec<OwnedFd> {
         let count = into.len().min(self.len());
         let (front, back) = self.bytes.as_slices();
         let split = count.min(front.len());
@@ -121,6 +143,9 @@ impl Wire {
         into[split..count].copy_from_slice(&back[..count - split]);
         self.bytes.drain(..count);
         self.forget_writes(count);
+        self.taken += count as u64;
+        let passed = self.descriptors.iter().take_while(|(at, _)| *at < self.taken).count();
+        self.descriptors.drain(..passed).map(|(_, descriptor)| descriptor).collect()
     }
 
     fn forget_writes(&mut self, mut count: usize) {
@@ -138,6 +163,7 @@ impl Wire {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.writes.clear();
+        self.descriptors.clear();
     }
 }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use super::{Object, Readiness};
 use crate::address::Address;
-use crate::backend::datagram::{DatagramSocket, unknown};
+use crate::backend::datagram::DatagramSocket;
+use crate::backend::object::unknown;
 use crate::backend::{
     DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
     ListenOptions, ReceivedDatagrams, Room, SentDatagrams,

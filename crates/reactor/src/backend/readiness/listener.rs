@@ -38,6 +38,11 @@ impl Listener {
         registered.map(|()| Self { listening, ready: false, shared: false })
     }
 
+    /// Whether descriptors are passed over its connections.
+    pub(super) fn passes_descriptors(&self) -> bool {
+        self.listening.descriptors
+    }
+
     /// A listener that others may hold too.
     pub(super) fn shared(mut self) -> Self {
         self.shared = true;
@@ -64,6 +69,7 @@ impl Listener {
         }
         let (socket, peer) = self.take(calls)?;
         let socket = Socket::register(socket, poller, key, calls).map_err(Accepted::Failed)?;
+        let socket = socket.at(&self.listening.local);
         match self.finish(&socket, calls) {
             Ok(local) => Ok((socket, Addresses { local, peer })),
             Err(error) => {

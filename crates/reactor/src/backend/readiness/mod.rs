@@ -33,11 +33,10 @@ use std::time::Duration;
 
 use super::bits::Bits;
 use super::datagram::Desk;
-use super::object;
+use super::object::{self, unknown};
 use super::poller::{Event, Poller, due, untold_input};
 use super::stream::{
-    Channel, Connection, Ends, Scratch, Socket, TakenOver, connect, take_over, take_over_pair,
-    take_over_stdio,
+    Carrying, Channel, Connection, Ends, Scratch, Socket, Special, TakenOver, connect, take_over,
 };
 use super::table::Table;
 use super::watched::Watched;
@@ -48,6 +47,7 @@ use super::{
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
+use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::watch::Interest;
@@ -135,8 +135,15 @@ impl Readiness {
 impl Readiness {
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
-        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
+        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?.at(&addresses.local);
         self.table.insert(key, Object::Connection(Connection::accepted(socket).shared()));
+        Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
+    }
+
+    fn open_passing(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
+        let addresses = sockets::addresses(&socket, &mut self.calls)?;
+        let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
+        self.table.insert(key, passing(socket, Connection::accepted));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 
@@ -146,7 +153,7 @@ impl Readiness {
         if untold {
             self.poller.push(untold_input(key));
         }
-        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(ends))));
+        self.table.insert(key, Object::Stream(Box::new(Connection::accepted(Special::Ends(ends)))));
         Ok(opened)
     }
 }
@@ -255,8 +262,12 @@ impl Backend for Readiness {
         };
         match listener.accept(&self.poller, key, &mut self.calls) {
             Ok((socket, addresses)) => {
-                let connection = Connection::accepted(socket);
-                self.table.insert(key, Object::Connection(connection));
+                let object = if listener.passes_descriptors() {
+                    passing(socket, Connection::accepted)
+                } else {
+                    Object::Connection(Connection::accepted(socket))
+                };
+                self.table.insert(key, object);
                 Accepted::Connection(addresses)
             }
             Err(accepted) => accepted,
@@ -266,21 +277,20 @@ impl Backend for Readiness {
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         let stream = connect(address, options, &mut self.calls)?;
         // It is registered after the connect: epoll calls a socket that was never connected hung up.
-        let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?;
-        let connection = Connection::connecting(socket);
-        self.table.insert(key, Object::Connection(connection));
+        let socket = Socket::register(stream, &self.poller, key, &mut self.calls)?.at(address);
+        let object = if options.descriptors {
+            passing(socket, Connection::connecting)
+        } else {
+            Object::Connection(Connection::connecting(socket))
+        };
+        self.table.insert(key, object);
         Ok(())
     }
 
     fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
-        let taken = match opening {
-            Opening::One(descriptor) => take_over(descriptor, &mut self.calls),
-            Opening::Pair { input, output } => take_over_pair(input, output, &mut self.calls),
-            Opening::Stdio => take_over_stdio(&mut self.calls).map(TakenOver::Ends),
-            Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
-        };
-        match taken? {
+        match take_over(opening, &mut self.calls)? {
             TakenOver::Socket(socket) => self.open_socket(key, socket),
+            TakenOver::Passing(socket) => self.open_passing(key, socket),
             TakenOver::Ends(ends) => self.open_ends(key, ends),
         }
     }
@@ -376,6 +386,18 @@ impl Backend for Readiness {
         }
     }
 
+    fn carries_descriptors(&mut self, key: Key) -> bool {
+        self.table.stream(key).is_some_and(|stream| stream.carries_descriptors())
+    }
+
+    fn peer_credentials(&mut self, key: Key) -> io::Result<Credentials> {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection.peer_credentials(&mut self.calls),
+            Some(Object::Stream(stream)) => stream.peer_credentials(&mut self.calls),
+            _ => Err(unknown()),
+        }
+    }
+
     fn watch(&mut self, key: Key, what: Watchable, interest: Interest) -> io::Result<()> {
         let watched = match what {
             Watchable::Descriptor(descriptor) => {
@@ -409,7 +431,7 @@ impl Backend for Readiness {
     }
 }
 
-/// The answer to an operation of a key that stands for nothing, which the core does not start.
-fn unknown() -> io::Error {
-    io::ErrorKind::NotConnected.into()
+/// A connection that descriptors are passed over.
+fn passing(socket: Socket, as_it_is: fn(Special) -> Connection<Special>) -> Object {
+    Object::Stream(Box::new(as_it_is(Special::Carrying(Carrying::new(socket)))))
 }

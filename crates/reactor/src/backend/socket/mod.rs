@@ -1,13 +1,17 @@
 //! The calls to the operating system that make sockets and ask about them, for every backend that has any.
 //!
 //! - `name.rs`: addresses as the system writes them.
-//! - `file.rs`: the files of UNIX sockets.
+//! - `file.rs`: the files of UNIX sockets. `credentials.rs`: their peers (`no_credentials.rs`: on other systems than Linux).
 //!
 //! Every call is counted as `strace` would show it, the repetitions after an interrupted one included (but not the
 //! check of the descriptor that the standard library makes before each close in debug builds).
 
+#[cfg(target_os = "linux")]
+mod credentials;
 mod file;
 mod name;
+#[cfg(not(target_os = "linux"))]
+mod no_credentials;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +23,11 @@ use socket2::{SockAddr, SockRef, Type};
 
 use super::{ConnectOptions, ListenOptions, SystemCalls};
 use crate::address::{Address, Addresses, UnixAddress};
+#[cfg(target_os = "linux")]
+pub(super) use credentials::peer_credentials;
 pub(super) use file::SocketFile;
+#[cfg(not(target_os = "linux"))]
+pub(super) use no_credentials::peer_credentials;
 
 /// Whether accepted connections have the TCP_NODELAY of their listener, which saves a call for each. Linux clones
 /// the listening socket with it (`tcp_create_openreq_child`), and FreeBSD copies the flag (`syncache_socket`).
@@ -103,9 +111,15 @@ pub(super) struct Listening {
     pub(super) socket: OwnedFd,
     pub(super) local: Address,
     /// Its file, if we made one: removed when this is dropped.
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "io-uring")),
+        expect(dead_code, reason = "it only has to be dropped")
+    )]
     pub(super) file: Option<SocketFile>,
     /// Whether each connection must be given TCP_NODELAY.
     pub(super) set_nodelay: bool,
+    /// Whether descriptors are passed over its connections.
+    pub(super) descriptors: bool,
 }
 
 /// Makes a listening socket.
@@ -114,12 +128,14 @@ pub(super) fn listen(
     options: &ListenOptions,
     calls: &mut SystemCalls,
 ) -> io::Result<Listening> {
+    check_descriptors(options.descriptors, address)?;
     let socket = open(address, Type::STREAM, calls)?;
     let listening = begin_listening(&socket, address, options, calls);
     calls.closes += u64::from(listening.is_err());
     let (local, file) = listening?;
     let set_nodelay = options.nodelay && !NODELAY_IS_INHERITED && address.as_inet().is_some();
-    Ok(Listening { socket: socket.into(), local, file, set_nodelay })
+    let descriptors = options.descriptors;
+    Ok(Listening { socket: socket.into(), local, file, set_nodelay, descriptors })
 }
 
 fn begin_listening(
@@ -172,7 +188,7 @@ fn bind_inet(
 pub(super) fn adopt(listener: OwnedFd, calls: &mut SystemCalls) -> io::Result<Listening> {
     let local = listening_address(&listener, calls);
     calls.closes += u64::from(local.is_err());
-    Ok(Listening { socket: listener, local: local?, file: None, set_nodelay: false })
+    Ok(Listening { socket: listener, local: local?, file: None, set_nodelay: false, descriptors: false })
 }
 
 fn listening_address(listener: &OwnedFd, calls: &mut SystemCalls) -> io::Result<Address> {
@@ -198,11 +214,17 @@ pub(super) fn prepare(
     options: &ConnectOptions,
     calls: &mut SystemCalls,
 ) -> io::Result<(socket2::Socket, SockAddr)> {
+    check_descriptors(options.descriptors, address)?;
     let to = name::write(address)?;
     let socket = open(address, Type::STREAM, calls)?;
     let prepared = set_up(&socket, address, options, calls);
     calls.closes += u64::from(prepared.is_err());
     prepared.map(|()| (socket, to))
+}
+
+/// Only UNIX sockets carry descriptors.
+fn check_descriptors(wanted: bool, address: &Address) -> io::Result<()> {
+    if wanted && address.as_unix().is_none() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
 fn set_up(
@@ -232,7 +254,7 @@ pub(super) fn reset() -> io::Error {
     Errno::CONNRESET.into()
 }
 
-/// Whether the system is short of memory, which passes.
+/// Whether the system is short of memory, or has too many descriptors on their way, which passes.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOBUFS | Errno::NOMEM))
+    matches!(Errno::from_io_error(error), Some(Errno::NOBUFS | Errno::NOMEM | Errno::TOOMANYREFS))
 }

@@ -1,10 +1,12 @@
 //! What a connection asks of what it reads and writes.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use crate::address::Addresses;
 use crate::backend::poller::Poller;
 use crate::backend::{Close, FileRange, Outgoing, SystemCalls};
+use crate::credentials::Credentials;
 
 /// Something that bytes are read from and written to without blocking, registered with a poller.
 pub(in crate::backend) trait Channel {
@@ -45,6 +47,22 @@ pub(in crate::backend) trait Channel {
 
     /// Throws away what was received and not read, where closing over it would do harm.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls);
+
+    /// Whether descriptors are passed over it.
+    fn carries_descriptors(&self) -> bool {
+        false
+    }
+
+    /// The descriptors that came with what was just received.
+    fn take_descriptors(&self) -> Vec<OwnedFd> {
+        Vec::new()
+    }
+
+    /// Who is at the other end.
+    fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
+        let _ = calls;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Takes the registration back by hand, as others may have the open file description.
     fn forget(&self, poller: &Poller, calls: &mut SystemCalls);

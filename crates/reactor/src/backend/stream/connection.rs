@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use super::Channel;
 use crate::address::Addresses;
 use crate::backend::bits::Bits;
 use crate::backend::poller::{Event, Poller, due, says};
 use crate::backend::{Close, Completion, Outgoing, Received, Sent, Started, SystemCalls, socket};
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// A receive might give something.
@@ -71,6 +73,19 @@ impl<C: Channel> Connection<C> {
 
     pub(in crate::backend) fn addresses(&self, calls: &mut SystemCalls) -> io::Result<Addresses> {
         self.channel.addresses(calls)
+    }
+
+    pub(in crate::backend) fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
+        self.channel.peer_credentials(calls)
+    }
+
+    pub(in crate::backend) fn carries_descriptors(&self) -> bool {
+        self.channel.carries_descriptors()
+    }
+
+    /// The descriptors that came with what was just received.
+    pub(super) fn take_descriptors(&self) -> Vec<OwnedFd> {
+        self.channel.take_descriptors()
     }
 
     /// Does what is due about `event`, until there is something to tell.

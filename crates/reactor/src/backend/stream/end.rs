@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use mio::unix::SourceFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::RecvFlags;
 
 use super::socket::{PARTS, SEND, uninterrupted};
 use super::typing;
@@ -171,7 +171,7 @@ impl End {
         let count = uninterrupted(|| {
             calls.sends += 1;
             match self.nature {
-                Nature::Socket => rustix::net::send(&self.descriptor, bytes, SEND | SendFlags::DONTWAIT),
+                Nature::Socket => rustix::net::send(&self.descriptor, bytes, SEND),
                 _ => rustix::io::write(&self.descriptor, bytes),
             }
         })?;
@@ -191,7 +191,7 @@ impl End {
             match self.nature {
                 Nature::Socket => {
                     let mut nothing = rustix::net::SendAncillaryBuffer::default();
-                    rustix::net::sendmsg(&self.descriptor, parts, &mut nothing, SEND | SendFlags::DONTWAIT)
+                    rustix::net::sendmsg(&self.descriptor, parts, &mut nothing, SEND)
                 }
                 _ => rustix::io::writev(&self.descriptor, parts),
             }

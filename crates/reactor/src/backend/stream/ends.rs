@@ -5,6 +5,7 @@
 //! - A pipe tells whoever writes into it that nobody reads any more by an error condition (EPOLLERR), and by EPIPE.
 //! - The master of a terminal reports the end of the other side by EIO, and a terminal that hung up does too. Both are ends.
 //! - A terminal that gives or takes less than was asked for may have more: a line at a time, or as much as a buffer holds.
+//! - A UNIX socket gives less than it has where descriptors were sent with some of the bytes.
 //! - epoll refuses what is always ready (EPERM): regular files, `/dev/null`. Such a descriptor is read and written without
 //!   waiting, and what it lacks is told by an error (ENOSPC).
 //! - close(2) takes a registration back only with the last descriptor of the open file description, which others may have.
@@ -15,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::end::{End, Nature};
-use super::socket::DISCARDS;
+use super::socket::discard;
 use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::{Direction, Poller};
@@ -217,12 +218,8 @@ impl Channel for Ends {
 
     /// What was not read stays for whoever else has the descriptor, unless it is a socket's, whose peer would be reset.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        let Some(socket) = self.socket() else { return };
-        for _ in 0..DISCARDS {
-            match socket.read(scratch, calls) {
-                Ok(count) if count == scratch.len() => {}
-                _ => return,
-            }
+        if let Some(socket) = self.socket() {
+            discard(scratch, |scratch| socket.read(scratch, calls));
         }
     }
 

@@ -23,10 +23,36 @@ pub enum Opening {
         /// What is written.
         output: OwnedFd,
     },
+    /// A connected UNIX stream socket, over which descriptors are passed as well.
+    Passing(OwnedFd),
     /// Standard input and standard output.
     Stdio,
     /// Something without a kernel, for the memory backend.
     Virtual(VirtualStream),
+}
+
+impl Opening {
+    /// A connected UNIX stream socket that [descriptors](crate::Transport::send_descriptor) are passed over, both ways.
+    ///
+    /// ```
+    /// use marline_reactor::backend::Opening;
+    /// use marline_reactor::{Reactor, Transport};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let silent = |_: &Transport, _: &[u8]| ();
+    /// let transport = reactor.handle().adopt_stream(Opening::with_descriptors(ours), silent)?;
+    /// transport.send_descriptor(std::fs::File::open("/dev/null")?)?;
+    /// transport.write(b"with this byte");
+    /// transport.close();
+    /// reactor.run()?;
+    /// # drop(theirs);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_descriptors(socket: impl Into<OwnedFd>) -> Self {
+        Self::Passing(socket.into())
+    }
 }
 
 /// What came of it.

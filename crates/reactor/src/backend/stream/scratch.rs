@@ -21,7 +21,8 @@ impl Scratch {
         if !connection.is_readable() {
             return Received::Dry;
         }
-        if let Some(memory) = into {
+        // What may come with descriptors comes as a chunk.
+        if let Some(memory) = into.filter(|_| !connection.carries_descriptors()) {
             return match connection.receive(memory, calls) {
                 Ok(count) => Received::Filled(count),
                 Err(received) => received,
@@ -29,7 +30,10 @@ impl Scratch {
         }
         let mut memory = self.take();
         match connection.receive(&mut memory, calls) {
-            Ok(count) => Received::Chunk(Chunk::new(memory, 0, count, 0)),
+            Ok(count) => {
+                let descriptors = connection.take_descriptors();
+                Received::Chunk(Chunk::new(memory, 0, count, 0).with_descriptors(descriptors))
+            }
             Err(received) => {
                 self.0 = Some(memory);
                 received

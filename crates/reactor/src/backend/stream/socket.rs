@@ -15,6 +15,7 @@ use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
 use crate::backend::{Close, ConnectOptions, FileRange, Outgoing, SystemCalls, socket};
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::os_signal::survive_sigpipe;
 
@@ -22,7 +23,7 @@ use crate::os_signal::survive_sigpipe;
 pub(super) const PARTS: usize = 64;
 
 /// How often a close looks for bytes to throw away.
-pub(super) const DISCARDS: usize = 16;
+const DISCARDS: usize = 16;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -36,7 +37,11 @@ pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
 /// It is created close-on-exec and never duplicated, so closing it takes its registration back as well. One that was made
 /// elsewhere may have other holders ([`Connection::shared`](super::Connection::shared)).
 #[derive(Debug)]
-pub(in crate::backend) struct Socket(OwnedFd);
+pub(in crate::backend) struct Socket {
+    descriptor: OwnedFd,
+    /// Whether a receive takes everything there is room for.
+    drains: bool,
+}
 
 impl Socket {
     /// Registers `socket`; on an error it is closed.
@@ -49,7 +54,14 @@ impl Socket {
         let socket = socket.into();
         let registered = poller.connection(&mut SourceFd(&socket.as_raw_fd()), key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self(socket))
+        registered.map(|()| Self { descriptor: socket, drains: false })
+    }
+
+    /// Notes where one of its ends is. A receive from a UNIX socket ends behind a message that descriptors came with, wanted
+    /// or not, whatever waits behind that; those of the Internet have no such thing.
+    pub(in crate::backend) fn at(mut self, address: &Address) -> Self {
+        self.drains = address.as_inet().is_some();
+        self
     }
 
     fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
@@ -58,7 +70,7 @@ impl Socket {
         let parts = &parts[..filled];
         let sent = uninterrupted(|| {
             calls.sends += 1;
-            rustix::net::sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), SEND)
+            rustix::net::sendmsg(&self.descriptor, parts, &mut SendAncillaryBuffer::default(), SEND)
         })?;
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         Ok((sent, sent == offered))
@@ -66,7 +78,7 @@ impl Socket {
 
     #[cfg(test)]
     pub(in crate::backend) fn has_nodelay(&self) -> bool {
-        socket2::SockRef::from(&self.0).tcp_nodelay().unwrap_or(false)
+        socket2::SockRef::from(&self.descriptor).tcp_nodelay().unwrap_or(false)
     }
 
     /// Closes it without a word about how.
@@ -86,13 +98,13 @@ impl Channel for Socket {
     }
 
     fn drains(&self) -> bool {
-        true
+        self.drains
     }
 
     fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
         uninterrupted(|| {
             calls.receives += 1;
-            rustix::net::recv(&self.0, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
+            rustix::net::recv(&self.descriptor, &mut *memory, RecvFlags::DONTWAIT).map(|(count, _)| count)
         })
     }
 
@@ -107,7 +119,7 @@ impl Channel for Socket {
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
-            rustix::net::send(&self.0, bytes, SEND)
+            rustix::net::send(&self.descriptor, bytes, SEND)
         })?;
         Ok((sent, sent == bytes.len()))
     }
@@ -119,7 +131,7 @@ impl Channel for Socket {
             return false;
         }
         calls.others += 1;
-        let Ok(flags) = rustix::fs::fcntl_getfl(&self.0) else { return false };
+        let Ok(flags) = rustix::fs::fcntl_getfl(&self.descriptor) else { return false };
         if flags.contains(OFlags::NONBLOCK) {
             return true;
         }
@@ -127,7 +139,7 @@ impl Channel for Socket {
             return false;
         }
         calls.others += 1;
-        rustix::fs::fcntl_setfl(&self.0, flags | OFlags::NONBLOCK).is_ok()
+        rustix::fs::fcntl_setfl(&self.descriptor, flags | OFlags::NONBLOCK).is_ok()
     }
 
     fn send_file(&self, range: &FileRange, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
@@ -136,7 +148,7 @@ impl Channel for Socket {
 
     fn shutdown(&mut self, _: &Poller, calls: &mut SystemCalls) -> io::Result<Vec<u8>> {
         calls.shutdowns += 1;
-        rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?;
+        rustix::net::shutdown(&self.descriptor, rustix::net::Shutdown::Write)?;
         Ok(Vec::new())
     }
 
@@ -152,16 +164,15 @@ impl Channel for Socket {
     /// get from us (RFC 2525, 2.17; RFC 9112, 9.6). A peer that goes on sending is reset in the end, as
     /// the bytes it sends to a closed socket are refused.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        for _ in 0..DISCARDS {
-            match self.receive(scratch, calls) {
-                Ok(count) if count == scratch.len() => {}
-                _ => return,
-            }
-        }
+        discard(scratch, |scratch| self.receive(scratch, calls));
+    }
+
+    fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
+        socket::peer_credentials(self, calls)
     }
 
     fn forget(&self, poller: &Poller, calls: &mut SystemCalls) {
-        poller.forget(&mut SourceFd(&self.0.as_raw_fd()), calls);
+        poller.forget(&mut SourceFd(&self.descriptor.as_raw_fd()), calls);
     }
 
     fn close(self, how: Close, _: &Poller, calls: &mut SystemCalls) {
@@ -174,7 +185,7 @@ impl Channel for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 
@@ -203,6 +214,15 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io
         match call() {
             Err(Errno::INTR) => {}
             result => return Ok(result?),
+        }
+    }
+}
+
+/// Throws away what there is to receive, but no endless stream of it.
+pub(super) fn discard(scratch: &mut [u8], mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+    for _ in 0..DISCARDS {
+        if !receive(scratch).is_ok_and(|count| count == scratch.len()) {
+            return;
         }
     }
 }

@@ -14,12 +14,14 @@ use rustix::io::Errno;
 
 use super::end::{End, Nature};
 use super::ends::{Ends, Output};
-use crate::backend::SystemCalls;
+use crate::backend::{Opening, SystemCalls};
 
 /// What a descriptor turned out to be.
 pub(in crate::backend) enum TakenOver {
     /// A connected stream socket.
     Socket(OwnedFd),
+    /// A connected UNIX stream socket, over which descriptors are passed.
+    Passing(OwnedFd),
     /// Anything else.
     Ends(Ends),
 }
@@ -60,8 +62,18 @@ impl About {
     }
 }
 
-/// Finds out what the descriptor is.
-pub(in crate::backend) fn take_over(descriptor: OwnedFd, calls: &mut SystemCalls) -> io::Result<TakenOver> {
+/// Finds out what it is.
+pub(in crate::backend) fn take_over(opening: Opening, calls: &mut SystemCalls) -> io::Result<TakenOver> {
+    match opening {
+        Opening::One(descriptor) => one(descriptor, calls),
+        Opening::Pair { input, output } => two(input, output, calls),
+        Opening::Stdio => stdio(calls).map(TakenOver::Ends),
+        Opening::Passing(socket) => passing(socket, calls),
+        Opening::Virtual(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn one(descriptor: OwnedFd, calls: &mut SystemCalls) -> io::Result<TakenOver> {
     let about = About::of(&descriptor, calls)?;
     if about.kind == FileType::Socket {
         return stream_socket(descriptor, calls).map(TakenOver::Socket);
@@ -75,12 +87,17 @@ pub(in crate::backend) fn take_over(descriptor: OwnedFd, calls: &mut SystemCalls
     }))
 }
 
-/// The same for two descriptors. Two of one socket are that socket.
-pub(in crate::backend) fn take_over_pair(
-    input: OwnedFd,
-    output: OwnedFd,
-    calls: &mut SystemCalls,
-) -> io::Result<TakenOver> {
+/// A UNIX stream socket that descriptors are passed over.
+fn passing(socket: OwnedFd, calls: &mut SystemCalls) -> io::Result<TakenOver> {
+    calls.others += 1;
+    if rustix::net::sockopt::socket_domain(&socket)? == rustix::net::AddressFamily::UNIX {
+        return stream_socket(socket, calls).map(TakenOver::Passing);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptors are passed over UNIX sockets only"))
+}
+
+/// Two descriptors of one socket are that socket.
+fn two(input: OwnedFd, output: OwnedFd, calls: &mut SystemCalls) -> io::Result<TakenOver> {
     let abouts = (About::of(&input, calls)?, About::of(&output, calls)?);
     if abouts.0.kind == FileType::Socket && same_file(&input, &output, calls)? {
         calls.closes += 1;
@@ -107,7 +124,7 @@ fn pair(
 }
 
 /// Standard input and output. The descriptors stay in place: only copies, or other descriptions, are read and written.
-pub(in crate::backend) fn take_over_stdio(calls: &mut SystemCalls) -> io::Result<Ends> {
+fn stdio(calls: &mut SystemCalls) -> io::Result<Ends> {
     calls.others += 2;
     let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
     let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)?;

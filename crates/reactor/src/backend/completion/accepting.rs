@@ -1,0 +1,75 @@
+//! Accepting connections.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::connection::Connection;
+use super::listener::Listener;
+use super::tag::{Tag, What};
+use super::{Object, Uring, unknown};
+use crate::address::{Address, Addresses};
+use crate::backend::bits::Bits;
+use crate::backend::stream::Connection as StreamConnection;
+use crate::backend::{Accepted, socket as sockets};
+use crate::key::Key;
+
+impl Uring {
+    pub(super) fn accept_one(&mut self, listener: Key, key: Key) -> Accepted {
+        let Some(found) = self.table.listener(listener) else {
+            return Accepted::Failed(unknown());
+        };
+        match found.ready.pop_front() {
+            Some(Ok(socket)) => {
+                let (local, descriptors) = (found.local.clone(), found.descriptors);
+                match self.accepted(local, key, socket, descriptors) {
+                    Ok(addresses) => Accepted::Connection(addresses),
+                    Err(error) => {
+                        self.calls.closes += 1;
+                        Accepted::Failed(error)
+                    }
+                }
+            }
+            Some(Err(number)) => Accepted::Failed(io::Error::from_raw_os_error(number)),
+            None => {
+                found.told = false;
+                self.begin_accepting(listener);
+                Accepted::Dry
+            }
+        }
+    }
+
+    pub(super) fn begin_accepting(&mut self, key: Key) {
+        let Some(listener) = self.table.listener(key).filter(|listener| !listener.accepting) else { return };
+        let Some(fd) = listener.fd() else { return };
+        listener.accepting = true;
+        listener.under_way += 1;
+        self.under_way += 1;
+        self.ring.accept(fd, Tag::new(key, What::Accept), &mut self.calls);
+    }
+
+    pub(super) fn insert_listener(&mut self, key: Key, listener: Listener) {
+        self.table.insert(key, Object::Listener(Box::new(listener)));
+        self.begin_accepting(key);
+    }
+
+    fn accepted(
+        &mut self,
+        local: Address,
+        key: Key,
+        socket: OwnedFd,
+        descriptors: bool,
+    ) -> io::Result<Addresses> {
+        let peer = sockets::peer(&socket, &mut self.calls);
+        // Whoever has no peer any more has reset the connection already.
+        let peer = peer.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        let local =
+            if sockets::is_wildcard(&local) { sockets::local(&socket, &mut self.calls)? } else { local };
+        if descriptors {
+            self.pass_over(key, socket, StreamConnection::accepted)?;
+            return Ok(Addresses { local, peer });
+        }
+        self.table.insert(key, Object::Connection(Connection::new(socket, Bits::NONE)));
+        self.want_receive(key);
+        Ok(Addresses { local, peer })
+    }
+}

@@ -1,0 +1,47 @@
+//! Where the connections of a world are.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use marline_reactor::{Address, Endpoint, IntoEndpoint};
+
+/// What the connections of a world go over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The loopback, which memory has as well.
+    Loopback,
+    /// UNIX sockets.
+    Unix,
+    /// UNIX sockets that descriptors are passed over.
+    Carrying,
+}
+
+impl Place {
+    /// Somewhere to listen that nobody else uses.
+    pub fn free(self) -> Endpoint {
+        match self {
+            Self::Loopback => Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0))),
+            Self::Unix => Endpoint::unix(free_path()),
+            Self::Carrying => Endpoint::unix(free_path()).descriptors(true),
+        }
+    }
+
+    /// What to connect to, for whoever is to reach the listener at `address`.
+    pub fn to(self, address: &Address) -> Endpoint {
+        let endpoint = address.into_endpoint().expect("the address of a listener");
+        if self == Self::Carrying { endpoint.descriptors(true) } else { endpoint }
+    }
+
+    pub fn is_unix(self) -> bool {
+        self != Self::Loopback
+    }
+}
+
+/// A path that nothing else uses, and nothing there.
+pub fn free_path() -> PathBuf {
+    static USED: AtomicUsize = AtomicUsize::new(0);
+    let number = USED.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("marline-free-{}-{number}", std::process::id()));
+    drop(std::fs::remove_file(&path));
+    path
+}
