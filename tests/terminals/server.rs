@@ -31,7 +31,7 @@ impl Server {
     pub fn start(backend: &str, shell: &str) -> Option<Self> {
         let (program, home) = (example("terminal")?, Folder::new("shells"));
         let setup = home.path(".bashrc");
-        std::fs::write(&setup, format!("PS1='{PROMPT} '\n")).expect("a file");
+        std::fs::write(&setup, format!("PS1='{PROMPT} '\nunset HISTFILE\n")).expect("a file");
         let errors = std::fs::File::create(home.path("errors")).expect("a file");
         let mut command = Command::new(&program);
         command.arg(format!("unix://{}", home.path("socket")));

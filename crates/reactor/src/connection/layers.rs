@@ -21,7 +21,7 @@ pub struct Traffic {
     pub sent: u64,
 }
 
-/// Keeps a connection from reading while it lives ([`Transport::suspend_reading`]).
+/// Keeps a connection from reading while it lives ([`Transport::suspend_reading`](crate::Transport::suspend_reading)).
 #[must_use = "reading goes on when it is dropped"]
 pub struct Suspension {
     shell: Rc<Shell>,
