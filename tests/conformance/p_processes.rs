@@ -413,7 +413,8 @@ fn p05_a_number_that_another_process_got_is_never_hit(backend: &str) {
     let spawn = |line: &str| {
         let ended = Rc::clone(&ended);
         let protocol = move |_: &Process, _: Exit| ended.set(ended.get() + 1);
-        reactor.handle().spawn_process(shell(line), protocol).expect("a process")
+        let waiting = shell(line).descriptor(3, ChildFd::Input);
+        reactor.handle().spawn_process(waiting, protocol).expect("a process")
     };
     let old = spawn("exit 0");
     while ended.get() == 0 {

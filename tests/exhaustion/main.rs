@@ -33,6 +33,7 @@ pub(crate) use alone_on_sockets;
 mod descriptors;
 mod limit;
 mod locked;
+mod packets;
 mod passing;
 mod resolver;
 mod sandbox;

@@ -93,6 +93,8 @@ struct State {
     made: bool,
     /// The program paused reading.
     paused: bool,
+    /// A connection could not be accepted; a timer goes on with it.
+    backing_off: bool,
     /// The backend may have input.
     input: bool,
     /// It stands on the list of those to pull from in the next turn.
@@ -150,7 +152,7 @@ impl Port {
     }
 
     fn is_reading(&self) -> bool {
-        !(self.state.paused || self.is_closing())
+        !(self.state.paused || self.state.backing_off || self.is_closing())
     }
 
     /// Whether a flow callback is due: `Some(true)` for a pause, `Some(false)` for a resume. Who closes is not asked to resume.
@@ -195,6 +197,7 @@ impl Port {
         let mut line = format!("{}: {state}", self.name(key, None));
         let shown = [
             (self.state.paused, "reading paused"),
+            (self.state.backing_off, "no connection could be accepted"),
             (self.state.told_pause, "writing paused"),
             (self.state.blocked || self.state.retrying, "the system has no room"),
         ];

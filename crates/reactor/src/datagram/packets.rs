@@ -114,9 +114,12 @@ impl Shell {
             Err(error) => {
                 self.remove_slot(key);
                 tracing::warn!(%error, "a connection could not be accepted");
-                self.pause_datagrams(listener);
+                self.port(listener, |port| port.state.backing_off = true);
                 let shell = Rc::clone(self);
-                self.timer_after(BACK_OFF, move || shell.resume_datagrams(listener));
+                self.timer_after(BACK_OFF, move || {
+                    shell.port(listener, |port| port.state.backing_off = false);
+                    shell.go_on_with_datagrams(listener);
+                });
             }
         }
         true

@@ -96,7 +96,7 @@ impl Endpoint {
     /// If that is not a host and a port.
     #[allow(clippy::needless_pass_by_value)]
     pub fn tcp(host_port: impl ToString) -> Result<Self, EndpointError> {
-        parse::tcp(&host_port.to_string())
+        parse::host_port(&host_port.to_string(), Target::Tcp)
     }
 
     /// The socket file at `path`. A file that a listener left behind is replaced when listening; the file is removed when
@@ -113,7 +113,7 @@ impl Endpoint {
     /// If that is not a host and a port.
     #[allow(clippy::needless_pass_by_value)]
     pub fn udp(host_port: impl ToString) -> Result<Self, EndpointError> {
-        parse::udp(&host_port.to_string())
+        parse::host_port(&host_port.to_string(), Target::Udp)
     }
 
     /// Standard input and output, as [`Handle::stdio`](crate::Handle::stdio) opens them.

@@ -197,14 +197,8 @@ fn split_option(option: &str) -> Result<(&str, Option<&str>), Fault<'_>> {
 }
 
 /// Only a host and a port.
-pub(super) fn tcp(text: &str) -> Result<Endpoint, EndpointError> {
-    let parsed = host(text).map(|host| Target::Tcp(host).into());
-    parsed.map_err(|(kind, part)| EndpointError::new(text, part, kind))
-}
-
-/// Only a host and a port.
-pub(super) fn udp(text: &str) -> Result<Endpoint, EndpointError> {
-    let parsed = host(text).map(|host| Target::Udp(host).into());
+pub(super) fn host_port(text: &str, target: fn(Host) -> Target) -> Result<Endpoint, EndpointError> {
+    let parsed = host(text).map(|host| target(host).into());
     parsed.map_err(|(kind, part)| EndpointError::new(text, part, kind))
 }
 

@@ -80,7 +80,8 @@ impl Process {
     /// # Errors
     ///
     /// If it has ended, be it that `exited` was not told yet; then nobody else is hit who got its number. (One that
-    /// ends just now takes it to its grave.) Also if the system refuses, or the loop has ended.
+    /// ends just now takes it to its grave.) Also if the system refuses, or the loop has ended. `InvalidInput` for a signal
+    /// without a name, as those for real time are.
     pub fn signal(&self, signal: SignalKind) -> Result<(), KillError> {
         if self.exit().is_some() {
             return Err(KillError::Exited);
