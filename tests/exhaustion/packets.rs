@@ -31,8 +31,8 @@ fn a_paused_listener_of_records_stays_paused_after_an_accept_that_failed(backend
     let exhausted = limit.exhaust();
     client.connect(&target).expect("a place in the backlog");
     // Its failure is seen by what it says; a callback that runs after it pauses the listener.
-    let (handle, done) = (reactor.handle().clone(), Rc::clone(&seen));
-    handle.call_later(Duration::from_millis(20), move || done.set(1));
+    let done = Rc::clone(&seen);
+    reactor.handle().call_later(Duration::from_millis(20), move || done.set(1));
     until(&reactor, || seen.get() == 1);
     assert_eq!(accepted.get(), 0);
     server.pause();
