@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use marline_reactor::{Address, Addresses, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
-use super::descriptors::MOST_UNTAKEN;
 use super::state::{Phase, Received, StreamState};
 use super::turns::{NO_TICKET, Ticket, Turn};
 use crate::error::{UntakenDescriptors, WrongThread};
@@ -113,7 +112,7 @@ impl Door {
                 state.broken().map_or(Ok(None), Err)
             } else if let Some(error) = state.handed_over() {
                 Err(error)
-            } else if state.descriptors.len() >= MOST_UNTAKEN {
+            } else if state.descriptors.is_full() {
                 Err(UntakenDescriptors::new().into())
             } else {
                 // The protocol, when it is put in place, finds out by itself that somebody waits.
@@ -148,7 +147,7 @@ impl Door {
     #[track_caller]
     pub(super) fn take_descriptors(&self) -> io::Result<Vec<OwnedFd>> {
         let local = self.local_at(Some(Location::caller()))?;
-        self.with(&local, |state| std::mem::take(&mut state.descriptors))
+        self.with(&local, |state| state.descriptors.take())
     }
 
     // Writing.

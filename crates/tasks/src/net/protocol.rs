@@ -138,7 +138,7 @@ impl Protocol for StreamProtocol {
             // Who gave the stream away has seen to the reading, and the program may have paused it since.
             let reads = (state.phase != Phase::Leaving).then_some(state.was_paused);
             state.phase = Phase::Over;
-            let left = (std::mem::take(&mut state.received), std::mem::take(&mut state.descriptors));
+            let left = (std::mem::take(&mut state.received), state.descriptors.take());
             let told = (state.reader.wakers(), state.writer.wakers(), state.is_held());
             (left, state.transport.take(), reads, told)
         });

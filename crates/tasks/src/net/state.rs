@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::OwnedFd;
 
 use marline_reactor::{Addresses, Lost, Transport, Warning};
 
+use super::descriptors::Untaken;
 use super::turns::{Ticket, Turn};
 use crate::error::HandedOver;
 use crate::table::{Table, TableKey};
@@ -46,7 +46,7 @@ pub(super) struct StreamState {
     pub(super) phase: Phase,
     pub(super) received: Received,
     /// Those that came, and that the program has not taken. They go where the bytes go.
-    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) descriptors: Untaken,
     pub(super) eof: bool,
     pub(super) lost: Option<Box<Lost>>,
     /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.
