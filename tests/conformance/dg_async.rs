@@ -14,7 +14,7 @@ use crate::support::{ANY, World};
 
 /// Runs `task` on the world's loop, to its end.
 #[track_caller]
-fn run<F: Future<Output = ()> + 'static>(world: &World, task: F) {
+pub fn run<F: Future<Output = ()> + 'static>(world: &World, task: F) {
     let done = Rc::new(Cell::new(false));
     let set = Rc::clone(&done);
     let handle = spawn_on(&world.handle(), async move {

@@ -11,7 +11,7 @@ use marline_reactor::{
 use crate::conformance;
 use crate::support::{Said, Talk, Talked, World, skip};
 
-fn fresh_name() -> UnixAddress {
+pub fn fresh_name() -> UnixAddress {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -43,7 +43,7 @@ fn connect(world: &World, name: &UnixAddress) -> (DatagramTransport, Talked) {
     (world.handle().open_datagram(&options, talk).expect("a connection"), talked)
 }
 
-fn has_none(world: &World) -> bool {
+pub fn has_none(world: &World) -> bool {
     if world.is_memory() {
         skip("the memory network has no connections that keep records apart");
     }

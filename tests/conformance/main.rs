@@ -46,6 +46,7 @@ mod dg_edges;
 mod dg_flow;
 mod dg_multicast;
 mod dg_packets;
+mod dg_packets_async;
 mod dg_unix;
 mod dump;
 mod f_replaced;

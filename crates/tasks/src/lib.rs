@@ -32,7 +32,8 @@
 //! * Child processes: [`Child`], [`output`].
 //! * Signals of the operating system: [`signal`], [`ctrl_c`].
 //! * Time: [`sleep`], [`interval`]. A value that comes later: [`deferred`].
-//! * Connections: [`Listener`], [`Stream`], [`copy`]; messages on them: [`Framed`]. Datagrams: [`DatagramSocket`].
+//! * Connections: [`Listener`], [`Stream`], [`copy`]; messages on them: [`Framed`]. Datagrams: [`DatagramSocket`]; records:
+//!   [`PacketListener`].
 //!   What else can be waited for: [`Watched`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
@@ -55,9 +56,9 @@ pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, UntakenDescriptors, WrongThread};
 pub use net::{
-    Accept, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError, Incoming,
-    IntoProtocolError, IntoTransportError, Listener, NextFrame, Read, ReadHalf, RecvFrom, ReuniteError,
-    SendTo, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy, stdio,
+    Accept, AcceptPackets, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError,
+    Incoming, IntoProtocolError, IntoTransportError, Listener, NextFrame, PacketListener, Read, ReadHalf,
+    RecvFrom, ReuniteError, SendTo, Stream, StreamProtocol, WriteAll, WriteHalf, conversation, copy, stdio,
 };
 pub use process::{Child, Output, Wait, output, output_up_to};
 pub use scope::{CancelScope, CancelToken, Cancelled, shield};

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use marline_reactor::{Handle, Remote};
+use marline_reactor::{Handle, PacketServer, Remote, Server};
 
 use crate::mail::Reachable;
 use crate::net::{DatagramSockets, Listeners, Streams};
@@ -15,7 +15,8 @@ use crate::time::{Sleepers, end_sleeps};
 pub(crate) struct Local {
     pub(crate) executor: Rc<Executor>,
     pub(crate) streams: Streams,
-    pub(crate) listeners: Listeners,
+    pub(crate) listeners: Listeners<Server>,
+    pub(crate) packet_listeners: Listeners<PacketServer>,
     pub(crate) datagrams: DatagramSockets,
     pub(crate) waiting: Waiting,
     pub(crate) children: Children,
@@ -31,6 +32,7 @@ impl Local {
             executor: Executor::new(handle),
             streams: Streams::default(),
             listeners: Listeners::default(),
+            packet_listeners: Listeners::default(),
             datagrams: DatagramSockets::default(),
             waiting: Waiting::default(),
             children: Children::default(),
@@ -51,6 +53,7 @@ impl Drop for Local {
         // Wakers are code of others, of which none may keep the others from being dropped.
         self.streams.end();
         self.listeners.end();
+        self.packet_listeners.end();
         self.datagrams.end();
         self.waiting.end();
         self.children.end();

@@ -9,7 +9,7 @@
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
 //! * `datagram`: datagrams.
-//! * `listener`: a listener, as a program holds it; `connect`: making a connection; `adopt`: taking over what exists already.
+//! * `listener`: listeners, as a program holds them; `connect`: making a connection; `adopt`: taking over what exists already.
 
 mod adopt;
 mod connect;
@@ -40,7 +40,7 @@ pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use handover::{FromTransportError, IntoProtocolError, IntoTransportError};
 pub(crate) use io::on_loop;
 pub(crate) use listener::Listeners;
-pub use listener::{Accept, Incoming, Listener};
+pub use listener::{Accept, AcceptPackets, Incoming, Listener, PacketListener};
 pub use operations::{Read, WriteAll};
 pub use protocol::StreamProtocol;
 pub(crate) use state::Streams;

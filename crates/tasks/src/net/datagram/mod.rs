@@ -10,3 +10,4 @@ mod state;
 pub use operations::{RecvFrom, SendTo};
 pub use socket::DatagramSocket;
 pub(crate) use state::DatagramSockets;
+pub(super) use state::Feeder;

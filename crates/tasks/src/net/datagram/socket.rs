@@ -80,7 +80,7 @@ impl DatagramSocket {
         let local = Local::of(&handle).ok_or(DatagramError::Over)?;
         // From here on a drop tidies up.
         let socket = Self { remote: handle.remote(), key: local.datagrams.add() };
-        let feeder = Feeder { local: Rc::downgrade(&local), key: socket.key };
+        let feeder = Feeder::new(&local, socket.key);
         let transport = handle.open_datagram(options, feeder)?;
         local.datagrams.with(socket.key, |state| state.transport = Some(transport));
         Ok(socket)

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 use marline_reactor::backend::DatagramQueue;
-use marline_reactor::{Address, DatagramProtocol, DatagramTransport, Lost};
+use marline_reactor::{Address, DatagramProtocol, DatagramTransport, Lost, Remote};
 
 use super::super::turns::Turn;
+use super::socket::DatagramSocket;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
 
@@ -119,13 +120,28 @@ impl SocketState {
     }
 }
 
-/// The protocol under a [`DatagramSocket`](super::DatagramSocket).
-pub(super) struct Feeder {
-    pub(super) local: Weak<Local>,
-    pub(super) key: TableKey,
+/// The protocol under a [`DatagramSocket`].
+pub(in crate::net) struct Feeder {
+    local: Weak<Local>,
+    key: TableKey,
+    /// The socket of a connection that was accepted, and whose listener has not got it yet.
+    arriving: Option<(TableKey, DatagramSocket)>,
 }
 
 impl Feeder {
+    pub(super) fn new(local: &Rc<Local>, key: TableKey) -> Self {
+        Self { local: Rc::downgrade(local), key, arriving: None }
+    }
+
+    /// Under a connection that `listener` accepts. It gets the socket as soon as that can be used.
+    pub(in crate::net) fn arriving(weak: &Weak<Local>, remote: &Remote, listener: TableKey) -> Self {
+        let socket =
+            weak.upgrade().map(|local| DatagramSocket { remote: remote.clone(), key: local.datagrams.add() });
+        // Without a loop's own data there is nobody to feed.
+        let key = socket.as_ref().map_or(listener, |socket| socket.key);
+        Self { local: Weak::clone(weak), key, arriving: socket.map(|socket| (listener, socket)) }
+    }
+
     fn with<R>(&self, change: impl FnOnce(&mut SocketState) -> R) -> Option<R> {
         self.local.upgrade()?.datagrams.with(self.key, change)
     }
@@ -138,6 +154,14 @@ impl Feeder {
 }
 
 impl DatagramProtocol for Feeder {
+    fn connection_made(&mut self, transport: &DatagramTransport) {
+        let Some((listener, socket)) = self.arriving.take() else { return };
+        self.with(|state| state.transport = Some(transport.clone()));
+        if let Some(local) = self.local.upgrade() {
+            local.packet_listeners.arrived(listener, socket);
+        }
+    }
+
     fn datagram_received(&mut self, transport: &DatagramTransport, data: &[u8], sender: &Address) {
         let told = self.with(|state| {
             state.received.push(data, Some(sender));
