@@ -38,9 +38,10 @@ conformance! {
         }
         let (kept, mut far) = UnixStream::pair().expect("sockets");
         // The new descriptor has the number of the one before, and the system knows a registration by both.
-        for round in 1..=3 {
-            let log = Log::new();
-            let transport = world.handle().adopt_stream(copy(&kept), Trace::new(&log)).expect("a socket");
+        for round in 1..=6 {
+            let (log, socket) = (Log::new(), copy(&kept));
+            let opening = if round % 2 == 0 { Opening::from(socket) } else { Opening::with_descriptors(socket) };
+            let transport = world.handle().adopt_stream(opening, Trace::new(&log)).expect("a socket");
             far.write_all(b"round").expect("room");
             world.until(|| log.received() == 5);
             transport.close();

@@ -1,5 +1,6 @@
 //! U: descriptors that are passed over UNIX sockets.
 
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -294,5 +295,26 @@ conformance! {
         transport.close();
         let no_socket = world.handle().adopt_stream(Opening::Passing(null()), Trace::new(&Log::new()));
         assert!(no_socket.is_err());
+    }
+
+    fn u03_descriptors_that_nobody_received_do_not_make_an_orderly_end_a_reset(world: &World) {
+        if world.is_memory() {
+            return skip("the memory backend adopts no sockets");
+        }
+        let log = Log::new();
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let opening = Opening::with_descriptors(ours);
+        let transport = world.handle().adopt_stream(opening, Trace::new(&log)).expect("a stream");
+        transport.pause_reading();
+        // Each is a message, at which a receive ends.
+        let (descriptors, tokens) = Token::several(3);
+        for descriptor in descriptors {
+            assert_eq!(send_with(&theirs, b"x", &[descriptor]), 1);
+        }
+        world.settle();
+        transport.time_out();
+        world.until(|| log.is_lost());
+        assert!(tokens.iter().all(Token::is_closed));
+        assert_eq!((&theirs).read(&mut [0; 8]).expect("an end, and no reset"), 0);
     }
 }

@@ -1,7 +1,9 @@
 //! Who is at the other end of a UNIX socket.
 
-/// Who was at the other end of a UNIX socket when the connection was made: the user, the group, and the process, as the
-/// system knows them.
+/// Who is at the other end of a UNIX socket: the user, the group, and the process, as the system knows them.
+///
+/// Of who connected, they are those of the moment of connect(2). Of who accepted, they are those of listen(2), or of
+/// socketpair(2) for a pair (unix(7)): where a service manager made the listener, it is the manager, and not the server.
 ///
 /// The process may have ended since, and its number may be another's by now: the user is what to base a decision on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

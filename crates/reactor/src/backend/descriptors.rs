@@ -77,7 +77,7 @@ impl Descriptors {
     /// Takes out those behind `len` bytes, and behind more.
     pub(super) fn take_behind(&mut self, len: usize) -> Self {
         let end = self.gone + len as u64;
-        let stay = self.queue.iter().take_while(|(at, _)| *at < end).count();
+        let stay = self.queue.partition_point(|(at, _)| *at < end);
         let behind = self.queue.split_off(stay);
         let queue = behind.into_iter().map(|(at, descriptor)| (at - end, descriptor)).collect();
         Self { queue, gone: 0 }

@@ -118,7 +118,7 @@ impl Uring {
 
     pub(super) fn open_passing(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
-        self.pass_over(key, socket, Connection::accepted)?;
+        self.pass_over(key, socket, |socket| Connection::accepted(socket).shared())?;
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 

@@ -143,7 +143,7 @@ impl Readiness {
     fn open_passing(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
         let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?;
-        self.table.insert(key, passing(socket, Connection::accepted));
+        self.table.insert(key, passing(socket, |socket| Connection::accepted(socket).shared()));
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }
 

@@ -219,7 +219,7 @@ impl Channel for Ends {
     /// What was not read stays for whoever else has the descriptor, unless it is a socket's, whose peer would be reset.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
         if let Some(socket) = self.socket() {
-            discard(scratch, |scratch| socket.read(scratch, calls));
+            discard(scratch, socket.drains(), |scratch| socket.read(scratch, calls));
         }
     }
 

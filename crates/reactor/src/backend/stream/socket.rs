@@ -22,8 +22,10 @@ use crate::os_signal::survive_sigpipe;
 /// How many segments one call sends at most: as many as fit on the stack without being felt there.
 pub(super) const PARTS: usize = 64;
 
-/// How often a close looks for bytes to throw away.
+/// How many times its memory a close throws away at most,
 const DISCARDS: usize = 16;
+/// and by how many receives, where each ends behind a message.
+const MESSAGES: usize = 1024;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -164,7 +166,7 @@ impl Channel for Socket {
     /// get from us (RFC 2525, 2.17; RFC 9112, 9.6). A peer that goes on sending is reset in the end, as
     /// the bytes it sends to a closed socket are refused.
     fn discard(&self, scratch: &mut [u8], calls: &mut SystemCalls) {
-        discard(scratch, |scratch| self.receive(scratch, calls));
+        discard(scratch, self.drains, |scratch| self.receive(scratch, calls));
     }
 
     fn peer_credentials(&self, calls: &mut SystemCalls) -> io::Result<Credentials> {
@@ -218,10 +220,22 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io
     }
 }
 
-/// Throws away what there is to receive, but no endless stream of it.
-pub(super) fn discard(scratch: &mut [u8], mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) {
-    for _ in 0..DISCARDS {
-        if !receive(scratch).is_ok_and(|count| count == scratch.len()) {
+/// Throws away what there is to receive, but no endless stream of it. Where a receive does not take everything there is room
+/// for (`drains`), only one that gives nothing says that there is no more.
+pub(super) fn discard(
+    scratch: &mut [u8],
+    drains: bool,
+    mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) {
+    let mut left = DISCARDS * scratch.len();
+    for _ in 0..MESSAGES {
+        match receive(scratch) {
+            Ok(count) if count == scratch.len() || (count > 0 && !drains) => {
+                left = left.saturating_sub(count)
+            }
+            _ => return,
+        }
+        if left == 0 {
             return;
         }
     }
