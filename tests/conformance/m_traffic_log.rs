@@ -69,7 +69,8 @@ impl Seen {
 /// A connection under a log: `hello` comes, is answered twice over, and a task of the loop's says `bye`.
 fn converse(world: &World, level: LevelFilter, hex: usize) -> (Seen, String) {
     let seen = Seen::default();
-    let subscriber = tracing_subscriber::registry().with(seen.clone().with_filter(level));
+    // The level is everybody's: filters of single layers share what they know among threads, and tests run beside each other.
+    let subscriber = tracing_subscriber::registry().with(level).with(seen.clone());
     let _default = tracing::subscriber::set_default(subscriber);
     let log = Log::new();
     let protocol = Trace::new(&log).with(|transport: &Transport, _, data| {
