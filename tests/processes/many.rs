@@ -89,7 +89,9 @@ fn p04_what_fails_leaves_no_child_and_no_descriptor(backend: &str) {
     // What is no terminal cannot control a session: the child finds that out, after the fork.
     let file = std::fs::File::open("/dev/null").expect("a file");
     refused(&reactor, shell("exit 0").terminal(file));
-    assert_eq!((children(), descriptors()), (0, before));
+    assert_eq!(children(), 0);
+    // A sanitizer may have had one of its own open at first.
+    assert!(descriptors() <= before, "{} descriptors, and {before} before", descriptors());
     reactor.run().expect("nothing is left");
 }
 
