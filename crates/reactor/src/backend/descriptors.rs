@@ -1,10 +1,18 @@
 //! Descriptors on their way out.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use crate::address::Address;
 
 /// How many descriptors may travel with one byte: Linux takes no more in one message (SCM_MAX_FD, unix(7)).
 pub(crate) const MOST: usize = 253;
+
+/// Only UNIX sockets carry descriptors.
+pub(super) fn check(wanted: bool, address: &Address) -> io::Result<()> {
+    if wanted && address.as_unix().is_none() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}
 
 /// Descriptors among bytes, each before the byte that it travels with. Positions are counted from where the queue began.
 #[derive(Debug, Default)]

@@ -212,6 +212,12 @@ impl Outgoing {
         self.sent = left;
     }
 
+    /// How many bytes a [`fill`](Self::fill) of so many parts gives, where there are no files.
+    pub(crate) fn len_of_parts(&self, parts: usize) -> usize {
+        let segments = self.segments.iter().take(parts);
+        segments.map(Segment::len).sum::<usize>() - self.sent
+    }
+
     // Descriptors.
 
     /// Puts a descriptor behind the last byte. It travels with the byte that is put there next.

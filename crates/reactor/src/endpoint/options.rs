@@ -7,21 +7,6 @@ use std::time::Duration;
 use super::EndpointErrorKind as Kind;
 use super::LEAST_ATTEMPT_DELAY;
 
-/// All options that endpoints of our own may have.
-pub(super) const OPTIONS: &[&str] = &[
-    "backlog",
-    "reuse_address",
-    "reuse_port",
-    "limit",
-    "timeout",
-    "attempt_delay",
-    "bind",
-    "nodelay",
-    "mode",
-    "open",
-    "descriptors",
-];
-
 /// What was chosen. What was not is left to the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Options {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::EndpointErrorKind as Kind;
 use super::kind::{EndpointParts, registered, registered_schemes};
-use super::options::{OPTIONS, Options, number};
+use super::options::{Options, number};
 use super::{Endpoint, EndpointError, Host, Target};
 use crate::address::UnixAddress;
 
@@ -119,7 +119,7 @@ pub(super) fn options_of(text: &str) -> Vec<&'static str> {
     match (builtin(scheme), registered(scheme)) {
         (Some(builtin), _) => builtin.options.to_vec(),
         (None, Some(kind)) => kind.options().to_vec(),
-        (None, None) => OPTIONS.to_vec(),
+        (None, None) => Vec::new(),
     }
 }
 
@@ -142,7 +142,7 @@ fn parse(text: &str) -> Result<Endpoint, Fault<'_>> {
     let mut options = Options::default();
     for option in query.into_iter().flat_map(|query| query.split('&')) {
         let (name, value) = split_option(option)?;
-        if !OPTIONS.contains(&name) {
+        if !SCHEMES.iter().any(|scheme| scheme.options.contains(&name)) {
             return Err((Kind::UnknownOption, name));
         }
         if !builtin.options.contains(&name) {

@@ -131,7 +131,5 @@ fn offered(outgoing: &Outgoing) -> usize {
     if outgoing.segments() <= PARTS {
         return outgoing.len();
     }
-    let mut parts = [io::IoSlice::new(&[]); PARTS];
-    let filled = outgoing.fill(&mut parts);
-    parts[..filled].iter().map(|part| part.len()).sum()
+    outgoing.len_of_parts(PARTS)
 }

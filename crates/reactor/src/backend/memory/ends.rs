@@ -46,9 +46,7 @@ impl State {
     }
 
     fn send_some(&mut self, id: Id, outgoing: &mut Outgoing, room: usize) -> usize {
-        let mut parts = [IoSlice::new(&[]); PARTS];
-        let filled = outgoing.fill(&mut parts);
-        let offered: usize = parts[..filled].iter().map(|part| part.len()).sum();
+        let offered = outgoing.len_of_parts(PARTS);
         let count = self.chunking.sent(offered.min(room), &self.choices);
         let descriptors = outgoing.take_descriptors(count);
         self.pass(id, descriptors);

@@ -10,6 +10,7 @@ use super::sockets::Kind;
 use super::state::Phase;
 use super::{Memory, SCRATCH, VirtualSource};
 use crate::address::{Address, Addresses};
+use crate::backend::descriptors;
 use crate::backend::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
     Opening, Outgoing, Received, Sent, Spawned, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
@@ -84,7 +85,7 @@ impl Backend for Memory {
         if address.as_inet().is_some_and(|address| !state.is_local(address.ip())) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
-        check_descriptors(options.descriptors, address)?;
+        descriptors::check(options.descriptors, address)?;
         let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX);
         let (id, address) = state.listen(owner, address, backlog, options.reuse_port)?;
         if let Some(listener) = state.listeners.get_mut(id) {
@@ -118,7 +119,7 @@ impl Backend for Memory {
     }
 
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
-        check_descriptors(options.descriptors, address)?;
+        descriptors::check(options.descriptors, address)?;
         let (owner, mut state) = (self.owner(key), self.network.state());
         let id = state.connect(owner, address, options.bind.as_ref())?;
         if let Some(end) = state.ends.get_mut(id) {
@@ -310,9 +311,4 @@ impl Backend for Memory {
     fn system_calls(&self) -> SystemCalls {
         self.calls
     }
-}
-
-/// Only UNIX sockets carry descriptors.
-fn check_descriptors(wanted: bool, address: &Address) -> io::Result<()> {
-    if wanted && address.as_unix().is_none() { Err(ErrorKind::Unsupported.into()) } else { Ok(()) }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{SockAddr, SockRef, Type};
 
-use super::{ConnectOptions, ListenOptions, SystemCalls};
+use super::{ConnectOptions, ListenOptions, SystemCalls, descriptors};
 use crate::address::{Address, Addresses, UnixAddress};
 #[cfg(target_os = "linux")]
 pub(super) use credentials::peer_credentials;
@@ -128,7 +128,7 @@ pub(super) fn listen(
     options: &ListenOptions,
     calls: &mut SystemCalls,
 ) -> io::Result<Listening> {
-    check_descriptors(options.descriptors, address)?;
+    descriptors::check(options.descriptors, address)?;
     let socket = open(address, Type::STREAM, calls)?;
     let listening = begin_listening(&socket, address, options, calls);
     calls.closes += u64::from(listening.is_err());
@@ -214,17 +214,12 @@ pub(super) fn prepare(
     options: &ConnectOptions,
     calls: &mut SystemCalls,
 ) -> io::Result<(socket2::Socket, SockAddr)> {
-    check_descriptors(options.descriptors, address)?;
+    descriptors::check(options.descriptors, address)?;
     let to = name::write(address)?;
     let socket = open(address, Type::STREAM, calls)?;
     let prepared = set_up(&socket, address, options, calls);
     calls.closes += u64::from(prepared.is_err());
     prepared.map(|()| (socket, to))
-}
-
-/// Only UNIX sockets carry descriptors.
-fn check_descriptors(wanted: bool, address: &Address) -> io::Result<()> {
-    if wanted && address.as_unix().is_none() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
 fn set_up(
