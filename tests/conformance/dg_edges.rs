@@ -8,12 +8,12 @@ use std::rc::Rc;
 use marline_reactor::testing::MemoryReactor;
 use marline_reactor::{
     Address, DatagramError, DatagramOptions, DatagramProtocol, DatagramTransport, MulticastError,
-    MulticastInterface, UnixAddress,
+    MulticastInterface,
 };
 use marline_tasks::{DatagramSocket, spawn_on};
 
 use crate::conformance;
-use crate::support::{ANY, Said, Talk, World};
+use crate::support::{ANY, Said, Talk, World, free_name};
 
 /// So many errors come only to a program that nobody else is served in.
 const FOR_EVER: usize = 100_000;
@@ -36,13 +36,6 @@ impl DatagramProtocol for Stubborn {
     }
 }
 
-fn nobody() -> Address {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    UnixAddress::abstract_name(format!("marline-nobody-{}-{number}", std::process::id())).into()
-}
-
 conformance! {
     fn a_task_that_sends_much_in_one_go_goes_on_when_it_has_left(world: &World) {
         let sent = Rc::new(RefCell::new(None));
@@ -60,9 +53,9 @@ conformance! {
     }
 
     fn an_error_that_is_answered_with_the_same_again_starves_nobody(world: &World) {
-        let (target, errors) = (nobody(), Rc::new(Cell::new(0)));
+        let (target, errors) = (Address::from(free_name()), Rc::new(Cell::new(0)));
         let protocol = Stubborn { target: target.clone(), errors: Rc::clone(&errors) };
-        let transport = world.handle().bind_datagram(nobody(), protocol).expect("a socket");
+        let transport = world.handle().bind_datagram(Address::from(free_name()), protocol).expect("a socket");
         transport.send_to(b"first", &target).expect("it is accepted");
         world.until(|| errors.get() > 0);
         let (talk, talked) = Talk::new();
@@ -73,7 +66,7 @@ conformance! {
     }
 
     fn records_without_a_connection_are_refused_at_the_call(world: &World) {
-        let mut options = DatagramOptions::bind(nobody());
+        let mut options = DatagramOptions::bind(Address::from(free_name()));
         options.packets = true;
         let opened = world.handle().open_datagram(&options, Talk::new().0);
         assert!(matches!(opened, Err(DatagramError::NoPeer { .. })), "{opened:?}");
@@ -148,7 +141,7 @@ fn who_is_connected_on_memory_hears_nobody_else_in_a_group() {
 #[test]
 fn records_are_not_mistaken_for_datagrams_on_memory() {
     let memory = MemoryReactor::new();
-    let name = nobody();
+    let name = Address::from(free_name());
     memory.handle().bind_datagram(name.clone(), Talk::new().0).expect("a socket");
     let mut options = DatagramOptions::connect(name);
     options.packets = true;

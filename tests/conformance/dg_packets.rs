@@ -9,14 +9,7 @@ use marline_reactor::{
 };
 
 use crate::conformance;
-use crate::support::{Said, Talk, Talked, World, skip};
-
-pub fn fresh_name() -> UnixAddress {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    UnixAddress::abstract_name(format!("marline-packets-{}-{number}", std::process::id()))
-}
+use crate::support::{Said, Talk, Talked, World, free_name, skip};
 
 /// What was told of each connection that a listener accepted.
 type Accepted = Rc<RefCell<Vec<Talked>>>;
@@ -55,7 +48,7 @@ conformance! {
         if has_none(world) {
             return;
         }
-        let name = fresh_name();
+        let name = free_name();
         let (server, accepted) = listen(world, &name);
         assert_eq!(server.local_address(), Some(name.clone().into()));
         let (client, told) = connect(world, &name);
@@ -80,7 +73,7 @@ conformance! {
         if has_none(world) {
             return;
         }
-        let name = fresh_name();
+        let name = free_name();
         let (server, accepted) = listen(world, &name);
         let clients: Vec<_> = (0..5).map(|_| connect(world, &name)).collect();
         world.until(|| accepted.borrow().len() == clients.len());
@@ -102,7 +95,7 @@ conformance! {
             return;
         }
         const COUNT: usize = 500;
-        let name = fresh_name();
+        let name = free_name();
         let (_server, accepted) = listen(world, &name);
         let (client, told) = connect(world, &name);
         client.pause_reading();

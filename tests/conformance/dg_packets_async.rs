@@ -7,8 +7,8 @@ use marline_tasks::{DatagramSocket, PacketListener, WrongThread, timeout};
 
 use crate::conformance;
 use crate::dg_async::run;
-use crate::dg_packets::{fresh_name, has_none};
-use crate::support::World;
+use crate::dg_packets::has_none;
+use crate::support::{World, free_name};
 
 fn connect(name: &UnixAddress) -> DatagramSocket {
     let mut options = DatagramOptions::connect(name.clone());
@@ -26,7 +26,7 @@ fn with_listener<F: Future<Output = ()> + 'static>(
         return;
     }
     run(world, async {
-        let name = fresh_name();
+        let name = free_name();
         let listener = PacketListener::bind(&name).expect("a listener");
         task(listener, name).await;
     });

@@ -6,19 +6,11 @@ use std::rc::Rc;
 use marline_reactor::{Address, DatagramError, SendError, UnixAddress};
 
 use crate::conformance;
-use crate::support::{Said, Talk, World};
-
-/// An abstract name that no other test has.
-fn fresh_name() -> Address {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    UnixAddress::abstract_name(format!("marline-dg-{}-{number}", std::process::id())).into()
-}
+use crate::support::{Said, Talk, World, free_name};
 
 conformance! {
     fn dg01_unix_datagrams_come_with_the_name_of_their_sender(world: &World) {
-        let (server, client) = (fresh_name(), fresh_name());
+        let (server, client) = (Address::from(free_name()), Address::from(free_name()));
         let (talk, heard) = Talk::acting(|transport, data, sender| {
             if sender.as_unix().is_some_and(UnixAddress::is_unnamed) {
                 assert_eq!(transport.send_to(data, sender), Err(SendError::NoTarget));
@@ -44,7 +36,7 @@ conformance! {
     fn dg09_a_full_receiver_keeps_its_sender_waiting_and_loses_nothing(world: &World) {
         const COUNT: usize = 3000;
         for connected in [false, true] {
-            let server = fresh_name();
+            let server = Address::from(free_name());
             let (talk, heard) = Talk::new();
             let receiver = world.handle().bind_datagram(server.clone(), talk).expect("a socket");
             receiver.pause_reading();
@@ -52,7 +44,7 @@ conformance! {
             let sender = if connected {
                 world.handle().connect_datagram(server.clone(), talk)
             } else {
-                world.handle().bind_datagram(fresh_name(), talk)
+                world.handle().bind_datagram(Address::from(free_name()), talk)
             };
             let sender = sender.expect("a socket");
             let refused = Rc::new(Cell::new(0));

@@ -8,8 +8,8 @@ use marline_reactor::backend::Opening;
 use marline_reactor::{Addresses, Endpoint, Transport, WriteStatus};
 
 use crate::conformance;
-use crate::support::passing::{Keeper, Kept, Token, scratch, send_with};
-use crate::support::{Event, Log, Trace, World, skip};
+use crate::support::passing::{Keeper, Kept, Token, send_with};
+use crate::support::{Event, Log, Trace, World, scratch, skip};
 
 const WEIGHT: usize = Transport::DESCRIPTOR_WEIGHT;
 

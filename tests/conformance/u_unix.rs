@@ -11,7 +11,7 @@ use marline_reactor::{
 };
 
 use crate::conformance;
-pub use crate::support::passing::scratch;
+pub use crate::support::scratch;
 use crate::support::{Attempt, Event, Log, Trace, World, skip};
 
 /// A message to a listener at `endpoint`, echoed, with an orderly end.

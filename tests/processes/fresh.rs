@@ -8,7 +8,8 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use marline_reactor::{
-    Addresses, ChildFd, Command, Exit, Lost, Process, ProcessProtocol, Protocol, SignalKind, Transport,
+    Addresses, ChildFd, Command, Exit, Lost, Process, ProcessProtocol, Protocol, Reactor, SignalKind,
+    Transport,
 };
 use marline_tests::backends::{here, reactor};
 use marline_tests::process;
@@ -140,25 +141,14 @@ impl Protocol for Greet {
     }
 }
 
-#[test]
-fn w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly() {
+/// Has a copy of the test's process run `test` for each backend, where SIGPIPE has its default disposition at first.
+fn where_sigpipe_is_deadly(name: &str, test: impl FnOnce(&Reactor)) {
     if process::part().is_some() {
         process::make_sigpipe_deadly();
         let backend = std::env::var(BACKEND).expect("the name of a backend");
-        let (reactor, lost) = (reactor(&backend), Rc::new(Cell::new(false)));
-        let greet = Greet(Told(Rc::clone(&lost)));
-        // Its input is closed before it says anything.
-        let connecting = reactor.handle().connect(
-            "exec:exec <&-; echo here",
-            move |_: &Addresses| Some(Box::new(greet) as Box<dyn Protocol>),
-            |outcome| drop(outcome.expect("a connection")),
-        );
-        until(&reactor, || lost.get());
-        return drop(connecting);
+        return test(&reactor(&backend));
     }
     let _process = own_process();
-    let name =
-        "fresh::w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly";
     for backend in here() {
         let status = process::copy(name, "writer").env(BACKEND, backend).status().expect("a copy");
         assert!(status.success(), "{backend}: {status}");
@@ -166,11 +156,28 @@ fn w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpi
 }
 
 #[test]
+fn w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly() {
+    let name =
+        "fresh::w11_a_command_that_is_connected_to_and_reads_nothing_kills_nobody_where_sigpipe_is_deadly";
+    where_sigpipe_is_deadly(name, |reactor| {
+        let lost = Rc::new(Cell::new(false));
+        let greet = Greet(Told(Rc::clone(&lost)));
+        // Its input is closed before it says anything.
+        let connecting = reactor.handle().connect(
+            "exec:exec <&-; echo here",
+            move |_: &Addresses| Some(Box::new(greet) as Box<dyn Protocol>),
+            |outcome| drop(outcome.expect("a connection")),
+        );
+        until(reactor, || lost.get());
+        drop(connecting);
+    });
+}
+
+#[test]
 fn p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more() {
-    if process::part().is_some() {
-        process::make_sigpipe_deadly();
-        let backend = std::env::var(BACKEND).expect("the name of a backend");
-        let (reactor, lost) = (reactor(&backend), Rc::new(Cell::new(false)));
+    let name = "fresh::p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more";
+    where_sigpipe_is_deadly(name, |reactor| {
+        let lost = Rc::new(Cell::new(false));
         let handler = reactor.handle().on_signal(SignalKind::PIPE, || {}).expect("a handler");
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         let transport = reactor.handle().adopt_stream(writer, Told(Rc::clone(&lost))).expect("a pipe");
@@ -178,12 +185,6 @@ fn p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more() {
         drop(reader);
         transport.write(b"nobody reads this");
         transport.flush();
-        return until(&reactor, || lost.get());
-    }
-    let _process = own_process();
-    let name = "fresh::p08_sigpipe_stays_harmless_for_pipes_when_nobody_watches_it_any_more";
-    for backend in here() {
-        let status = process::copy(name, "writer").env(BACKEND, backend).status().expect("a copy");
-        assert!(status.success(), "{backend}: {status}");
-    }
+        until(reactor, || lost.get());
+    });
 }

@@ -52,7 +52,8 @@ impl Drop for Folder {
 }
 
 /// A path that no other test has.
-fn fresh(name: &str) -> PathBuf {
+#[must_use]
+pub fn fresh(name: &str) -> PathBuf {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("marline-{name}-{}-{number}", std::process::id()))

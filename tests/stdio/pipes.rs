@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use marline_tests::files::Folder;
+
 use crate::child::{Process, await_no_reader, pipe, read_all, read_until, write};
 use crate::on_sockets;
 
@@ -62,9 +64,8 @@ fn u09_a_program_ends_although_its_input_does_not(backend: &str) {
 
 /// Whoever opens such a pipe when its last writer is gone is not told of the end by the system.
 fn u09_a_named_pipe_whose_writer_is_gone_ends(backend: &str) {
-    let folder = std::env::temp_dir().join(format!("marline-stdio-{}-{backend}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("pipe");
+    let folder = Folder::new("stdio");
+    let path = folder.path("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
     // Both at once, as each alone would wait for the other.
@@ -76,7 +77,6 @@ fn u09_a_named_pipe_whose_writer_is_gone_ends(backend: &str) {
     let process = Process::start(backend, "shout", input, output);
     assert_eq!(read_all(&from_child), b"GONE");
     assert!(process.wait().success());
-    std::fs::remove_dir_all(&folder).expect("a folder");
 }
 
 fn u09_a_reader_that_is_gone_ends_the_program(backend: &str) {

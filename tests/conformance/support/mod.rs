@@ -69,7 +69,7 @@ pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
-pub use place::free_path;
+pub use place::{free_name, free_path, scratch};
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
 pub use script::Script;

@@ -5,14 +5,13 @@ use std::io::{IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use marline_reactor::{Addresses, Endpoint, Protocol, Transport};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{Log, Trace, World};
+use super::{Log, Trace, World, scratch};
 
 /// A descriptor that can be told from others, and the means to find out whether all copies of it are closed.
 pub struct Token {
@@ -123,14 +122,6 @@ impl Protocol for Keeper {
     fn connection_lost(&mut self, transport: &Transport, lost: &marline_reactor::Lost) {
         self.trace.connection_lost(transport, lost);
     }
-}
-
-/// A path that no other test uses, and nothing there.
-pub fn scratch(what: &str) -> PathBuf {
-    let name = format!("marline-{what}-{}-{:?}", std::process::id(), std::thread::current().id());
-    let path = std::env::temp_dir().join(name);
-    drop(std::fs::remove_file(&path));
-    path
 }
 
 impl World {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use marline_reactor::{Address, Endpoint, IntoEndpoint};
+use marline_reactor::{Address, Endpoint, IntoEndpoint, UnixAddress};
 
 /// What the connections of a world go over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,19 @@ impl Place {
 
 /// A path that nothing else uses, and nothing there.
 pub fn free_path() -> PathBuf {
-    static USED: AtomicUsize = AtomicUsize::new(0);
-    let number = USED.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("marline-free-{}-{number}", std::process::id()));
+    scratch("free")
+}
+
+/// The same, with a word about what it is for.
+pub fn scratch(what: &str) -> PathBuf {
+    let path = marline_tests::files::fresh(what);
     drop(std::fs::remove_file(&path));
     path
+}
+
+/// An abstract name that nothing else uses.
+pub fn free_name() -> UnixAddress {
+    static USED: AtomicUsize = AtomicUsize::new(0);
+    let number = USED.fetch_add(1, Ordering::Relaxed);
+    UnixAddress::abstract_name(format!("marline-free-{}-{number}", std::process::id()))
 }
