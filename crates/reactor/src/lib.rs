@@ -30,6 +30,7 @@
 //! * [`policy`] wraps protocols: timeouts, limits, a log.
 //! * A [`Command`] is a program to start as a child [`Process`]; a [`ProcessProtocol`] is told what happens with it.
 //! * A [`SignalKind`] is a signal of the operating system, handled by [`Handle::on_signal`].
+//! * [`filter`] puts TLS, and what else changes bytes on their way, between a protocol and any connection.
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
@@ -48,6 +49,7 @@ mod datagram;
 mod debug;
 mod endpoint;
 mod error;
+pub mod filter;
 pub mod framing;
 mod inherited;
 mod instant;

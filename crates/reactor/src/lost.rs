@@ -26,7 +26,10 @@ pub enum Reason {
     Aborted,
     /// A deadline passed: nothing moved while closing, or a policy's limit.
     Timeout,
-    /// A callback answered with this error ([`Transport::fail`](crate::Transport::fail)).
+    /// The peer's direction ended before it said so in the way that a [filter](crate::filter) demands: what came last may be
+    /// missing. TLS tells it from a good end.
+    Truncated,
+    /// A callback answered with this error ([`Transport::fail`](crate::Transport::fail)), or a [filter](crate::filter) failed.
     Failed(Arc<dyn Error + Send + Sync>),
     /// A callback panicked.
     Panicked(Panic),
@@ -71,6 +74,12 @@ impl Lost {
         matches!(self.reason, Reason::Timeout)
     }
 
+    /// Whether the peer's direction ended where it should not have.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        matches!(self.reason, Reason::Truncated)
+    }
+
     pub(crate) fn set_reason(&mut self, reason: Reason) {
         self.reason = reason;
     }
@@ -87,6 +96,7 @@ impl Lost {
             Reason::Reset => io::ErrorKind::ConnectionReset,
             Reason::Aborted | Reason::Shutdown => io::ErrorKind::ConnectionAborted,
             Reason::Timeout => io::ErrorKind::TimedOut,
+            Reason::Truncated => io::ErrorKind::UnexpectedEof,
             Reason::Failed(_) | Reason::Panicked(_) => io::ErrorKind::Other,
             Reason::Io(error) => error.kind(),
         };
@@ -110,18 +120,25 @@ impl Reason {
     }
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clean => f.write_str("the connection ended"),
+            Self::Reset => f.write_str("the peer reset the connection"),
+            Self::Aborted => f.write_str("the connection was aborted"),
+            Self::Timeout => f.write_str("the connection timed out"),
+            Self::Truncated => f.write_str("the peer's direction was cut off"),
+            Self::Failed(error) => write!(f, "the connection's protocol failed: {error}"),
+            Self::Panicked(panic) => write!(f, "the connection's protocol {panic}"),
+            Self::Shutdown => f.write_str("the loop was shut down"),
+            Self::Io(error) => write!(f, "the connection broke: {error}"),
+        }
+    }
+}
+
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            Reason::Clean => f.write_str("the connection ended"),
-            Reason::Reset => f.write_str("the peer reset the connection"),
-            Reason::Aborted => f.write_str("the connection was aborted"),
-            Reason::Timeout => f.write_str("the connection timed out"),
-            Reason::Failed(error) => write!(f, "the connection's protocol failed: {error}"),
-            Reason::Panicked(panic) => write!(f, "the connection's protocol {panic}"),
-            Reason::Shutdown => f.write_str("the loop was shut down"),
-            Reason::Io(error) => write!(f, "the connection broke: {error}"),
-        }?;
+        self.reason.fmt(f)?;
         if self.unsent > 0 { write!(f, " ({} bytes unsent)", self.unsent) } else { Ok(()) }
     }
 }
