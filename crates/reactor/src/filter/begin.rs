@@ -71,7 +71,8 @@ pub fn connect<F: Filter>(
     };
     let connecting = handle.connect(endpoint, make, move |outcome| {
         // A connection that stands goes on in its protocol.
-        if let (Err(error), Some(done)) = (outcome, for_failure.done.take()) {
+        let failed = outcome.err().and_then(|error| Some((error, for_failure.done.take()?)));
+        if let Some((error, done)) = failed {
             done(Err(error));
         }
     });
