@@ -85,8 +85,7 @@ pub trait Filter: 'static {
     ///
     /// # Errors
     ///
-    /// If the bytes are not acceptable. What was put into `output` in this call is lost then: a filter that has output first
-    /// fails when it is called again.
+    /// If the bytes are not acceptable. What was put into `output` by then, this time too, is still handed over first.
     fn inbound(
         &mut self,
         flow: &mut Flow<'_>,
