@@ -263,7 +263,7 @@ pub enum ConnectError {
         #[source]
         panic: Panic,
     },
-    /// The connection ended in its `connection_made`.
+    /// The connection ended in its `connection_made`, or before it: a [filter](crate::filter) that negotiates with the peer failed.
     #[error("{0}")]
     Lost(#[source] Lost),
     /// The loop was shut down or dropped.

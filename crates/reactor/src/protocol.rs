@@ -9,7 +9,8 @@ use crate::transport::Transport;
 ///
 /// The order is `connection_made`, then `data_received` (or `receive_buffer` and `buffer_filled`) any number of
 /// times, at most one `eof_received`, and `connection_lost` last, exactly once. `pause_writing` and `resume_writing`
-/// alternate, beginning with a pause. Every callback starts from the loop: never inside another one, and never on the stack
+/// alternate, beginning with a pause. Behind [filters](crate::filter) that are not established at first, TLS say, the first
+/// is `connection_made` too, once they are; if they fail, there is only `connection_lost`. Every callback starts from the loop: never inside another one, and never on the stack
 /// of a call that the program made.
 ///
 /// A panic in a callback ends that connection with [`Reason::Panicked`](crate::Reason::Panicked), and nothing else.
@@ -106,6 +107,19 @@ pub trait Protocol: 'static {
         let _ = transport;
     }
 
+    /// All filters that were [pushed](Transport::push_filter) are established: with TLS, the handshake is done. It comes
+    /// before any bytes that went through them, in both directions: what was written meanwhile is sent when it has
+    /// returned, and not at all if it aborts.
+    fn filter_established(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// A filter is put [beneath](Transport::push_filter) this protocol, which stays: the bytes that it received and did not
+    /// use. They are the filter's, and it must not keep any: who sent them is not known to be who the filter will talk to.
+    fn give_back(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// The connection is gone: the last callback. The transport still knows its addresses.
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         let _ = (transport, lost);
@@ -186,6 +200,14 @@ impl Protocol for Box<dyn Protocol> {
 
     fn peer_closed(&mut self, transport: &Transport) {
         (**self).peer_closed(transport);
+    }
+
+    fn filter_established(&mut self, transport: &Transport) {
+        (**self).filter_established(transport);
+    }
+
+    fn give_back(&mut self) -> Vec<u8> {
+        (**self).give_back()
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {

@@ -23,6 +23,7 @@
 //! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
 //! * `place`: what the connections of a world go over: the loopback, or UNIX sockets.
 //! * `sources`: something to watch, and the far end of it.
+//! * `transparent`: a filter that changes nothing.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod adversary;
@@ -55,6 +56,7 @@ mod tasks;
 mod terminals;
 mod trace;
 mod traffic;
+mod transparent;
 mod world;
 
 pub use attempt::Attempt;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use marline_reactor::{Address, Endpoint, IntoEndpoint, UnixAddress};
 
+use super::transparent;
+
 /// What the connections of a world go over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -14,6 +16,8 @@ pub enum Place {
     Unix,
     /// UNIX sockets that descriptors are passed over.
     Carrying,
+    /// The loopback, with filters on both ends that change nothing.
+    Filtered,
 }
 
 impl Place {
@@ -23,17 +27,22 @@ impl Place {
             Self::Loopback => Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0))),
             Self::Unix => Endpoint::unix(free_path()),
             Self::Carrying => Endpoint::unix(free_path()).descriptors(true),
+            Self::Filtered => transparent::over("127.0.0.1:0"),
         }
     }
 
     /// What to connect to, for whoever is to reach the listener at `address`.
     pub fn to(self, address: &Address) -> Endpoint {
         let endpoint = address.into_endpoint().expect("the address of a listener");
-        if self == Self::Carrying { endpoint.descriptors(true) } else { endpoint }
+        match self {
+            Self::Loopback | Self::Unix => endpoint,
+            Self::Carrying => endpoint.descriptors(true),
+            Self::Filtered => transparent::over(address),
+        }
     }
 
     pub fn is_unix(self) -> bool {
-        self != Self::Loopback
+        matches!(self, Self::Unix | Self::Carrying)
     }
 }
 

@@ -89,6 +89,26 @@ macro_rules! streams {
             }
 
             #[test]
+            fn readiness_filtered() {
+                $crate::support::World::on_readiness_through_filters(body);
+            }
+
+            #[test]
+            fn completion_filtered() {
+                $crate::support::World::on_completion_through_filters(body);
+            }
+
+            #[test]
+            fn memory_filtered() {
+                $crate::support::World::on_memory_through_filters(body);
+            }
+
+            #[test]
+            fn adversarial_filtered() {
+                $crate::support::World::on_adversary_through_filters(body);
+            }
+
+            #[test]
             fn memory() {
                 $crate::support::World::on_memory(body);
             }

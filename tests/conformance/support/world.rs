@@ -81,6 +81,29 @@ impl World {
         }
     }
 
+    // With filters on our ends that change nothing.
+
+    pub fn on_readiness_through_filters(test: impl Fn(&World)) {
+        test(&Self::new(Kind::Readiness, 300 * 1024).at(Place::Filtered));
+    }
+
+    pub fn on_completion_through_filters(test: impl Fn(&World)) {
+        if has_completion() {
+            test(&Self::new(Kind::Completion, 300 * 1024).at(Place::Filtered));
+        }
+    }
+
+    pub fn on_memory_through_filters(test: impl Fn(&World)) {
+        test(&Self::new(Kind::Memory, 300 * 1024).at(Place::Filtered));
+    }
+
+    pub fn on_adversary_through_filters(test: impl Fn(&World)) {
+        for seed in seeds(ADVERSE_SEEDS) {
+            println!("seed {seed}");
+            test(&Self::new(Kind::AdversarialMemory(seed), 16 * 1024).at(Place::Filtered));
+        }
+    }
+
     pub fn on_memory(test: impl Fn(&World)) {
         test(&Self::new(Kind::Memory, 4 * 1024));
     }

@@ -22,6 +22,8 @@ pub struct Chunk {
 enum Memory {
     Owned(Vec<u8>),
     Lent(Lent),
+    /// The loop's, which filters filled.
+    Room(Vec<u8>),
 }
 
 /// All of it.
@@ -47,11 +49,20 @@ impl Chunk {
         Self { start: 0, end, memory: Memory::Lent(piece), tag: 0, descriptors: Vec::new() }
     }
 
+    /// What filters made, in memory that is not a backend's.
+    pub(crate) const fn of_filters(room: Vec<u8>, len: usize) -> Self {
+        Self { memory: Memory::Room(room), start: 0, end: len, tag: 0, descriptors: Vec::new() }
+    }
+
+    pub(crate) const fn is_of_filters(&self) -> bool {
+        matches!(self.memory, Memory::Room(_))
+    }
+
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.memory {
-            Memory::Owned(memory) => &memory[self.start..self.end],
+            Memory::Owned(memory) | Memory::Room(memory) => &memory[self.start..self.end],
             Memory::Lent(piece) => &piece.bytes()[self.start..self.end],
         }
     }
@@ -78,7 +89,7 @@ impl Chunk {
     #[must_use]
     pub fn into_memory(self) -> Option<Vec<u8>> {
         match self.memory {
-            Memory::Owned(memory) => Some(memory),
+            Memory::Owned(memory) | Memory::Room(memory) => Some(memory),
             Memory::Lent(_) => None,
         }
     }

@@ -24,6 +24,7 @@ use crate::address::Address;
 use crate::backend::Close;
 use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, EndpointError, Target, registered};
 use crate::error::ConnectError;
+use crate::filter::Stage;
 use crate::key::Key;
 use crate::reactor::{Handle, Shell};
 use crate::ready::{Callback, Entry};
@@ -160,6 +161,15 @@ pub struct Connecting {
     shell: Weak<Shell>,
     /// `None` if it failed before it began.
     key: Option<Key>,
+    /// What follows when the connection stands.
+    then: Option<Then>,
+}
+
+/// A filter that negotiates on the connection, which itself may have been made so.
+#[derive(Clone)]
+struct Then {
+    stage: Rc<Stage>,
+    below: Box<Connecting>,
 }
 
 impl Connecting {
@@ -175,7 +185,7 @@ impl Connecting {
             Err(error) => {
                 shell.answer(done, Err(error.into()), Location::caller());
                 shell.contained(move || drop(factory));
-                return Self { shell: shell.weak(), key: None };
+                return Self { shell: shell.weak(), key: None, then: None };
             }
         };
         let target = endpoint.target().clone();
@@ -204,7 +214,7 @@ impl Connecting {
     pub(crate) fn failed(handle: &Handle, error: ConnectError, done: ConnectDone) -> Self {
         let shell = handle.shell();
         shell.answer(done, Err(error), Location::caller());
-        Self { shell: shell.weak(), key: None }
+        Self { shell: shell.weak(), key: None, then: None }
     }
 
     /// Begins an attempt that does nothing yet, but to come to its end in time.
@@ -218,7 +228,7 @@ impl Connecting {
         if shell.refuses_work() {
             shell.answer(done, Err(ConnectError::Over), place);
             shell.contained(move || drop(factory));
-            return Self { shell: shell.weak(), key: None };
+            return Self { shell: shell.weak(), key: None, then: None };
         }
         let timeout = endpoint.timeout_value();
         let attempt = Attempt::new(endpoint, factory, done, place);
@@ -228,11 +238,20 @@ impl Connecting {
             let deadline = shell.timer_after(timeout, move || timed.connect_timed_out(key));
             shell.attempt(key, |attempt| attempt.deadline = Some(deadline));
         }
-        Self { shell: shell.weak(), key: Some(key) }
+        Self { shell: shell.weak(), key: Some(key), then: None }
+    }
+
+    /// The outcome is that of another stage, which begins when this one is over.
+    pub(crate) fn followed_by(self, stage: Rc<Stage>) -> Self {
+        let shell = self.shell.clone();
+        Self { shell, key: None, then: Some(Then { stage, below: Box::new(self) }) }
     }
 
     /// Gives up: the outcome is [`ConnectError::Cancelled`], told from the loop. `false` if the outcome is certain already.
     pub fn cancel(&self) -> bool {
+        if let Some(then) = &self.then {
+            return then.below.cancel() || then.stage.cancel();
+        }
         let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
             return false;
         };
@@ -242,6 +261,9 @@ impl Connecting {
     /// Whether the outcome is still open.
     #[must_use]
     pub fn is_pending(&self) -> bool {
+        if let Some(then) = &self.then {
+            return then.stage.is_pending();
+        }
         let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
             return false;
         };

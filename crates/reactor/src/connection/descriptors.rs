@@ -22,7 +22,8 @@ impl Shell {
         if self.is_gone(key) || self.is_ended() {
             return Err(SendDescriptorError::closed(descriptor));
         }
-        if !self.backend().carries_descriptors(key) {
+        let filtered = self.ask(key, |connection| connection.is_filtered());
+        if filtered || !self.backend().carries_descriptors(key) {
             return Err(SendDescriptorError::unsupported(descriptor));
         }
         let mut left = Some(descriptor);

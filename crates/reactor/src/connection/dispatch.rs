@@ -38,7 +38,16 @@ impl Shell {
 
     /// Puts the protocol back after a callback, or its successor in its place, and sends what was written.
     pub(super) fn check_in(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
-        let protocol = self.succeed(key, protocol);
+        let mut protocol = protocol;
+        loop {
+            self.start_filters(key, &mut protocol);
+            protocol = self.succeed(key, protocol);
+            // Also those that were pushed by a `connection_made` just now.
+            if !self.ask(key, |connection| connection.has_new_filters() && !connection.flags.any(Flags::LOST))
+            {
+                break;
+            }
+        }
         let dirty = self.ask(key, |connection| {
             connection.protocol = Some(protocol);
             connection.flags.clear(Flags::BUSY);
@@ -56,7 +65,8 @@ impl Shell {
             self.deliver_made(key);
         }
         match notice {
-            Notice::Made => self.deliver_made(key),
+            Notice::Made | Notice::Filters => self.deliver_made(key),
+            Notice::Established => self.deliver_established(key),
             Notice::Flow => self.deliver_flow(key),
             Notice::Drained => {
                 let asked = self.ask(key, |connection| {

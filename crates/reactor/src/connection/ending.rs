@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::filters::Filtered;
 use super::{Connection, Flags, Notice};
 use crate::backend::{Close, Received, Started};
 use crate::key::Key;
@@ -86,11 +87,13 @@ impl Shell {
             let rare = connection.rare();
             rare.drop_received_descriptors();
             rare.lost = reason.take().map(|reason| Lost::new(reason, unsent));
-            Some((rare.timer.take(), connection.outgoing.take()))
+            let timer = rare.timer.take();
+            let chain = connection.filtered_mut().and_then(|filtered| filtered.chain.take());
+            Some((timer, connection.outgoing.take(), chain))
         });
         // A reason that came too late may hold something of the user's.
         self.contained(move || drop(reason));
-        let Some(Some((timer, outgoing))) = ended else {
+        let Some(Some((timer, outgoing, chain))) = ended else {
             return;
         };
         if let Some(timer) = timer {
@@ -98,6 +101,9 @@ impl Shell {
         }
         if let Some(outgoing) = outgoing {
             self.throw_away(outgoing);
+        }
+        if let Some(chain) = chain {
+            self.end_chain(*chain);
         }
         let started = self.backend().close(key, how);
         if matches!(started, Started::Done(())) {
@@ -116,7 +122,9 @@ impl Shell {
         });
         // Before anybody else hears of the loss, so that what counts connections has counted it.
         let layered = self.alter(key, |connection| connection.rare.as_mut()?.layered.take()).flatten();
-        self.drop_each(layered.map(|layered| layered.attached).unwrap_or_default());
+        let layered = layered.map(|layered| *layered).unwrap_or_default();
+        self.drop_each(layered.attached);
+        self.drop_each(layered.filtered.map(Filtered::into_parts).unwrap_or_default());
         let slot = self.remove_slot(key);
         if let Some(Slot::Connection(connection)) = slot {
             if let Some(server) = connection.server {
@@ -130,6 +138,14 @@ impl Shell {
 
     /// Our direction ends: everything before was sent.
     pub(super) fn shut(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.is_filtered()) {
+            self.shut_filtered(key);
+        } else {
+            self.shut_below(key);
+        }
+    }
+
+    pub(super) fn shut_below(self: &Rc<Self>, key: Key) {
         let started = self.backend().shutdown(key);
         if let Started::Done(result) = started {
             self.shut_completed(key, result);
@@ -149,7 +165,10 @@ impl Shell {
         let both = self.ask(key, |connection| {
             connection.flags.all(Flags::EOF | Flags::SHUT) && !connection.flags.any(Flags::EOF_UNTOLD)
         });
-        if both {
+        if both && self.ask(key, |connection| connection.is_filtered()) {
+            // The layers below have an end of their own.
+            self.close(key);
+        } else if both {
             self.lose(key, Reason::Clean, Close::Orderly);
         }
     }
@@ -158,11 +177,18 @@ impl Shell {
     /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
     /// probably in the middle of sending, and is listened to until it ends or a short time is over.
     pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.is_filtered()) {
+            if !self.take_leave(key) {
+                return;
+            }
+            let chain = self.alter(key, |connection| connection.filtered_mut()?.chain.take());
+            chain.flatten().into_iter().for_each(|chain| self.end_chain(*chain));
+        }
         let over = Flags::EOF | Flags::KEEPS_INPUT;
         let ended = self.inspect(key, |connection| connection.flags.any(over)).unwrap_or(true);
         let left = if ended { Left::End } else { self.drop_input(key) };
         match left {
-            Left::Nothing | Left::End => self.lose(key, Reason::Clean, Close::Orderly),
+            Left::Nothing | Left::End => self.lose_as_closed(key),
             Left::Bytes => {
                 let shut = self.ask(key, |connection| {
                     connection.flags.set(Flags::LINGERING);
@@ -179,7 +205,7 @@ impl Shell {
 
     pub(super) fn linger(self: &Rc<Self>, key: Key) {
         if matches!(self.drop_input(key), Left::End) {
-            self.lose(key, Reason::Clean, Close::Orderly);
+            self.lose_as_closed(key);
         }
     }
 
@@ -242,12 +268,12 @@ impl Shell {
     }
 
     fn close_expired(self: &Rc<Self>, key: Key) {
-        let lingering = self.alter(key, |connection| {
+        let ends_anyway = self.alter(key, |connection| {
             connection.rare().timer = None;
-            connection.flags.any(Flags::LINGERING)
+            connection.flags.any(Flags::LINGERING) || connection.has_failed()
         });
-        match lingering {
-            Some(true) => self.lose(key, Reason::Clean, Close::Orderly),
+        match ends_anyway {
+            Some(true) => self.lose_as_closed(key),
             Some(false) => self.lose(key, Reason::Timeout, Close::Reset),
             None => {}
         }

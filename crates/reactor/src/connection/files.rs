@@ -112,7 +112,7 @@ impl Shell {
     }
 
     /// Puts bytes in the place of the file that comes first, or of its beginning. `None` if that was the connection's end.
-    fn read_file(self: &Rc<Self>, key: Key) -> Option<()> {
+    pub(super) fn read_file(self: &Rc<Self>, key: Key) -> Option<()> {
         self.stats().file_read();
         let read = self.alter(key, |connection| {
             let outgoing = connection.outgoing.as_mut()?;

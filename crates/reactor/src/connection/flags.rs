@@ -77,6 +77,15 @@ impl Flags {
     /// The send that is under way is of a file.
     pub(crate) const LENT_FILE: Self = Self(1 << 26);
 
+    /// There are filters, or what one sent is not out.
+    pub(crate) const FILTERED: Self = Self(1 << 27);
+    /// A filter is not established, or the protocol was not told: nothing of the protocol's flows.
+    pub(crate) const SHAKING: Self = Self(1 << 28);
+    /// The notice that all filters are established is in the ready queue.
+    pub(crate) const ESTABLISHED_QUEUED: Self = Self(1 << 29);
+    /// Everything is sent, and the filters take their leave of the peer.
+    pub(crate) const PARTING: Self = Self(1 << 30);
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }

@@ -24,6 +24,8 @@ enum Next {
     Unread(Unread),
     Eof,
     Receive,
+    /// For filters alone.
+    Negotiate,
     /// After the end of the peer's direction, only an error can still come.
     Probe,
 }
@@ -41,6 +43,9 @@ pub(super) enum Pulled {
 
 impl Connection {
     fn next_input(&mut self) -> Next {
+        if self.flags.any(Flags::SHAKING | Flags::PARTING) {
+            return self.next_negotiation();
+        }
         let unwanted = Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST;
         if self.flags.any(unwanted | Flags::UNMADE | Flags::BUSY) {
             Next::Nothing
@@ -57,6 +62,18 @@ impl Connection {
             Next::Probe
         } else {
             Next::Receive
+        }
+    }
+
+    /// Filters that are not established, or take their leave, read also where the protocol does not.
+    fn next_negotiation(&self) -> Next {
+        let unwanted = Flags::BUSY | Flags::LOST | Flags::ESTABLISHED_QUEUED;
+        let is_parting = self.flags.any(Flags::PARTING);
+        let held_back = !is_parting && self.flags.any(Flags::SUSPENDED | Flags::CLOSING);
+        if self.flags.any(unwanted) || held_back || !self.flags.any(Flags::INPUT) {
+            Next::Nothing
+        } else {
+            Next::Negotiate
         }
     }
 
@@ -104,6 +121,7 @@ impl Shell {
             Some(Next::Unread(unread)) => self.deliver_unread(key, unread),
             Some(Next::Eof) => self.deliver_eof(key),
             Some(Next::Receive) => self.receive(key),
+            Some(Next::Negotiate) => self.negotiate(key),
             Some(Next::Probe) => self.probe(key),
         }
     }
@@ -142,7 +160,7 @@ impl Shell {
     /// Receives into the protocol's memory or the backend's, and hands over. Runs code of the user's, so it is contained;
     /// the chunk stays with the caller, who releases it also after a panic.
     fn receive_for(
-        &self,
+        self: &Rc<Self>,
         protocol: &mut dyn Protocol,
         transport: &Transport,
         chunk: &mut Option<Chunk>,
@@ -154,8 +172,7 @@ impl Shell {
             if buffer.is_empty() {
                 return self.receive_for_nothing(transport.key());
             }
-            let received = self.backend().receive(transport.key(), Some(&mut *buffer));
-            match self.set_aside(transport.key(), received) {
+            match self.receive_bytes(transport.key(), Some(&mut *buffer)) {
                 Some(Received::Chunk(lent)) => {
                     // A backend may ignore the offer. What does not fit is given back.
                     let count = lent.bytes().len().min(buffer.len());
@@ -168,10 +185,8 @@ impl Shell {
                 other => other,
             }
         } else {
-            let received = self.backend().receive(transport.key(), None);
-            self.set_aside(transport.key(), received)
+            self.receive_bytes(transport.key(), None)
         };
-        self.stats().received();
         let Some(received) = received else { return Pulled::Data };
         match received {
             Received::Filled(count) => {
@@ -192,10 +207,20 @@ impl Shell {
         }
     }
 
-    /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
-    fn receive_for_nothing(&self, key: Key) -> Pulled {
-        let received = self.backend().receive(key, None);
+    /// Bytes, through filters if there are any. What came with descriptors is set aside; then, and where filters have
+    /// made nothing of the bytes yet, the answer is `None`.
+    fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Option<Received> {
+        if self.ask(key, |connection| connection.is_filtered() && connection.has_filters()) {
+            return self.receive_filtered(key, into);
+        }
+        let received = self.backend().receive(key, into);
         self.stats().received();
+        self.set_aside(key, received)
+    }
+
+    /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
+    fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
+        let Some(received) = self.receive_bytes(key, None) else { return Pulled::Data };
         match received {
             Received::Chunk(chunk) => {
                 self.release(chunk);
@@ -215,13 +240,18 @@ impl Shell {
 
     /// Whether the backend has more; if not, the connection waits for the next input.
     fn may_receive(&self, key: Key) -> bool {
-        self.backend().may_receive(key) || self.dry(key)
+        let backlog = self.ask(key, |connection| connection.has_filter_backlog());
+        backlog || self.backend().may_receive(key) || self.dry(key)
     }
 
-    fn dry(&self, key: Key) -> bool {
-        self.alter(key, |connection| connection.flags.clear(Flags::INPUT));
-        self.inspect(key, |connection| connection.has_unread() || connection.has_descriptors())
-            .unwrap_or(false)
+    pub(super) fn dry(&self, key: Key) -> bool {
+        self.ask(key, |connection| {
+            let backlog = connection.has_filter_backlog();
+            if !backlog {
+                connection.flags.clear(Flags::INPUT);
+            }
+            backlog || connection.has_unread() || connection.has_descriptors()
+        })
     }
 
     fn eof(&self, key: Key) -> bool {
@@ -233,7 +263,7 @@ impl Shell {
     }
 
     /// That nobody reads what we write any more is an orderly end for a pipe, if everything was written.
-    fn broken(self: &Rc<Self>, key: Key, error: std::io::Error) -> bool {
+    pub(super) fn broken(self: &Rc<Self>, key: Key, error: std::io::Error) -> bool {
         let reason = Reason::from_io(error);
         let unharmed = self
             .ask(key, |connection| connection.flags.any(Flags::WRITES_ONLY) && connection.buffered() == 0);

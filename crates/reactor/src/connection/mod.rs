@@ -10,16 +10,20 @@
 //! * `ending`: close, abort, loss.
 //! * `handover`: one protocol after another.
 //! * `layers`: what layers around a protocol need of a connection.
+//! * `chain`: filters, as far as they need no loop; `filters`: bytes in through them; `sealing`: bytes out, and the end.
 
+mod chain;
 mod descriptors;
 mod dispatch;
 mod ending;
 mod files;
+mod filters;
 mod flags;
 mod handover;
 mod input;
 mod layers;
 mod output;
+mod sealing;
 mod spares;
 mod unread;
 
@@ -33,6 +37,7 @@ use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
 use descriptors::Passed;
+use filters::Filtered;
 pub(crate) use flags::Flags;
 pub use layers::{Suspension, Traffic};
 pub(crate) use spares::Spares;
@@ -84,6 +89,7 @@ struct Layered {
     suspensions: usize,
     /// Values of the program's, dropped when the loss was told.
     attached: Vec<Box<dyn Any>>,
+    filtered: Option<Box<Filtered>>,
 }
 
 /// What a connection held of the user's.
@@ -92,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) outgoing: Option<Box<Outgoing>>,
     pub(crate) lost: Option<Lost>,
     pub(crate) attached: Vec<Box<dyn Any>>,
+    /// Filters, and what they made known.
+    pub(crate) filtered: Vec<Box<dyn Any>>,
 }
 
 /// Something to tell a protocol, from the ready queue.
@@ -99,6 +107,10 @@ pub(crate) struct Parts {
 pub(crate) enum Notice {
     /// `connection_made` of a protocol that took over.
     Made,
+    /// Filters were pushed while no callback ran.
+    Filters,
+    /// All filters are established.
+    Established,
     /// `pause_writing` or `resume_writing`, whichever is due by then.
     Flow,
     Drained,
@@ -135,8 +147,9 @@ impl Connection {
         let rare = self.rare.map(|rare| *rare).unwrap_or_default();
         let successor = rare.successor.map(|(protocol, _)| protocol);
         let protocols = self.protocol.into_iter().chain(successor).collect();
-        let attached = rare.layered.map(|layered| layered.attached).unwrap_or_default();
-        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached }
+        let layered = rare.layered.map(|layered| *layered).unwrap_or_default();
+        let filtered = layered.filtered.map(Filtered::into_parts).unwrap_or_default();
+        Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached: layered.attached, filtered }
     }
 
     /// Bytes that are written and not sent.
@@ -151,6 +164,7 @@ impl Connection {
     /// Whether bytes may be delivered to the protocol as soon as they are there.
     pub(crate) fn is_reading(&self) -> bool {
         !self.has_successor()
+            && !self.has_new_filters()
             && !self.flags.any(Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST)
     }
 
@@ -169,7 +183,7 @@ impl Connection {
         self.rare.as_ref().is_some_and(|rare| rare.successor.is_some())
     }
 
-    fn accepts_writes(&self) -> bool {
+    pub(crate) fn accepts_writes(&self) -> bool {
         !self.flags.any(Flags::EOF_ASKED | Flags::CLOSING | Flags::LOST)
     }
 
@@ -194,7 +208,8 @@ impl Connection {
     /// Whether something can only go on when the send that is under way was answered.
     fn awaits_send(&mut self) -> bool {
         let waits = Flags::CLOSING | Flags::EOF_ASKED | Flags::DRAIN_ASKED | Flags::TOLD_PAUSE;
-        let queued = self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty());
+        let wire = self.is_filtered() && self.chain().is_some_and(chain::Chain::has_wire);
+        let queued = wire || self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty());
         self.flags.any(Flags::SENDING) && !self.flags.any(Flags::LOST) && (queued || self.flags.any(waits))
     }
 

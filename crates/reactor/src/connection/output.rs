@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain;
 use super::files::{Failure, InLine, SHARE};
 use super::{Connection, Flags, Notice};
 use crate::backend::{Outgoing, Sent, Started};
@@ -23,6 +24,7 @@ enum Next {
     Shut,
     Close,
     ArmTimer,
+    ShutIsOut,
 }
 
 /// A write of so many bytes may leave at once, if nothing waits before it: then a copy costs more than a call.
@@ -39,7 +41,7 @@ impl Shell {
         let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
         let is_first = self.ask(key, |connection| {
             let empty = connection.buffered() == 0 && !connection.has_waiting_descriptors();
-            connection.accepts_writes() && !connection.flags.any(busy) && empty
+            connection.accepts_writes() && !connection.flags.any(busy | Flags::FILTERED) && empty
         });
         if !is_first || self.is_ended() {
             return 0;
@@ -84,8 +86,18 @@ impl Shell {
         status
     }
 
+    /// Sends what waits on behalf of the program. The code of filters does not run within its call.
+    pub(crate) fn flush_now(self: &Rc<Self>, key: Key) {
+        if !self.ask(key, |connection| connection.is_filtered()) {
+            self.flush(key);
+        }
+    }
+
     /// Sends what waits, as far as the system takes it.
     pub(crate) fn flush(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.is_filtered()) {
+            return self.flush_filtered(key);
+        }
         let mut share = SHARE;
         while let Some(outgoing) = self.lend(key, share) {
             self.stats().sent();
@@ -120,7 +132,18 @@ impl Shell {
 
     /// A send that was pending is done.
     pub(crate) fn send_completed(self: &Rc<Self>, key: Key, sent: Sent) {
-        self.sent(key, sent);
+        let through_filters = self.ask(key, |connection| connection.flags.any(Flags::FILTERED));
+        let plain = self.ask(key, |connection| {
+            connection.chain_mut().is_some_and(|chain| std::mem::take(&mut chain.has_lent_plain))
+        });
+        if through_filters && !plain {
+            self.wire_sent(key, sent);
+        } else {
+            let count = self.sent(key, sent);
+            if plain {
+                self.with_chain(key, |chain, _| chain.went_the_old_way(count));
+            }
+        }
         self.flush(key);
     }
 
@@ -147,7 +170,7 @@ impl Shell {
             if connection.flags.any(Flags::LOST) {
                 connection.correct_unsent(lent, left);
             } else {
-                connection.take_back(&mut outgoing);
+                Connection::take_back(&mut connection.outgoing, &mut outgoing);
             }
             connection.flags.any(Flags::LOST)
         });
@@ -163,7 +186,7 @@ impl Shell {
         count
     }
 
-    fn take_off(&self, outgoing: &mut Outgoing, count: usize) {
+    pub(super) fn take_off(&self, outgoing: &mut Outgoing, count: usize) {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
         for bytes in spent.drain(..) {
@@ -173,7 +196,7 @@ impl Shell {
         self.spent.set(spent);
     }
 
-    fn retry_later(self: &Rc<Self>, key: Key) {
+    pub(super) fn retry_later(self: &Rc<Self>, key: Key) {
         let shell = Rc::clone(self);
         self.alter(key, |connection| connection.flags.set(Flags::RETRYING));
         self.timer_after(RETRY, move || {
@@ -182,7 +205,7 @@ impl Shell {
         });
     }
 
-    fn after_flush(self: &Rc<Self>, key: Key) {
+    pub(super) fn after_flush(self: &Rc<Self>, key: Key) {
         self.expedite(key);
         let next = self.alter(key, |connection| {
             if connection.flags.any(Flags::LOST) {
@@ -194,7 +217,8 @@ impl Shell {
                 connection.flags.clear(Flags::DRAIN_ASKED);
             }
             let drained = asked && connection.flags.raise(Flags::DRAIN_QUEUED);
-            (connection.next_step(empty), drained, connection.wants_flow_check())
+            let flushed = connection.is_flushed();
+            (connection.next_step(flushed), drained, connection.wants_flow_check())
         });
         let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
         if drained {
@@ -208,6 +232,10 @@ impl Shell {
             Next::Shut => self.shut(key),
             Next::Close => self.finish_close(key),
             Next::ArmTimer => self.arm_close_timer(key),
+            Next::ShutIsOut => self.shut_is_out(key),
+        }
+        if self.ask(key, |connection| connection.is_filtered()) {
+            self.drop_chain_if_over(key);
         }
     }
 
@@ -272,7 +300,7 @@ impl Shell {
     }
 
     /// Keeps an empty queue for whoever writes next.
-    fn recycle(&self, outgoing: Box<Outgoing>) {
+    pub(super) fn recycle(&self, outgoing: Box<Outgoing>) {
         self.spares.borrow_mut().give_back(outgoing);
     }
 
@@ -287,12 +315,12 @@ impl Shell {
 
 impl Connection {
     /// Takes back what was lent. It comes before what was written meanwhile. What is empty stays with the caller.
-    fn take_back(&mut self, returned: &mut Option<Box<Outgoing>>) {
+    pub(super) fn take_back(place: &mut Option<Box<Outgoing>>, returned: &mut Option<Box<Outgoing>>) {
         if returned.as_ref().is_none_or(|outgoing| outgoing.is_empty()) {
             return;
         }
-        let newer = std::mem::replace(&mut self.outgoing, returned.take());
-        if let (Some(mut newer), Some(first)) = (newer, &mut self.outgoing) {
+        let newer = std::mem::replace(place, returned.take());
+        if let (Some(mut newer), Some(first)) = (newer, place) {
             first.append(&mut newer);
             *returned = Some(newer);
         }
@@ -305,8 +333,13 @@ impl Connection {
         }
         if self.flags.any(Flags::CLOSING) && !self.flags.any(Flags::LINGERING) {
             Next::Close
-        } else if self.flags.any(Flags::EOF_ASKED) && self.flags.raise(Flags::SHUT) {
+        } else if self.flags.any(Flags::EOF_ASKED)
+            && !self.flags.any(Flags::SHAKING)
+            && self.flags.raise(Flags::SHUT)
+        {
             Next::Shut
+        } else if self.is_filtered() && self.chain().is_some_and(chain::Chain::has_told_end) {
+            Next::ShutIsOut
         } else {
             Next::Nothing
         }

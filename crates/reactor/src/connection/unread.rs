@@ -38,6 +38,17 @@ impl Unread {
         self.bytes.len().saturating_sub(self.start)
     }
 
+    /// Puts `data` behind what is there.
+    pub(super) fn put_behind(&mut self, data: &[u8]) {
+        self.bytes.extend_from_slice(data);
+    }
+
+    /// All of it.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start.min(self.bytes.len()));
+        self.bytes
+    }
+
     /// Puts `data` in front of what is there.
     pub(super) fn put_back(&mut self, data: &[u8]) {
         if self.is_empty() {

@@ -10,10 +10,13 @@
 //! * [`connect`] and [`listen`] put filters in place before the protocol hears of its connection.
 //! * An [`EndpointKind`](crate::EndpointKind) gives one a scheme, such as `tls://`.
 
+mod begin;
 mod error;
 mod flow;
 mod output;
 
+pub(crate) use begin::Stage;
+pub use begin::{connect, listen};
 pub use error::{FilterError, PushFilterError, ReadAhead, ReadAheadRefused};
 pub use flow::Flow;
 pub(crate) use flow::{Bits, Down, State};

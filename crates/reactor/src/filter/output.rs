@@ -51,6 +51,12 @@ impl<'a> Output<'a> {
         self.len == 0
     }
 
+    /// How many bytes there was room for at first.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.room.len()
+    }
+
     /// Whether there is no room left.
     #[must_use]
     pub const fn is_full(&self) -> bool {

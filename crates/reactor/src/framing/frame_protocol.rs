@@ -107,6 +107,11 @@ pub trait FrameProtocol: 'static {
         let _ = transport;
     }
 
+    /// All filters that were pushed are established: see [`Protocol::filter_established`].
+    fn filter_established(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
     /// The connection is gone. Nothing comes after.
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         let _ = (transport, lost);
@@ -227,6 +232,15 @@ impl<P: FrameProtocol> Protocol for Frames<P> {
 
     fn peer_closed(&mut self, transport: &Transport) {
         self.protocol.peer_closed(transport);
+    }
+
+    fn filter_established(&mut self, transport: &Transport) {
+        self.protocol.filter_established(transport);
+    }
+
+    /// The start of a frame is the filter's.
+    fn give_back(&mut self) -> Vec<u8> {
+        self.parser.take_rest()
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {

@@ -111,6 +111,12 @@ pub trait LineProtocol: 'static {
         let _ = transport;
     }
 
+    /// All filters that were pushed are established: see
+    /// [`Protocol::filter_established`](crate::Protocol::filter_established).
+    fn filter_established(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
     /// The connection is gone. Nothing comes after.
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         let _ = (transport, lost);
@@ -197,6 +203,10 @@ impl<P: LineProtocol> FrameProtocol for ByLine<P> {
 
     fn peer_closed(&mut self, transport: &Transport) {
         self.0.peer_closed(transport);
+    }
+
+    fn filter_established(&mut self, transport: &Transport) {
+        self.0.filter_established(transport);
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {

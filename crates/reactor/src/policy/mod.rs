@@ -147,6 +147,8 @@ pub enum Event<'a> {
     Drained,
     /// [`peer_closed`](Protocol::peer_closed).
     PeerClosed,
+    /// [`filter_established`](Protocol::filter_established).
+    Established,
     /// [`connection_lost`](Protocol::connection_lost).
     Lost(&'a Lost),
 }

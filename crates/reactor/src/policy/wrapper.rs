@@ -82,6 +82,14 @@ impl<Q: Policy, P: Protocol> Protocol for Wrapper<Q, P> {
         self.around(transport, Event::PeerClosed, |protocol| protocol.peer_closed(transport));
     }
 
+    fn filter_established(&mut self, transport: &Transport) {
+        self.around(transport, Event::Established, |protocol| protocol.filter_established(transport));
+    }
+
+    fn give_back(&mut self) -> Vec<u8> {
+        self.protocol.give_back()
+    }
+
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         self.around(transport, Event::Lost(lost), |protocol| protocol.connection_lost(transport, lost));
     }

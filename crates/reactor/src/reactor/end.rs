@@ -138,6 +138,7 @@ impl Shell {
                     self.drop_each(parts.protocols);
                     self.drop_each(parts.lost);
                     self.drop_each(parts.attached);
+                    self.drop_each(parts.filtered);
                     parts.outgoing.into_iter().for_each(|outgoing| self.throw_away(outgoing));
                 }
                 Some(Slot::Listener(listening)) => {

@@ -97,6 +97,8 @@ pub(crate) struct Shell {
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
+    /// Room for what filters deliver.
+    pub(crate) filter_room: Cell<Vec<u8>>,
 
     pub(super) remote: Remote,
     pub(super) arrived: RefCell<Arrived>,
@@ -143,6 +145,7 @@ impl Shell {
             spares: RefCell::default(),
             datagram_spares: DatagramSpares::default(),
             spent: Cell::default(),
+            filter_room: Cell::default(),
             remote,
             arrived: RefCell::default(),
             guards: Cell::new(0),
@@ -168,7 +171,11 @@ impl Shell {
     }
 
     pub(crate) fn release(&self, chunk: Chunk) {
-        self.backend().release(chunk);
+        if !chunk.is_of_filters() {
+            self.backend().release(chunk);
+        } else if let Some(room) = chunk.into_memory() {
+            self.keep_room(room);
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {

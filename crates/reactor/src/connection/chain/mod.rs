@@ -1,0 +1,190 @@
+//! The filters of a connection, one upon the other, as far as they need no loop.
+//!
+//! ```text
+//!   protocol   writes -> Connection::outgoing        Output -> protocol
+//!                              | outbound                 ^ inbound
+//!   layers[n - 1]              v                          |
+//!   layers[0]                  v                          ^
+//!                            wire -> backend          backend
+//! ```
+//!
+//! * `layer`: one filter, and what it was left with.
+//! * `inbound`: from the backend up to the protocol.
+//! * `outbound`: from the protocol down to the wire.
+
+mod inbound;
+mod layer;
+mod outbound;
+
+use crate::backend::{Chunk, Outgoing, Received};
+use crate::filter::{Bits, Filter, FilterError};
+pub(crate) use inbound::Filled;
+pub(crate) use layer::Layer;
+
+/// Where the bytes come from.
+pub(crate) trait Source {
+    fn receive(&mut self) -> Received;
+    fn release(&mut self, chunk: Chunk);
+}
+
+/// How far the end of our direction is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shut {
+    #[default]
+    No,
+    /// The filters were told. When the wire is empty, the connection's own direction ends, or stays as it is.
+    Told {
+        below: bool,
+    },
+    Done,
+}
+
+/// The filters of a connection, the lowest first.
+#[derive(Default)]
+pub(crate) struct Chain {
+    layers: Vec<Layer>,
+    /// What goes out, as it is.
+    wire: Option<Box<Outgoing>>,
+    /// A send was under way when the first filter came, of bytes that no filter has seen.
+    pub(crate) has_lent_plain: bool,
+    pub(crate) shut: Shut,
+    /// Whoever is above was told that the peer's direction ended.
+    told_end: bool,
+    /// The number of the next layer.
+    next: u32,
+}
+
+/// How far the leave-taking of the filters is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Some filter waits for the peer.
+    Waits,
+    Done,
+}
+
+impl Chain {
+    /// Puts a filter on top, which begins when so many bytes that are written already have gone the old way.
+    pub(crate) fn push(&mut self, filter: Box<dyn Filter>, before: usize) {
+        self.layers.push(Layer::new(self.next, filter, before));
+        self.next = self.next.wrapping_add(1);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Whether every filter lets bytes of the protocol's through.
+    pub(crate) fn is_established(&self) -> bool {
+        self.layers.iter().all(|layer| layer.has(Bits::ESTABLISHED))
+    }
+
+    /// Whether a filter may have something for the protocol without further bytes.
+    pub(crate) fn has_more(&self) -> bool {
+        let mut told_above = self.layers.iter().skip(1).map(|layer| layer.has(Bits::ENDED_BELOW));
+        self.layers.iter().any(|layer| {
+            let told = told_above.next().unwrap_or(self.told_end);
+            layer.has_more() || layer.has(Bits::ENDED) && !told
+        })
+    }
+
+    /// Where what goes out is put, and taken from.
+    pub(crate) fn wire(&mut self) -> &mut Option<Box<Outgoing>> {
+        &mut self.wire
+    }
+
+    pub(crate) fn has_wire(&self) -> bool {
+        self.wire.as_ref().is_some_and(|wire| !wire.is_empty())
+    }
+
+    pub(crate) fn needs_start(&self) -> bool {
+        self.layers.iter().any(|layer| !layer.has(Bits::STARTED))
+    }
+
+    /// Starts the filters that are new. The lowest of them begins with `unread`.
+    pub(crate) fn start(&mut self, unread: &[u8]) -> Result<(), FilterError> {
+        let mut unread = Some(unread).filter(|unread| !unread.is_empty());
+        for index in 0..self.layers.len() {
+            if self.layers[index].state.bits.raise(Bits::STARTED) {
+                if let Some(unread) = unread.take() {
+                    self.layers[index].keep(unread);
+                }
+                self.call(index, |filter, flow| filter.start(flow))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the filter of that number that its deadline has passed.
+    pub(crate) fn deadline(&mut self, number: u32) -> Result<(), FilterError> {
+        match self.layers.iter().position(|layer| layer.number == number) {
+            Some(index) => {
+                self.layers[index].timer = None;
+                self.call(index, |filter, flow| filter.deadline(flow))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the filters take their leave, from the top down. Called again until it is done.
+    pub(crate) fn close(&mut self) -> Result<Leave, FilterError> {
+        for index in (0..self.layers.len()).rev() {
+            if self.layers[index].state.bits.raise(Bits::TOLD_CLOSE) {
+                self.call(index, |filter, flow| filter.close(flow))?;
+            }
+            if !self.layers[index].has(Bits::CLOSED) {
+                return Ok(Leave::Waits);
+            }
+        }
+        Ok(Leave::Done)
+    }
+
+    /// Ends our direction, from the top down, as far as the filters let it. Called again when one of them has changed its mind.
+    pub(crate) fn end_outbound(&mut self) -> Result<(), FilterError> {
+        for index in (0..self.layers.len()).rev() {
+            if self.layers[index].state.bits.raise(Bits::TOLD_END) {
+                self.call(index, |filter, flow| filter.outbound_end(flow))?;
+            }
+            if !self.layers[index].has(Bits::SHUT) {
+                self.shut = Shut::Told { below: false };
+                return Ok(());
+            }
+        }
+        self.shut = Shut::Told { below: true };
+        Ok(())
+    }
+
+    /// Whether the filters were told that our direction ended, and nothing has come of it.
+    pub(crate) fn has_told_end(&self) -> bool {
+        matches!(self.shut, Shut::Told { .. })
+    }
+
+    /// Every layer, for what the loop does about its wishes.
+    pub(crate) fn layers(&mut self) -> impl Iterator<Item = &mut Layer> {
+        self.layers.iter_mut()
+    }
+
+    /// Takes filters out that have nothing more to do. What they left goes to the layer above; if there is none, it is answered.
+    pub(crate) fn take_finished(&mut self) -> (Vec<Layer>, Vec<u8>) {
+        let (mut gone, mut left) = (Vec::new(), Vec::new());
+        let mut index = 0;
+        while index < self.layers.len() {
+            if !self.layers[index].is_finished() {
+                index += 1;
+                continue;
+            }
+            let mut layer = self.layers.remove(index);
+            let rest = layer.take_input();
+            match self.layers.get_mut(index) {
+                Some(above) => above.put_in_front(rest),
+                None => left = rest,
+            }
+            gone.push(layer);
+        }
+        (gone, left)
+    }
+
+    /// Takes it apart: what is dropped by the loop, and what has not gone out.
+    pub(crate) fn into_parts(self) -> (Vec<Layer>, Option<Box<Outgoing>>) {
+        (self.layers, self.wire)
+    }
+}

@@ -1,0 +1,276 @@
+//! Bytes out through filters, and the end of a connection that has some.
+//!
+//! What the protocol wrote waits in `outgoing`, as without filters, until the wire is empty. Then a bounded amount goes
+//! through the filters and onto the wire; until the wire is empty again, it counts as lent.
+
+use std::io::IoSlice;
+use std::rc::Rc;
+
+use super::chain::{Chain, Leave, Shut};
+use super::files::{Failure, InLine};
+use super::{Connection, Flags};
+use crate::backend::{Close, Outgoing, Sent, Started};
+use crate::key::Key;
+use crate::lost::Reason;
+use crate::reactor::Shell;
+
+/// How many bytes go through the filters at a time, in how many parts.
+const AT_A_TIME: usize = 64 * 1024;
+const PARTS: usize = 64;
+
+enum Wire {
+    Empty,
+    /// A send is under way, or may not be made.
+    Waits,
+    Lent(Box<Outgoing>),
+}
+
+impl Connection {
+    fn lend_wire(&mut self, turn: u32) -> Wire {
+        self.flags.clear(Flags::DIRTY);
+        if self.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
+            return Wire::Waits;
+        }
+        let Some(chain) = self.chain_mut() else { return Wire::Waits };
+        match chain.wire().take_if(|wire| !wire.is_empty()) {
+            Some(wire) => {
+                self.flags.set(Flags::SENDING);
+                self.lent_in = turn;
+                Wire::Lent(wire)
+            }
+            None => Wire::Empty,
+        }
+    }
+
+    /// How many of the bytes that were written may go through the filters now.
+    fn may_seal(&self) -> usize {
+        let closes_early = self.flags.all(Flags::CLOSING | Flags::SHAKING);
+        if self.has_failed() || closes_early || self.flags.any(Flags::PARTING | Flags::LOST) {
+            return 0;
+        }
+        let takes = self.chain().map_or(0, Chain::takes);
+        let is_held_back = takes == usize::MAX && self.flags.any(Flags::SHAKING);
+        if is_held_back { 0 } else { takes.min(AT_A_TIME) }
+    }
+
+    /// Whether everything that shall go out is out.
+    pub(super) fn is_flushed(&self) -> bool {
+        if !self.is_filtered() {
+            return self.buffered() == 0;
+        }
+        let wire =
+            self.flags.any(Flags::SENDING | Flags::RETRYING) || self.chain().is_some_and(Chain::has_wire);
+        let gives_up = self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING);
+        let dropped = gives_up || self.flags.any(Flags::PARTING);
+        !wire && (dropped || self.buffered() == 0)
+    }
+
+    /// What a connection is lost with that closes of its own accord.
+    fn end_reason(&mut self) -> Reason {
+        let unsent = self.flags.any(Flags::SHAKING) && self.buffered() > 0;
+        let parting = self.filtered_mut().and_then(|filtered| filtered.parting.take());
+        parting.unwrap_or(if unsent { Reason::Aborted } else { Reason::Clean })
+    }
+}
+
+impl Shell {
+    pub(super) fn flush_filtered(self: &Rc<Self>, key: Key) {
+        let turn = self.turn_number();
+        loop {
+            match self.alter(key, |connection| connection.lend_wire(turn)) {
+                None | Some(Wire::Waits) => break,
+                Some(Wire::Lent(wire)) => {
+                    self.stats().sent();
+                    let started = self.backend().send(key, wire);
+                    match started {
+                        Started::Done(sent) => self.wire_sent(key, sent),
+                        Started::Pending => break,
+                    }
+                }
+                Some(Wire::Empty) => {
+                    self.wire_is_out(key);
+                    if !self.seal(key) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.after_flush(key);
+    }
+
+    /// Everything that went through the filters was handed to the system.
+    fn wire_is_out(&self, key: Key) {
+        self.alter(key, |connection| {
+            connection.traffic.sent += std::mem::take(&mut connection.lent) as u64;
+        });
+    }
+
+    /// Has the filters take some of what was written. Whether there is something on the wire now.
+    fn seal(self: &Rc<Self>, key: Key) -> bool {
+        let limit = self.inspect(key, Connection::may_seal).unwrap_or(0);
+        if limit > 0 && self.read_files_first(key).is_none() {
+            return false;
+        }
+        let outgoing = self.alter(key, |connection| {
+            let outgoing = connection.outgoing.take_if(|outgoing| limit > 0 && !outgoing.is_empty());
+            outgoing.or_else(|| connection.outgoing.take_if(|outgoing| outgoing.is_void()))
+        });
+        let mut outgoing = outgoing.flatten();
+        let taken = self.with_chain(key, |chain, _| {
+            chain.settle()?;
+            let Some(outgoing) = outgoing.as_deref().filter(|outgoing| !outgoing.is_empty()) else {
+                return Ok(0);
+            };
+            let mut parts = [IoSlice::new(&[]); PARTS];
+            let filled = outgoing.fill_up_to(limit, &mut parts);
+            chain.seal(&parts[..filled])
+        });
+        if let Some(outgoing) = &mut outgoing {
+            self.take_off(outgoing, taken.unwrap_or(0));
+        }
+        let mut unused = None;
+        let has_wire = self.ask(key, |connection| {
+            connection.lent += taken.unwrap_or(0);
+            Connection::take_back(&mut connection.outgoing, &mut outgoing);
+            unused = outgoing.take();
+            connection.chain().is_some_and(Chain::has_wire)
+        });
+        for unused in unused.into_iter().chain(outgoing) {
+            self.throw_away(unused);
+        }
+        // A filter may take bytes and send none yet; then the next may follow at once.
+        has_wire || taken.is_some_and(|taken| taken > 0)
+    }
+
+    /// Puts bytes in the place of a file that comes first.
+    fn read_files_first(self: &Rc<Self>, key: Key) -> Option<()> {
+        loop {
+            let next = self.inspect(key, |connection| connection.outgoing.as_deref().map(InLine::of))?;
+            match next {
+                Some(InLine::File { .. }) => self.read_file(key)?,
+                _ => return Some(()),
+            }
+        }
+    }
+
+    /// A send of what is on the wire is done.
+    pub(super) fn wire_sent(self: &Rc<Self>, key: Key, sent: Sent) {
+        let Sent { mut outgoing, result } = sent;
+        let failure = match result {
+            Ok(count) => {
+                self.take_off(&mut outgoing, count);
+                None
+            }
+            Err(error) => Some(Failure::of(error, &mut outgoing)),
+        };
+        let is_out = outgoing.is_empty();
+        let mut outgoing = Some(outgoing);
+        let alive = self.ask(key, |connection| {
+            connection.flags.clear(Flags::SENDING);
+            if connection.flags.any(Flags::LOST) {
+                let lent = std::mem::take(&mut connection.lent);
+                connection.correct_unsent(lent, if is_out { 0 } else { lent });
+                return false;
+            }
+            if let Some(chain) = connection.chain_mut() {
+                Connection::take_back(chain.wire(), &mut outgoing);
+            }
+            true
+        });
+        if let Some(outgoing) = outgoing {
+            self.throw_away(outgoing);
+        }
+        match failure {
+            _ if !alive => {}
+            None | Some(Failure::GoOn) => {
+                if is_out {
+                    self.wire_is_out(key);
+                }
+                self.extend_close_timer(key);
+            }
+            Some(Failure::Retry) => self.retry_later(key),
+            Some(Failure::Lose(reason)) => self.wire_broke(key, reason),
+        }
+    }
+
+    /// Nobody takes what is on the wire. That is nothing new to a connection that ends anyway.
+    fn wire_broke(self: &Rc<Self>, key: Key, reason: Reason) {
+        let ends =
+            self.ask(key, |connection| connection.has_failed() || connection.flags.any(Flags::PARTING));
+        if ends {
+            self.lose_as_closed(key);
+        } else {
+            self.lose(key, reason, Close::Reset);
+        }
+    }
+
+    /// The connection ends in good order, unless a filter failed before, or had not begun.
+    pub(super) fn lose_as_closed(self: &Rc<Self>, key: Key) {
+        let reason =
+            self.alter(
+                key,
+                |connection| {
+                    if connection.is_filtered() { connection.end_reason() } else { Reason::Clean }
+                },
+            );
+        self.lose(key, reason.unwrap_or(Reason::Clean), Close::Orderly);
+    }
+
+    /// Lets the filters take their leave of the peer, after everything was sent. Whether that is over.
+    pub(super) fn take_leave(self: &Rc<Self>, key: Key) -> bool {
+        let at_once = self.ask(key, |connection| {
+            let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
+            if !at_once {
+                connection.flags.set(Flags::PARTING);
+            }
+            at_once
+        });
+        if at_once {
+            return true;
+        }
+        let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };
+        let has_wire = self.ask(key, |connection| {
+            let has_wire = connection.chain().is_some_and(Chain::has_wire);
+            if leave == Leave::Waits {
+                connection.flags.set(Flags::INPUT);
+            }
+            has_wire
+        });
+        if has_wire {
+            // What follows the flush goes on from here.
+            self.flush(key);
+            return false;
+        }
+        if leave == Leave::Waits {
+            if !self.ask(key, |connection| connection.has_timer()) {
+                self.arm_close_timer(key);
+            }
+            if self.ask(key, Connection::wants_list) {
+                self.list(key);
+            }
+        }
+        leave == Leave::Done
+    }
+
+    /// Our direction ends, as far as the filters let it.
+    pub(super) fn shut_filtered(self: &Rc<Self>, key: Key) {
+        if self.with_chain(key, |chain, _| chain.end_outbound()).is_some() {
+            self.flush(key);
+        }
+    }
+
+    /// What the filters sent about the end of our direction is out.
+    pub(super) fn shut_is_out(self: &Rc<Self>, key: Key) {
+        let told = self.alter(key, |connection| {
+            let chain = connection.chain_mut()?;
+            let Shut::Told { below } = chain.shut else { return None };
+            chain.shut = Shut::Done;
+            Some(below)
+        });
+        match told.flatten() {
+            Some(true) => self.shut_below(key),
+            Some(false) => self.end_if_both_shut(key),
+            None => {}
+        }
+    }
+}
