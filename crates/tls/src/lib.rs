@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+pub mod endpoint;
 mod error;
 mod filter;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod provider;
 mod roots;
 mod server;
 mod session;
+mod start_tls;
 mod timeouts;
 mod version;
 
@@ -25,4 +27,5 @@ pub use roots::Roots;
 /// The TLS that does the work: its types are in this crate's interface.
 pub use rustls;
 pub use server::{ServerTls, ServerTlsBuilder};
+pub use start_tls::StartTls;
 pub use version::TlsVersion;
