@@ -15,6 +15,8 @@ mod roots;
 mod server;
 mod session;
 mod start_tls;
+#[cfg(test)]
+mod tests;
 mod timeouts;
 mod version;
 
