@@ -263,7 +263,7 @@ fn what_is_missing_is_named_by_who_misses_it() {
     let reactor = Reactor::new().unwrap();
     let listen = |text: &str| {
         let factory = |_: &Addresses| Log::new(&Rc::default());
-        reactor.handle().listen(parse(text), factory).err().expect("no listener").to_string()
+        reactor.handle().listen(parse(text), factory).expect_err("no listener").to_string()
     };
     for (text, words) in [
         ("tls://127.0.0.1:0", "cannot listen without a certificate"),
@@ -286,7 +286,7 @@ fn what_is_missing_is_named_by_who_misses_it() {
 fn the_error_of_a_configuration_can_be_had() {
     let reactor = Reactor::new().unwrap();
     let factory = |_: &Addresses| Log::new(&Rc::default());
-    let error = reactor.handle().listen(parse("tls://127.0.0.1:0"), factory).err().expect("no listener");
+    let error = reactor.handle().listen(parse("tls://127.0.0.1:0"), factory).expect_err("no listener");
     let mut source = std::error::Error::source(&error);
     let mut found = false;
     while let Some(error) = source {
