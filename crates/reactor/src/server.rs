@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::address::{Address, Addresses};
 use crate::backend::{Accepted, Close, Started};
 use crate::connection::Connection;
-use crate::endpoint::{Endpoint, Target, registered};
+use crate::endpoint::{Endpoint, Target};
 use crate::error::ListenError;
 use crate::inherited;
 use crate::key::Key;
@@ -123,7 +123,7 @@ impl Server {
             Target::Descriptor(number) => Some(inherited::take(*number)),
             Target::Systemd(name) => Some(inherited::from_service_manager(name)),
             Target::Registered(parts) => {
-                let kind = registered(parts.scheme());
+                let kind = parts.kind();
                 let kind = kind.ok_or_else(|| ListenError::WrongKind { target: parts.to_string() })?;
                 return kind.listen(&crate::reactor::Handle::new(Rc::clone(shell)), parts, factory);
             }

@@ -16,7 +16,6 @@ use crate::address::Address;
 use crate::connection::{Suspension, Traffic};
 use crate::credentials::Credentials;
 use crate::error::{ReplaceError, SendDescriptorError, SendFileError, WatermarkError};
-use crate::filter::{Filter, PushFilterError, ReadAhead};
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::protocol::Protocol;
@@ -420,42 +419,6 @@ impl Transport {
         self.shell.inspect(self.key, |connection| connection.has_successor()).unwrap_or(false)
     }
 
-    /// Puts a [filter](crate::filter) between the connection and its protocol, on top of those that it has. The protocol stays
-    /// the same.
-    ///
-    /// What was written before goes the old way, and what is written from now on through the filter. The filter starts when the
-    /// callback that is running on this connection returns, otherwise from the loop; from then on it gets what arrives. Bytes
-    /// that arrived earlier and that nobody used (those that a protocol gives back, the rest of a delivery that it
-    /// [put back](Self::unread), what a parser holds) are the filter's as well, or end the connection, as
-    /// `read_ahead` says. When the filter is established, the protocol's
-    /// [`filter_established`](Protocol::filter_established) is called; until then it gets nothing, and what it writes waits.
-    ///
-    /// Descriptors do not pass through filters: those that come are closed.
-    ///
-    /// # Errors
-    ///
-    /// Hands the filter back if the connection is lost, closes, or has ended its direction.
-    pub fn push_filter<F: Filter>(&self, filter: F, read_ahead: ReadAhead) -> Result<(), PushFilterError<F>> {
-        if !self.shell.ask(self.key, |connection| connection.accepts_writes()) {
-            return Err(PushFilterError::new(filter));
-        }
-        self.shell.push_filter(self.key, Box::new(filter), read_ahead);
-        Ok(())
-    }
-
-    /// The newest value of this type that one of its filters [made known](crate::filter::Flow::publish), until
-    /// `connection_lost` returned.
-    #[must_use]
-    pub fn published<T: std::any::Any>(&self) -> Option<Rc<T>> {
-        self.shell.published(self.key)
-    }
-
-    /// Whether bytes go through a filter.
-    #[must_use]
-    pub fn is_filtered(&self) -> bool {
-        self.shell.inspect(self.key, |connection| connection.is_filtered()).unwrap_or(false)
-    }
-
     /// How many bytes it has moved, until `connection_lost` returned; none after that.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
@@ -484,6 +447,10 @@ impl Transport {
     }
 
     /// The loop, as long as the connection stands.
+    pub(crate) fn shell(&self) -> &Rc<Shell> {
+        &self.shell
+    }
+
     pub(crate) fn alive(&self) -> io::Result<&Shell> {
         if self.shell.is_gone(self.key) { Err(io::ErrorKind::NotConnected.into()) } else { Ok(&self.shell) }
     }

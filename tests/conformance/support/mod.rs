@@ -1,6 +1,6 @@
 //! What the sections share.
 //!
-//! * `world`: a loop on one of the backends, and the outside of it; `kind`: which, and how its backend is made.
+//! * `world`: a loop on one of the backends, and the outside of it; `worlds`: which there are; `kind`: which, and how its backend is made.
 //! * `driver`: who makes the turns; `guest`: foreign loops that do.
 //! * `hosted`: a loop and a host of the barest kind, for those who make the turns themselves.
 //! * `raw`: the far ends of connections: plain sockets, or scripted peers.
@@ -58,6 +58,7 @@ mod trace;
 mod traffic;
 mod transparent;
 mod world;
+mod worlds;
 
 pub use attempt::Attempt;
 pub use datagrams::{ANY, Said, Talk, Talked};

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use marline_reactor::testing::{Chunking, MemoryReactor};
 use marline_reactor::{Address, Addresses, Endpoint, Handle, Protocol, Reactor, Server, Transport};
 use marline_tests::PATIENCE;
-use marline_tests::backends::has_completion;
 
 use super::adversary::Temper;
 use super::announce::Announce;
 use super::faulty::Faults;
 use super::hands::Hands;
-use super::kind::{Bare, Kind, Outside, Wrap, seeds};
+use super::kind::{Bare, Kind, Outside, Wrap};
 use super::names::Names;
 use super::place::Place;
 use super::raw::{Raw, RawListener};
@@ -22,8 +21,6 @@ use super::raw::{Raw, RawListener};
 /// How often the loop of a test on real sockets has to wait for so long in vain to count as settled. Waits are counted,
 /// since time passes for a process that is not let run, too.
 const QUIET: (usize, Duration) = (6, Duration::from_millis(5));
-const SEEDS: u64 = 16;
-const ADVERSE_SEEDS: u64 = 4;
 
 /// A loop, and the means to act on it from outside.
 pub struct World {
@@ -41,123 +38,7 @@ pub fn skip(reason: &str) {
 }
 
 impl World {
-    // The worlds. Each runs the test in one.
-
-    pub fn on_readiness(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Readiness, 4 * 1024));
-    }
-
-    pub fn on_readiness_with_megabytes(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Readiness, 3 * 1024 * 1024));
-    }
-
-    pub fn on_completion(test: impl Fn(&World)) {
-        if has_completion() {
-            test(&Self::new(Kind::Completion, 4 * 1024));
-        }
-    }
-
-    pub fn on_completion_with_megabytes(test: impl Fn(&World)) {
-        if has_completion() {
-            test(&Self::new(Kind::Completion, 3 * 1024 * 1024));
-        }
-    }
-
-    pub fn on_readiness_over_unix(test: impl Fn(&World)) {
-        Self::over_unix(Kind::Readiness, test);
-    }
-
-    pub fn on_completion_over_unix(test: impl Fn(&World)) {
-        if has_completion() {
-            Self::over_unix(Kind::Completion, test);
-        }
-    }
-
-    /// More than the system takes at once, as often as there are ways to be a UNIX socket.
-    fn over_unix(kind: Kind, test: impl Fn(&World)) {
-        for place in [Place::Unix, Place::Carrying] {
-            println!("{place:?}");
-            test(&Self::new(kind, 300 * 1024).at(place));
-        }
-    }
-
-    // With filters on our ends that change nothing.
-
-    pub fn on_readiness_through_filters(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Readiness, 300 * 1024).at(Place::Filtered));
-    }
-
-    pub fn on_completion_through_filters(test: impl Fn(&World)) {
-        if has_completion() {
-            test(&Self::new(Kind::Completion, 300 * 1024).at(Place::Filtered));
-        }
-    }
-
-    pub fn on_memory_through_filters(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Memory, 300 * 1024).at(Place::Filtered));
-    }
-
-    pub fn on_adversary_through_filters(test: impl Fn(&World)) {
-        for seed in seeds(ADVERSE_SEEDS) {
-            println!("seed {seed}");
-            test(&Self::new(Kind::AdversarialMemory(seed), 16 * 1024).at(Place::Filtered));
-        }
-    }
-
-    pub fn on_memory(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Memory, 4 * 1024));
-    }
-
-    pub fn on_memory_with_megabytes(test: impl Fn(&World)) {
-        test(&Self::new(Kind::Memory, 3 * 1024 * 1024));
-    }
-
-    pub fn on_memory_with_single_bytes(test: impl Fn(&World)) {
-        test(&Self::new(Kind::SingleBytes, 2 * 1024));
-    }
-
-    pub fn on_seeded_memory(test: impl Fn(&World)) {
-        for seed in seeds(SEEDS) {
-            println!("seed {seed}");
-            test(&Self::new(Kind::Seeded(seed), 16 * 1024));
-        }
-    }
-
-    pub fn on_adversary(test: impl Fn(&World)) {
-        for seed in seeds(ADVERSE_SEEDS) {
-            println!("seed {seed}");
-            test(&Self::new(Kind::Adversarial(seed), 16 * 1024));
-        }
-    }
-
-    pub fn on_adversary_over_memory(test: impl Fn(&World)) {
-        for seed in seeds(ADVERSE_SEEDS) {
-            println!("seed {seed}");
-            test(&Self::new(Kind::AdversarialMemory(seed), 16 * 1024));
-        }
-    }
-
-    /// For tests that end the loop themselves.
-    pub fn owned_on_readiness(test: impl Fn(World)) {
-        test(Self::new(Kind::Readiness, 4 * 1024));
-    }
-
-    pub fn owned_on_completion(test: impl Fn(World)) {
-        if has_completion() {
-            test(Self::new(Kind::Completion, 4 * 1024));
-        }
-    }
-
-    pub fn owned_on_memory(test: impl Fn(World)) {
-        test(Self::new(Kind::Memory, 4 * 1024));
-    }
-
-    /// One of each, tame, for tests that end their loop.
-    pub fn each() -> Vec<World> {
-        Kind::tame().iter().map(|kind| Self::new(*kind, 4 * 1024)).collect()
-    }
-
-    fn new(kind: Kind, payload: usize) -> Self {
+    pub(super) fn new(kind: Kind, payload: usize) -> Self {
         Self::wrapped(kind, payload, Bare, Faults::new())
     }
 
@@ -167,7 +48,7 @@ impl World {
         Self { kind, place: Place::Loopback, payload, outside, faults, temper }
     }
 
-    fn at(mut self, place: Place) -> Self {
+    pub(super) fn at(mut self, place: Place) -> Self {
         self.place = place;
         self
     }

@@ -22,7 +22,7 @@ pub(crate) use look_up::Part;
 
 use crate::address::Address;
 use crate::backend::Close;
-use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, EndpointError, Target, registered};
+use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, EndpointError, Target};
 use crate::error::ConnectError;
 use crate::filter::Stage;
 use crate::key::Key;
@@ -190,7 +190,7 @@ impl Connecting {
         };
         let target = endpoint.target().clone();
         if let Target::Registered(parts) = &target {
-            if let Some(kind) = registered(parts.scheme()) {
+            if let Some(kind) = parts.kind() {
                 return kind.connect(&Handle::new(Rc::clone(shell)), parts, factory, done);
             }
         }

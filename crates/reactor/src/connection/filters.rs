@@ -75,6 +75,11 @@ impl Connection {
         self.flags.any(Flags::FILTERED)
     }
 
+    /// Whether bytes of the protocol's flow.
+    pub(crate) fn is_established(&self) -> bool {
+        !self.flags.any(Flags::SHAKING)
+    }
+
     pub(super) fn chain(&self) -> Option<&Chain> {
         self.filtered()?.chain.as_deref()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -108,11 +109,50 @@ pub struct EndpointParts {
     scheme: String,
     rest: String,
     options: Vec<(String, String)>,
+    /// Of an endpoint that brings its kind along.
+    own: Option<Own>,
+}
+
+/// A kind that is not looked up by its scheme. It is the same as itself alone.
+#[derive(Clone)]
+struct Own(Arc<dyn EndpointKind>);
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Own {}
+
+impl Hash for Own {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).cast::<()>().hash(state);
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Own")
+    }
 }
 
 impl EndpointParts {
     pub(super) fn new(scheme: &str, rest: &str, options: Vec<(String, String)>) -> Self {
-        Self { scheme: scheme.to_owned(), rest: rest.to_owned(), options }
+        Self { scheme: scheme.to_owned(), rest: rest.to_owned(), options, own: None }
+    }
+
+    pub(super) fn of_kind(kind: Arc<dyn EndpointKind>, scheme: &str, rest: &str) -> Self {
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let options = query.into_iter().flat_map(|query| query.split('&'));
+        let options = options.map(|option| option.split_once('=').unwrap_or((option, "")));
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { own: Some(Own(kind)), ..Self::new(scheme, rest, options) }
+    }
+
+    /// Its own kind, or the one that is registered for its scheme.
+    pub(crate) fn kind(&self) -> Option<Arc<dyn EndpointKind>> {
+        self.own.as_ref().map(|own| Arc::clone(&own.0)).or_else(|| registered(&self.scheme))
     }
 
     /// What comes before the first colon.
@@ -192,7 +232,7 @@ impl fmt::Display for RegisterError {
 
 impl std::error::Error for RegisterError {}
 
-pub(crate) fn registered(scheme: &str) -> Option<Arc<dyn EndpointKind>> {
+pub(super) fn registered(scheme: &str) -> Option<Arc<dyn EndpointKind>> {
     KINDS.read().get(scheme).cloned()
 }
 

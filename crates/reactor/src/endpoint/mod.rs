@@ -18,11 +18,11 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{EndpointError, EndpointErrorKind};
 pub use into::IntoEndpoint;
-pub(crate) use kind::registered;
 pub use kind::{
     ConnectDone, ConnectFactory, EndpointKind, EndpointParts, ListenFactory, RegisterError, register_endpoint,
 };
@@ -150,6 +150,33 @@ impl Endpoint {
     #[must_use]
     pub fn pty(command: impl Into<String>) -> Self {
         Target::Pty(command.into()).into()
+    }
+
+    /// An endpoint that brings its [kind](EndpointKind) along, which need not be registered: a kind may hold what no string can
+    /// say, like certificates that the program made. `text` is what stands for it in messages, and what the kind is given to
+    /// take apart: `SCHEME:REST?OPTIONS`. Neither [`check`](EndpointKind::check) nor
+    /// [`options`](EndpointKind::options) is asked about it.
+    ///
+    /// ```
+    /// use marline_reactor::{ConnectDone, ConnectFactory, Connecting, Endpoint, EndpointKind, EndpointParts, Handle};
+    /// use std::net::SocketAddr;
+    ///
+    /// /// Whatever is asked for, it connects to the first of these.
+    /// struct Any(Vec<SocketAddr>);
+    ///
+    /// impl EndpointKind for Any {
+    ///     fn connect(&self, handle: &Handle, _: &EndpointParts, factory: ConnectFactory, done: ConnectDone) -> Connecting {
+    ///         handle.connect(self.0[0], factory, done)
+    ///     }
+    /// }
+    ///
+    /// let endpoint = Endpoint::of_kind(Any(vec![([127, 0, 0, 1], 8000).into()]), "any:");
+    /// assert_eq!(endpoint.to_string(), "any:");
+    /// ```
+    #[must_use]
+    pub fn of_kind(kind: impl EndpointKind, text: &str) -> Self {
+        let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
+        Target::Registered(EndpointParts::of_kind(Arc::new(kind), scheme, rest)).into()
     }
 
     /// How many connections the system keeps that were not accepted yet (it may cap the number).

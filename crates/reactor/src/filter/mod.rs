@@ -14,6 +14,7 @@ mod begin;
 mod error;
 mod flow;
 mod output;
+mod transport;
 
 pub(crate) use begin::Stage;
 pub use begin::{connect, listen};

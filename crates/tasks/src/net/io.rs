@@ -56,7 +56,7 @@ impl Door {
         attempt(context, "a stream", |visitor| self.with(local, |state| step(state, visitor)).transpose())
     }
 
-    fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
+    pub(super) fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
         local.streams.with(self.key, change).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
@@ -179,7 +179,7 @@ impl Door {
 
     /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
     /// where nobody is polled any more: there the caller is a destructor, and a backend may take turns over the close.
-    fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
+    pub(super) fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
         let unheard = transport.is_lost() && self.with(local, |state| state.lost.is_none())?;
         if unheard && local.executor.is_ending() { Err(self.write_error()) } else { Ok(unheard) }
     }
@@ -271,14 +271,14 @@ impl Door {
         Poll::Pending
     }
 
-    fn wait_to_write(&self, ticket: Ticket, context: &Context<'_>) -> io::Result<()> {
+    pub(super) fn wait_to_write(&self, ticket: Ticket, context: &Context<'_>) -> io::Result<()> {
         self.attempt(&*self.local()?, context, |state, visitor| match state.writer.check(ticket) {
             Ok(()) => state.writer.wait(ticket, visitor).map(Ok),
             Err(error) => Some(Err(error)),
         })?
     }
 
-    fn write_error(&self) -> io::Error {
+    pub(super) fn write_error(&self) -> io::Error {
         let broken = self
             .local()
             .and_then(|local| self.with(&local, |state| state.broken().or_else(|| state.handed_over())));

@@ -5,6 +5,7 @@
 //! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
 //!   a time.
 //! * `descriptors`: those that pass over a stream, and who is at its other end.
+//! * `filters`: what stands between a stream and its connection.
 //! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
 //! * `handover`: a connection passes from a callback protocol to a stream, and back; `conversation`: an async fn where a
 //!   protocol is asked for.
@@ -17,6 +18,7 @@ mod conversation;
 mod copy;
 mod datagram;
 mod descriptors;
+mod filters;
 mod framed;
 mod halves;
 mod handover;

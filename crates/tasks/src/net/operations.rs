@@ -124,7 +124,7 @@ pub(super) struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    async fn run(
+    pub(super) async fn run(
         door: &'a Door,
         place: &'static Location<'static>,
         poll: fn(&Door, Ticket, &Context<'_>) -> Poll<io::Result<()>>,

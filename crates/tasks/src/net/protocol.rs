@@ -120,6 +120,14 @@ impl Protocol for StreamProtocol {
         self.with(|state| state.writer.wakers()).unwrap_or_default().wake();
     }
 
+    fn filter_established(&mut self, _: &Transport) {
+        self.with(|state| state.writer.wakers()).unwrap_or_default().wake();
+    }
+
+    fn give_back(&mut self) -> Vec<u8> {
+        self.with(|state| std::mem::take(&mut state.received)).unwrap_or_default().into_bytes()
+    }
+
     fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
         let lost = Box::new(lost.clone());
         let told = self.with(|state| {
