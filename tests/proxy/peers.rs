@@ -1,7 +1,6 @@
 //! A program of others that sends a header.
 
 use std::cell::Cell;
-use std::io::Read;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
@@ -33,24 +32,17 @@ conformance! {
         });
         let server = server.expect("a listener");
         let port = crate::support::address_of(&server).port();
-        let mut curl = Command::new("curl")
+        let curl = Command::new("curl")
             .args(["-sS", "--noproxy", "*", "--haproxy-protocol", "-w", " tcp://127.0.0.1:%{local_port}"])
             .arg(format!("http://127.0.0.1:{port}/"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("curl starts");
-        let mut status = None;
-        let ended = Cell::new(false);
         world.until(|| log.is_lost());
-        while !ended.get() {
-            world.turn_a_little();
-            status = curl.try_wait().expect("a child");
-            ended.set(status.is_some());
-        }
-        assert!(status.is_some_and(|status| status.success()), "{status:?}");
-        let mut heard = String::new();
-        curl.stdout.take().expect("its output").read_to_string(&mut heard).expect("an answer");
+        let output = curl.wait_with_output().expect("its end");
+        assert!(output.status.success(), "{output:?}");
+        let heard = String::from_utf8_lossy(&output.stdout);
         let words: Vec<&str> = heard.split(' ').collect();
         // What we were told, whether it was filtered then, and what curl had.
         assert_eq!(words.len(), 3, "{heard}");

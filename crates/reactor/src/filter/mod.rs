@@ -141,8 +141,8 @@ pub trait Filter: 'static {
         Ok(())
     }
 
-    /// The [deadline](Flow::set_deadline) has passed. There is none any more then; a filter that is taken out has none either, and
-    /// being established changes nothing about it.
+    /// The [deadline](Flow::set_deadline) has passed. There is none any more then; a filter that is taken out has none
+    /// either, and being established changes nothing about it.
     ///
     /// # Errors
     ///
