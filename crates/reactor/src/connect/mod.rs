@@ -209,9 +209,11 @@ impl Connecting {
         connecting
     }
 
-    /// An attempt that has failed already. The outcome is told from the loop.
+    /// An attempt that has failed already: for [kinds of endpoints](crate::EndpointKind) that find out before there is anything to
+    /// connect to. The outcome is told from the loop, as any.
     #[track_caller]
-    pub(crate) fn failed(handle: &Handle, error: ConnectError, done: ConnectDone) -> Self {
+    #[must_use]
+    pub fn failed(handle: &Handle, error: ConnectError, done: ConnectDone) -> Self {
         let shell = handle.shell();
         shell.answer(done, Err(error), Location::caller());
         Self { shell: shell.weak(), key: None, then: None }

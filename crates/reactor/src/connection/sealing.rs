@@ -218,20 +218,20 @@ impl Shell {
 
     /// Lets the filters take their leave of the peer, after everything was sent. Whether that is over.
     pub(super) fn take_leave(self: &Rc<Self>, key: Key) -> bool {
-        let at_once = self.ask(key, |connection| {
-            let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
-            if !at_once {
-                connection.flags.set(Flags::PARTING);
-            }
-            at_once
-        });
+        let (at_once, is_first) = self
+            .alter(key, |connection| {
+                let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
+                (at_once, !at_once && connection.flags.raise(Flags::PARTING))
+            })
+            .unwrap_or((true, false));
         if at_once {
             return true;
         }
         let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };
         let has_wire = self.ask(key, |connection| {
             let has_wire = connection.chain().is_some_and(Chain::has_wire);
-            if leave == Leave::Waits {
+            // What was held back while the protocol had paused is asked for once. Each flush comes here again.
+            if leave == Leave::Waits && is_first {
                 connection.flags.set(Flags::INPUT);
             }
             has_wire

@@ -88,9 +88,7 @@ pub trait Filter: 'static {
     ///
     /// # Errors
     ///
-    /// If the bytes are not acceptable. What is in `output` by then is lost: a filter that has good output before them fails
-    /// when it is called again. Without further bytes that is only so if it filled the output, so it sees to it by a
-    /// [deadline](Flow::set_deadline) of zero.
+    /// If the bytes are not acceptable. What was put into `output` by then, this time too, is still handed over first.
     fn inbound(
         &mut self,
         flow: &mut Flow<'_>,

@@ -1,0 +1,18 @@
+//! How long the peer may take.
+
+use std::time::Duration;
+
+const DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long the peer may take for a handshake, and to answer our leave-taking. `None` is for as long as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Timeouts {
+    pub(crate) handshake: Option<Duration>,
+    pub(crate) shutdown: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { handshake: Some(DEFAULT), shutdown: Some(DEFAULT) }
+    }
+}
