@@ -54,6 +54,14 @@ impl<P: Protocol> Protocol for Announce<P> {
         self.inner.peer_closed(transport);
     }
 
+    fn filter_established(&mut self, transport: &Transport) {
+        self.inner.filter_established(transport);
+    }
+
+    fn give_back(&mut self) -> Vec<u8> {
+        self.inner.give_back()
+    }
+
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
         self.inner.connection_lost(transport, lost);
     }
