@@ -39,6 +39,11 @@ impl<'a> Output<'a> {
         &mut self.room[..self.len]
     }
 
+    /// Takes back what is behind the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// How many bytes of output there are.
     #[must_use]
     pub const fn len(&self) -> usize {
