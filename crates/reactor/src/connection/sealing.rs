@@ -47,12 +47,9 @@ impl Connection {
         if self.flags.any(Flags::PARTING | Flags::LOST) {
             return 0;
         }
-        if self.has_failed() {
-            // An alert is behind what was written before there was a filter.
-            return self.chain().map_or(0, Chain::takes_plain).min(AT_A_TIME);
-        }
         let takes = self.chain().map_or(0, Chain::takes);
-        let is_held_back = takes == usize::MAX && self.flags.any(Flags::SHAKING);
+        // What was written before a filter came still goes where that failed: an alert of its own is behind that.
+        let is_held_back = takes == usize::MAX && (self.has_failed() || self.flags.any(Flags::SHAKING));
         if is_held_back { 0 } else { takes.min(AT_A_TIME) }
     }
 

@@ -17,11 +17,6 @@ impl Chain {
         }
     }
 
-    /// How many of the bytes that were written go out without passing any filter.
-    pub(crate) fn takes_plain(&self) -> usize {
-        self.layers.first().map_or(0, |lowest| lowest.before)
-    }
-
     /// How many of the layers the bytes go through that were written first.
     fn entry(&self) -> usize {
         self.layers.iter().take_while(|layer| layer.before == 0).count()
