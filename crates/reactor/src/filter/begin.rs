@@ -110,6 +110,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Tells the outcome, from the loop.
     fn settle(&self, handle: &Handle, outcome: Result<Transport, ConnectError>) {
+        drop(self.transport.borrow_mut().take());
         if let Some(done) = self.done.take() {
             handle.call_soon(move || done(outcome));
         }
