@@ -85,7 +85,7 @@ streams! {
         let payload = world.payload()[..size].to_vec();
         let (transport, raw) = world.accept_one(Trace::new(&log));
         push(&transport, Toy::new(KEYS[0]));
-        push(&transport, Blocks(96));
+        push(&transport, Blocks::new(96));
         push(&transport, Toy::new(KEYS[1]));
         // In pieces that do not fit.
         for piece in payload.chunks(701) {
@@ -103,7 +103,7 @@ conformance! {
     fn blocks_of_many_small_pieces(world: &World) {
         let log = Log::new();
         let (transport, raw) = world.accept_one(Trace::new(&log));
-        push(&transport, Blocks(1000));
+        push(&transport, Blocks::new(1000));
         for piece in [b'x'; 3000] {
             transport.write_owned(vec![piece]);
         }
@@ -114,7 +114,7 @@ conformance! {
     fn what_never_becomes_a_block_ends_with_a_timeout(world: &World) {
         let log = Log::new();
         let (transport, raw) = world.accept_one(Trace::new(&log));
-        push(&transport, Blocks(1000));
+        push(&transport, Blocks::new(1000));
         world.until(|| log.count(&Event::Established) == 1);
         transport.set_close_timeout(std::time::Duration::from_millis(50));
         transport.write([b'x'; 1500]);

@@ -215,7 +215,17 @@ impl Filter for Many {
 }
 
 /// Takes whole blocks of so many bytes, in both directions, and leaves the rest where it is.
-pub struct Blocks(pub usize);
+pub struct Blocks {
+    size: usize,
+    /// The rest of a block that there was no room for.
+    ready: Vec<u8>,
+}
+
+impl Blocks {
+    pub fn new(size: usize) -> Self {
+        Self { size, ready: Vec::new() }
+    }
+}
 
 impl Filter for Blocks {
     fn inbound(
@@ -224,13 +234,21 @@ impl Filter for Blocks {
         input: &[u8],
         output: &mut Output<'_>,
     ) -> Result<usize, FilterError> {
-        let whole = input.len().min(output.capacity() - output.len());
-        Ok(output.push(&input[..whole - whole % self.0]))
+        let count = output.push(&self.ready);
+        self.ready.drain(..count);
+        let mut used = 0;
+        while self.ready.is_empty() && input.len() - used >= self.size {
+            let block = &input[used..used + self.size];
+            let count = output.push(block);
+            self.ready.extend_from_slice(&block[count..]);
+            used += self.size;
+        }
+        Ok(used)
     }
 
     fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
         let bytes: Vec<u8> = input.iter().flat_map(|part| part.iter().copied()).collect();
-        let whole = bytes.len() - bytes.len() % self.0;
+        let whole = bytes.len() - bytes.len() % self.size;
         flow.send(&bytes[..whole]);
         Ok(whole)
     }
