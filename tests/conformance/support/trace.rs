@@ -16,6 +16,7 @@ pub enum Event {
     Resume,
     Drained,
     PeerClosed,
+    Established,
     /// The reason, as text of its variant.
     Lost(String),
 }
@@ -158,6 +159,10 @@ impl Protocol for Trace {
 
     fn peer_closed(&mut self, transport: &Transport) {
         self.happened(transport, &Event::PeerClosed, &[]);
+    }
+
+    fn filter_established(&mut self, transport: &Transport) {
+        self.happened(transport, &Event::Established, &[]);
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
