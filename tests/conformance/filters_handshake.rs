@@ -287,7 +287,7 @@ conformance! {
             seen.borrow_mut().push(begins.all());
         });
         let (_transport, raw) = world.accept_one(protocol);
-        world.write(&raw, b"go");
+        world.write(&raw, b"g");
         answer(world, &raw, 1);
         assert_eq!(world.read(&raw, 7), turned(KEY, b"through"));
         assert_eq!(*story.borrow(), [Vec::<&str>::new()]);

@@ -71,6 +71,11 @@ impl Log {
         self.lost.borrow().clone()
     }
 
+    /// Notes how it ended, for protocols other than [`Trace`].
+    pub fn lose(&self, lost: &Lost) {
+        *self.lost.borrow_mut() = Some(lost.clone());
+    }
+
     pub fn is_lost(&self) -> bool {
         self.lost.borrow().is_some()
     }
@@ -166,7 +171,7 @@ impl Protocol for Trace {
     }
 
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
-        *self.log.lost.borrow_mut() = Some(lost.clone());
+        self.log.lose(lost);
         self.happened(transport, &Event::Lost(reason_name(lost)), &[]);
     }
 }
