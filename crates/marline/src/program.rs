@@ -5,7 +5,7 @@
 //! would need no call at all. Here the call is one that programs make anyway. A program that makes its loop itself, with
 //! [`Reactor::new`](crate::Reactor::new) or under a host, calls [`tls::register`](crate::tls::register) once.
 
-use marline_reactor::{Addresses, CreateError, IntoEndpoint, IntoProtocol, Reactor, RunError};
+use marline_reactor::{Addresses, CreateError, IntoEndpoint, IntoProtocol, RunError};
 
 /// As [`marline_reactor::serve`], also on [endpoints of TLS](crate::tls::endpoint).
 ///
