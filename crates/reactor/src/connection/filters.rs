@@ -333,9 +333,14 @@ impl Shell {
     /// Has filters that are not established read, or those that take their leave. Whether there may be more.
     pub(super) fn negotiate(self: &Rc<Self>, key: Key) -> bool {
         let parting = self.ask(key, |connection| connection.flags.any(Flags::PARTING));
-        let filled = self.with_chain(key, |chain, source| {
-            if parting { chain.drain(&mut self.room(), source) } else { chain.negotiate(source) }
-        });
+        let filled = if parting {
+            let mut room = self.room();
+            let filled = self.with_chain(key, |chain, source| chain.drain(&mut room, source));
+            self.keep_room(room);
+            filled
+        } else {
+            self.with_chain(key, Chain::negotiate)
+        };
         let more = match filled {
             Some(Filled::Bytes | Filled::Again) => true,
             Some(Filled::Dry | Filled::End) | None => {

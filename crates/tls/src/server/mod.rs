@@ -41,7 +41,7 @@ pub struct ServerTls {
 }
 
 /// What all clones have in common.
-pub(crate) struct Shared {
+struct Shared {
     config: Arc<ServerConfig>,
     /// The certificate, unless the configuration has a way of its own to choose.
     certificate: Option<Arc<Certificate>>,
@@ -123,13 +123,20 @@ impl ServerTls {
         self.shared.certificate.as_deref().ok_or(ConfigError::NotFromFiles)
     }
 
-    /// What lives as long as any clone does.
-    pub(crate) fn downgrade(&self) -> (Weak<Shared>, Timeouts) {
-        (Arc::downgrade(&self.shared), self.timeouts)
+    pub(crate) fn downgrade(&self) -> WeakServerTls {
+        WeakServerTls { shared: Arc::downgrade(&self.shared), timeouts: self.timeouts }
     }
+}
 
-    pub(crate) fn upgrade((shared, timeouts): &(Weak<Shared>, Timeouts)) -> Option<Self> {
-        shared.upgrade().map(|shared| Self { shared, timeouts: *timeouts })
+/// One that lives only as long as others do.
+pub(crate) struct WeakServerTls {
+    shared: Weak<Shared>,
+    timeouts: Timeouts,
+}
+
+impl WeakServerTls {
+    pub(crate) fn upgrade(&self) -> Option<ServerTls> {
+        self.shared.upgrade().map(|shared| ServerTls { shared, timeouts: self.timeouts })
     }
 }
 

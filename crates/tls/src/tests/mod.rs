@@ -4,7 +4,7 @@
 //! - `upgrades.rs`: TLS on connections that stand. `sockets.rs`: on real sockets, on each backend.
 
 mod memory;
-//SOCK
+mod sockets;
 mod upgrades;
 
 use std::cell::{Cell, RefCell};
