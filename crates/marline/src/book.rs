@@ -8,6 +8,9 @@ mod policies {}
 #[doc = include_str!("../../../docs/framing.md")]
 mod framing {}
 
+#[doc = include_str!("../../../docs/filters.md")]
+mod filters {}
+
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}
 

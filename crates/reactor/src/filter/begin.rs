@@ -82,7 +82,8 @@ pub fn connect<F: Filter>(
 /// Listens, and has a filter in place before the protocol of each connection hears of it: its `connection_made` comes when
 /// the filter is established. Connections that are not yet count for the [limit](crate::Endpoint::limit) of the server.
 ///
-/// If the filter of a connection fails first, its protocol's only callback is `connection_lost`.
+/// If the filter of a connection fails first, its protocol's only callback is `connection_lost`. The protocol is made when the
+/// connection is accepted, with the addresses that it has then: a factory can refuse before the filter begins.
 ///
 /// # Errors
 ///

@@ -135,7 +135,8 @@ impl<'a> Flow<'a> {
         self.state.published.push(value);
     }
 
-    /// From now on these are the addresses that the transport tells: a proxy's header names the real ones.
+    /// From now on these are the addresses that the transport tells: a proxy's header names the real ones. What is asked when a
+    /// connection is accepted, factories and limits, knows those of the connection itself.
     pub fn set_addresses(&mut self, addresses: Addresses) {
         self.state.addresses = Some(addresses);
     }

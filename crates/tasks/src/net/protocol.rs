@@ -21,6 +21,8 @@ pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,
     key: TableKey,
+    /// The stream, and the listener that it is for when the connection is made.
+    arrival: Option<(TableKey, Stream)>,
 }
 
 impl StreamProtocol {
@@ -32,7 +34,14 @@ impl StreamProtocol {
         transport: Option<Transport>,
     ) -> (Self, Stream) {
         let key = local.streams.add(transport);
-        (Self { local: Rc::downgrade(local), key }, Stream::new(remote, key))
+        (Self { local: Rc::downgrade(local), key, arrival: None }, Stream::new(remote, key))
+    }
+
+    /// One whose stream a listener gets when the connection is made. With filters that is when they are established.
+    pub(super) fn for_listener(local: &Rc<Local>, remote: Remote, listener: TableKey) -> Self {
+        let (mut protocol, stream) = Self::with_stream(local, remote, None);
+        protocol.arrival = Some((listener, stream));
+        protocol
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
@@ -89,6 +98,9 @@ impl Protocol for StreamProtocol {
         }
         // What they asked of the connection before was asked in the name of its old protocol.
         writer.wake();
+        if let Some(((listener, stream), local)) = self.arrival.take().zip(self.local.upgrade()) {
+            local.listeners.arrived(listener, stream);
+        }
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {

@@ -97,8 +97,8 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// If the key is not that of the certificate, or the [configuration](Self::from_config) chooses certificates itself:
-    /// [`ConfigError::NotFromFiles`]. The certificate of before stays then.
+    /// If the key is not that of the certificate, or the [configuration](Self::from_config) chooses certificates itself. The
+    /// certificate of before stays then.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), ConfigError> {
         self.certificate()?.set(identity)
     }
@@ -120,7 +120,7 @@ impl ServerTls {
     }
 
     fn certificate(&self) -> Result<&Certificate, ConfigError> {
-        self.shared.certificate.as_deref().ok_or(ConfigError::NotFromFiles)
+        self.shared.certificate.as_deref().ok_or(ConfigError::OwnChoice)
     }
 
     pub(crate) fn downgrade(&self) -> WeakServerTls {

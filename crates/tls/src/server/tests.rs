@@ -76,5 +76,5 @@ fn a_configuration_of_rustls_keeps_its_own_way_to_choose() {
     let server = ServerTls::from_config(Arc::clone(inner.config())).with_handshake_timeout(None);
     assert!(accepts(&authority, &server, "a.example"));
     let refused = server.set_identity(&authority.identity(&["b.example"]));
-    assert!(matches!(refused, Err(ConfigError::NotFromFiles)));
+    assert!(matches!(refused, Err(ConfigError::OwnChoice)));
 }

@@ -56,6 +56,9 @@ impl Chain {
         output: &mut Output<'_>,
         source: &mut dyn Source,
     ) -> Result<Filled, FilterError> {
+        if let Some(failure) = self.layers[index].failure.take() {
+            return Err(failure);
+        }
         if self.layers[index].has_more() {
             self.show_what_was_left(index, output)?;
             let layer = &self.layers[index];
@@ -146,10 +149,18 @@ impl Chain {
         while goes_on {
             let (len, input) = (output.len(), &bytes[done..]);
             let mut count = 0;
-            self.call(index, |filter, flow| {
+            let shown = self.call(index, |filter, flow| {
                 count = filter.inbound(flow, input, output)?.min(input.len());
                 Ok(())
-            })?;
+            });
+            if let Err(failure) = shown {
+                if output.is_empty() {
+                    return Err(failure);
+                }
+                self.layers[index].failure = Some(failure);
+                self.layers[index].state.bits |= Bits::MORE;
+                return Ok(());
+            }
             done += count;
             let layer = &mut self.layers[index];
             let is_full = output.is_full();

@@ -1,7 +1,7 @@
 //! One filter, and what it was left with.
 
 use crate::backend::Outgoing;
-use crate::filter::{Bits, Down, Filter, Flow, State};
+use crate::filter::{Bits, Down, Filter, FilterError, Flow, State};
 use crate::timer::queue::TimerId;
 
 pub(crate) struct Layer {
@@ -9,6 +9,8 @@ pub(crate) struct Layer {
     pub(super) state: State,
     /// Bytes that came from below and that it left.
     input: Vec<u8>,
+    /// What it failed with when it had output, which comes first.
+    pub(super) failure: Option<FilterError>,
     /// What it sent and the layers below have not taken.
     pub(super) held: Vec<u8>,
     /// How many bytes that were written before it came have not gone the old way.
@@ -21,7 +23,7 @@ pub(crate) struct Layer {
 impl Layer {
     pub(super) fn new(number: u32, filter: Box<dyn Filter>, before: usize) -> Self {
         let (input, held) = (Vec::new(), Vec::new());
-        Self { filter, state: State::default(), input, held, before, number, timer: None }
+        Self { filter, state: State::default(), input, failure: None, held, before, number, timer: None }
     }
 
     /// What the loop shall do for it.

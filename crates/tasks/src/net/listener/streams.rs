@@ -107,7 +107,7 @@ impl Listener {
     }
 }
 
-/// Makes the protocol of each connection, and puts the stream over it into the listener's queue.
+/// Makes the protocol of each connection, which puts the stream over it into the listener's queue.
 fn factory(
     local: Weak<Local>,
     remote: Remote,
@@ -115,9 +115,7 @@ fn factory(
 ) -> impl FnMut(&Addresses) -> Option<StreamProtocol> + 'static {
     move |_| {
         let local = local.upgrade()?;
-        let (protocol, stream) = StreamProtocol::with_stream(&local, remote.clone(), None);
-        local.listeners.arrived(key, stream);
-        Some(protocol)
+        Some(StreamProtocol::for_listener(&local, remote.clone(), key))
     }
 }
 
