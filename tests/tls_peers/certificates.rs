@@ -18,9 +18,13 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Self {
+        Self::named("authority")
+    }
+
+    pub fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
         // By default everybody has the same name, and OpenSSL takes what this signs for self-signed.
-        params.distinguished_name.push(DnType::CommonName, "authority");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");

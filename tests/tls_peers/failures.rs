@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use futures::AsyncReadExt;
 use marline::tls::{ClientTls, TlsVersion};
 use marline::{Endpoint, Stream, run_on};
 use marline_tests::backends::reactor;
@@ -21,7 +22,7 @@ fn our_client_says_what_is_wrong_with_a_certificate(backend: &str) {
     if !are_here() {
         return;
     }
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new(), Authority::named("stranger"));
     let client = authority.client().build().expect("a client");
     for (identity, expected) in [
         (other.issue(NAME), "the certificate of the peer is from an unknown issuer, who is not trusted here"),
@@ -73,6 +74,11 @@ fn our_client_tells_a_stream_that_was_cut_off_from_one_that_ended(backend: &str)
     let endpoint = client.endpoint(inner, NAME).expect("a name");
     let read = run_on(&reactor(backend), async move {
         let stream = Stream::connect(endpoint).await.expect("a connection");
+        stream.write_all(b"hello\n").await?;
+        let mut answer = [0; 6];
+        (&stream).read_exact(&mut answer).await?;
+        assert_eq!(&answer, b"olleh\n");
+        // It has read everything, so its end is no reset.
         drop(peer);
         stream.read(&mut [0; 64]).await
     });
@@ -85,7 +91,7 @@ fn our_server_says_what_clients_did(backend: &str) {
     if !are_here() {
         return;
     }
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new(), Authority::named("stranger"));
     let tls = authority.server().build().expect("a server");
 
     let ca = other.ca();
@@ -102,8 +108,10 @@ fn our_server_says_what_clients_did(backend: &str) {
 
     let ca = authority.ca();
     let ((), told) = visited(backend, &tls, 1, move |port| {
-        // It is killed where the handshake is over.
-        s_client(port, &ca, &[]).until("Verify return code");
+        let mut peer = s_client(port, &ca, &[]);
+        peer.say("stay\n");
+        // It has read everything, so that its end is no reset, when it is killed.
+        peer.until("you said stay");
     });
     assert_eq!(told[0].end, "the peer's direction was cut off");
     assert!(told[0].version.is_some());

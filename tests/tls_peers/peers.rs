@@ -32,16 +32,20 @@ impl Running {
 
     /// Gives it this to read, and waits for its end: whether it succeeded, and what it said on both outputs.
     pub fn ended(mut self, input: &str) -> (bool, String) {
-        let (mut stdin, mut stderr) = (self.0.stdin.take(), self.0.stderr.take().expect("its errors"));
-        if let Some(stdin) = &mut stdin {
+        let mut stderr = self.0.stderr.take().expect("its errors");
+        if let Some(mut stdin) = self.0.stdin.take() {
             // One that fails at once reads nothing.
             drop(stdin.write_all(input.as_bytes()));
         }
         let errors = thread::spawn(move || text(&mut stderr));
         let mut said = self.0.stdout.take().map(|mut stdout| text(&mut stdout)).unwrap_or_default();
-        drop(stdin);
         said += &errors.join().expect("its errors");
         (self.0.wait().expect("its end").success(), said)
+    }
+
+    /// Gives it this to read.
+    pub fn say(&mut self, text: &str) {
+        self.0.stdin.as_mut().expect("its input").write_all(text.as_bytes()).expect("a write");
     }
 
     /// Reads until a line has this in it, and answers that line.
@@ -69,7 +73,7 @@ fn text(from: &mut impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `openssl s_client`, with its input open until the server closes.
+/// `openssl s_client`, which goes on at the end of its input, until the server closes.
 pub fn s_client(port: u16, ca: &str, more: &[&str]) -> Running {
     let to = format!("127.0.0.1:{port}");
     let always = ["s_client", "-ign_eof", "-connect", &to, "-servername", "a.example", "-CAfile", ca];
@@ -96,7 +100,7 @@ pub struct Told {
     pub end: String,
 }
 
-/// Answers one request, and closes.
+/// Answers one request, and closes unless that asked it to stay.
 struct Session(Rc<RefCell<Vec<Told>>>);
 
 impl Protocol for Session {
@@ -106,7 +110,9 @@ impl Protocol for Session {
         } else {
             transport.write([b"you said ", data].concat());
         }
-        transport.close();
+        if data != b"stay\n" {
+            transport.close();
+        }
     }
 
     fn eof_received(&mut self, _: &Transport) -> OnEof {

@@ -90,14 +90,14 @@ fn both_roles_work_with_openssl_over_tcp() {
     std::io::BufRead::read_line(&mut errors, &mut greeting).expect("a greeting");
     let port = greeting.split([':', ';']).nth(2).and_then(|port| port.parse().ok()).expect("a port");
     let mut peer = s_client(port, &ca, &["-quiet", "-verify_return_error"]);
-    peer.0.stdin.as_mut().expect("its input").write_all(b"from openssl\n").expect("a write");
+    peer.say("from openssl\n");
     server.until("from openssl");
     assert!(server.ended("to openssl\n").0);
     assert!(peer.ended("").1.contains("to openssl"));
 
     let (_peer, port) = s_server(&identity, &[]);
     let mut client = start(&["client", "--name", NAME, "--ca", &ca, &to(port)]).expect("the example");
-    client.0.stdin.as_mut().expect("its input").write_all(b"hello\n").expect("a write");
+    client.say("hello\n");
     client.until("olleh");
     assert!(client.ended("").0);
 }
@@ -116,7 +116,7 @@ fn what_goes_wrong_is_said() {
 
     let mut killed = start(&["client", "--name", NAME, "--ca", &ca, &client]).expect("the example");
     let mut cut = start(&["server", "--cert", &identity, &server]).expect("the example");
-    killed.0.stdin.as_mut().expect("its input").write_all(b"the first half\n").expect("a write");
+    killed.say("the first half\n");
     cut.until("the first half");
     drop(killed);
     let (success, said) = cut.ended("");
