@@ -16,7 +16,7 @@ use marline_tls::rustls::{ClientConnection, Connection, ServerConnection};
 use marline_tls::{ClientTls, Identity, Roots, ServerTls};
 
 const NAME: &str = "a.example";
-const PLACE: &str = "tcp://10.0.0.1:443";
+const PLACE: &str = "tcp://127.0.0.1:443";
 /// No script makes more steps, and no step more traffic.
 const STEPS: usize = 200;
 
@@ -220,7 +220,7 @@ pub fn meddle(role: Role, script: &[u8]) {
             (wire, Connection::from(tls))
         }
         Role::Client => {
-            let place: std::net::SocketAddr = ([10, 0, 0, 2], 443).into();
+            let place: std::net::SocketAddr = ([127, 0, 0, 1], 444).into();
             let listener = memory.network().listen(place).expect("a scripted listener");
             let connect = move |_: &Addresses| Witness(Rc::clone(&witness));
             memory.handle().connect(Endpoint::from(place), connect, |_| ());

@@ -54,6 +54,8 @@ mod f_sources;
 mod f_watched;
 mod f_watching;
 mod f_zmq_rule;
+mod filters_fence;
+mod filters_handshake;
 mod h_half_close;
 mod k_coverage;
 mod k_test_kit;

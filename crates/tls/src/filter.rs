@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use marline_reactor::filter::{Filter, FilterError, Flow, Output};
 use rustls::pki_types::ServerName;
@@ -69,10 +68,10 @@ impl TlsFilter {
             flow.set_deadline(None);
             flow.established();
         }
-        if session.is_only_failure_left() {
-            // Nobody asks again while no bytes come, so the failure behind the plaintext of this call asks itself.
-            flow.set_deadline(Some(Duration::ZERO));
-        } else if session.is_at_end() {
+        if let Some(failure) = session.take_last_failure() {
+            return Err(failure);
+        }
+        if session.is_at_end() {
             match (self.is_established, self.is_closing) {
                 (false, _) => return Err(TlsError::EndedInHandshake),
                 (true, true) => flow.closed(),
@@ -146,10 +145,7 @@ impl Filter for TlsFilter {
     }
 
     fn deadline(&mut self, _: &mut Flow<'_>) -> Result<(), FilterError> {
-        match self.session()?.take_failure() {
-            Some(failure) => Err(failure.into()),
-            None => Err(FilterError::timeout()),
-        }
+        Err(FilterError::timeout())
     }
 }
 

@@ -54,9 +54,10 @@ impl Session {
         self.peer_closed
     }
 
-    /// Whether it failed, and everything before that was handed over.
-    pub(crate) fn is_only_failure_left(&self) -> bool {
-        self.failure.is_some() && !has_plaintext(&mut self.connection.borrow_mut())
+    /// What it failed with, once everything before that was handed over.
+    pub(crate) fn take_last_failure(&mut self) -> Option<TlsError> {
+        let is_last = self.failure.is_some() && !has_plaintext(&mut self.connection.borrow_mut());
+        if is_last { self.take_failure() } else { None }
     }
 
     pub(crate) fn take_failure(&mut self) -> Option<TlsError> {

@@ -23,7 +23,7 @@
 //! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
 //! * `place`: what the connections of a world go over: the loopback, or UNIX sockets.
 //! * `sources`: something to watch, and the far end of it.
-//! * `transparent`: a filter that changes nothing.
+//! * `toys`: filters to test the loop with; `transparent`: one that changes nothing.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod adversary;
@@ -54,6 +54,7 @@ mod sources;
 mod stamp;
 mod tasks;
 mod terminals;
+pub mod toys;
 mod trace;
 mod traffic;
 mod transparent;

@@ -77,6 +77,11 @@ impl Connection {
         }
     }
 
+    /// The same, for a connection that reads and whose callbacks do not see to it.
+    pub(super) fn goes_on_reading(&mut self) -> bool {
+        !self.flags.any(Flags::BUSY) && self.is_reading() && self.wants_list()
+    }
+
     /// Whether there is something to pull that is not on its way, so that the connection has to be listed. Marks it so.
     pub(super) fn wants_list(&mut self) -> bool {
         let given_back = self.has_unread() || self.has_descriptors();
@@ -320,10 +325,7 @@ impl Shell {
     /// Lists a connection that has something to read and wants it. While one of its callbacks runs, that is left to
     /// whoever called it: most often a pull that goes on by itself, and finds that there is no more.
     pub(super) fn go_on_reading(&self, key: Key) {
-        let list = self.ask(key, |connection| {
-            !connection.flags.any(Flags::BUSY) && connection.is_reading() && connection.wants_list()
-        });
-        if list {
+        if self.ask(key, Connection::goes_on_reading) {
             self.list(key);
         }
     }

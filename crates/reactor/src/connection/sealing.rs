@@ -44,13 +44,18 @@ impl Connection {
 
     /// How many of the bytes that were written may go through the filters now.
     fn may_seal(&self) -> usize {
-        let closes_early = self.flags.all(Flags::CLOSING | Flags::SHAKING);
-        if self.has_failed() || closes_early || self.flags.any(Flags::PARTING | Flags::LOST) {
+        if self.flags.any(Flags::PARTING | Flags::LOST) {
             return 0;
         }
         let takes = self.chain().map_or(0, Chain::takes);
-        let is_held_back = takes == usize::MAX && self.flags.any(Flags::SHAKING);
+        // What was written before a filter came still goes where that failed: an alert of its own is behind that.
+        let is_held_back = takes == usize::MAX && (self.has_failed() || self.flags.any(Flags::SHAKING));
         if is_held_back { 0 } else { takes.min(AT_A_TIME) }
+    }
+
+    /// Whether what was written for filters that will never be established is dropped.
+    fn gives_up(&self) -> bool {
+        self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING)
     }
 
     /// Whether everything that shall go out is out.
@@ -60,9 +65,13 @@ impl Connection {
         }
         let wire =
             self.flags.any(Flags::SENDING | Flags::RETRYING) || self.chain().is_some_and(Chain::has_wire);
-        let gives_up = self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING);
-        let dropped = gives_up || self.flags.any(Flags::PARTING);
-        !wire && (dropped || self.buffered() == 0)
+        let waits = if self.gives_up() {
+            self.may_seal() > 0
+        } else {
+            let held = self.chain().is_some_and(Chain::has_held);
+            held || self.buffered() > 0 && !self.flags.any(Flags::PARTING)
+        };
+        !wire && !waits
     }
 
     /// Whether our direction ended, and what filters say of that, such as close_notify, is not out yet.
@@ -155,10 +164,15 @@ impl Shell {
     /// Puts bytes in the place of a file that comes first.
     fn read_files_first(self: &Rc<Self>, key: Key) -> Option<()> {
         loop {
-            let next = self.inspect(key, |connection| connection.outgoing.as_deref().map(InLine::of))?;
-            match next {
-                Some(InLine::File { .. }) => self.read_file(key)?,
-                _ => return Some(()),
+            let look = |connection: &Connection| {
+                (connection.outgoing.as_deref().map(InLine::of), connection.buffered())
+            };
+            let (Some(InLine::File { .. }), before) = self.inspect(key, look)? else { return Some(()) };
+            self.read_file(key)?;
+            // A file that is shorter than it was takes up less room in the queue.
+            let after = self.inspect(key, Connection::buffered)?;
+            if after < before {
+                self.with_chain(key, |chain, _| chain.went_the_old_way(before - after));
             }
         }
     }
@@ -205,8 +219,7 @@ impl Shell {
 
     /// Nobody takes what is on the wire. That is nothing new to a connection that ends anyway.
     fn wire_broke(self: &Rc<Self>, key: Key, reason: Reason) {
-        let ends =
-            self.ask(key, |connection| connection.has_failed() || connection.flags.any(Flags::PARTING));
+        let ends = self.ask(key, |connection| connection.gives_up() || connection.flags.any(Flags::PARTING));
         if ends {
             self.lose_as_closed(key);
         } else {
@@ -262,6 +275,23 @@ impl Shell {
         leave == Leave::Done
     }
 
+    /// Lets the filters take their leave, and then goes on without them: what the flags tell of both directions is about the
+    /// connection itself from then on. Whether that is over.
+    pub(super) fn part_with_filters(self: &Rc<Self>, key: Key) -> bool {
+        if !self.take_leave(key) {
+            return false;
+        }
+        let chain = self.alter(key, |connection| {
+            let chain = connection.filtered_mut()?.chain.take()?;
+            let reads = !connection.flags.any(Flags::WRITES_ONLY);
+            connection.flags.put(Flags::EOF, chain.source_ended || !reads);
+            connection.flags.put(Flags::SHUT, matches!(chain.shut, Shut::Done { below: true }));
+            Some(chain)
+        });
+        chain.flatten().into_iter().for_each(|chain| self.end_chain(*chain));
+        true
+    }
+
     /// Our direction ends, as far as the filters let it.
     pub(super) fn shut_filtered(self: &Rc<Self>, key: Key) {
         if self.with_chain(key, |chain, _| chain.end_outbound()).is_some() {
@@ -274,7 +304,7 @@ impl Shell {
         let told = self.alter(key, |connection| {
             let chain = connection.chain_mut()?;
             let Shut::Told { below } = chain.shut else { return None };
-            chain.shut = Shut::Done;
+            chain.shut = Shut::Done { below };
             Some(below)
         });
         match told.flatten() {

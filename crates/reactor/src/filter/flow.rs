@@ -59,9 +59,15 @@ impl Bits {
     pub(crate) const FINISHED: Self = Self(1 << 8);
     /// It filled the room that it had, and may have more.
     pub(crate) const MORE: Self = Self(1 << 9);
+    /// One of its methods failed; none is called after that.
+    pub(crate) const FAILED: Self = Self(1 << 10);
 
     pub(crate) fn has(self, bits: Self) -> bool {
         self.0 & bits.0 == bits.0
+    }
+
+    pub(crate) fn has_any(self, bits: &[Self]) -> bool {
+        bits.iter().any(|bits| self.has(*bits))
     }
 
     /// Sets the bits, and tells whether they were not set.
