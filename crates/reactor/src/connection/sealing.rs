@@ -80,7 +80,7 @@ impl Connection {
         ends && self.chain().is_some_and(|chain| match chain.shut {
             Shut::No => !self.flags.any(Flags::SHUT),
             Shut::Told { .. } => true,
-            Shut::Done => false,
+            Shut::Done { .. } => false,
         })
     }
 
