@@ -170,3 +170,143 @@ impl Filter for Toy {
         self.called("deadline", flow)
     }
 }
+
+/// Makes so many bytes of each that comes, in both directions: from the backend, and from the protocol.
+pub struct Many {
+    times: usize,
+    /// How often the byte that comes first was put out already.
+    done: usize,
+    calls: Calls,
+}
+
+impl Many {
+    pub fn new(times: usize, calls: &Calls) -> Self {
+        Self { times, done: 0, calls: calls.clone() }
+    }
+}
+
+impl Filter for Many {
+    fn inbound(
+        &mut self,
+        _: &mut Flow<'_>,
+        input: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        self.calls.push("inbound");
+        for (used, byte) in input.iter().enumerate() {
+            while self.done < self.times {
+                if output.push(&[*byte]) == 0 {
+                    return Ok(used);
+                }
+                self.done += 1;
+            }
+            self.done = 0;
+        }
+        Ok(input.len())
+    }
+
+    fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+        self.calls.push("outbound");
+        let bytes = input.iter().flat_map(|part| part.iter());
+        let many: Vec<u8> = bytes.flat_map(|byte| std::iter::repeat_n(*byte, self.times)).collect();
+        flow.send(&many);
+        Ok(many.len() / self.times)
+    }
+}
+
+/// Takes whole blocks of so many bytes, in both directions, and leaves the rest where it is.
+pub struct Blocks {
+    size: usize,
+    /// The rest of a block that there was no room for.
+    ready: Vec<u8>,
+}
+
+impl Blocks {
+    pub fn new(size: usize) -> Self {
+        Self { size, ready: Vec::new() }
+    }
+}
+
+impl Filter for Blocks {
+    fn inbound(
+        &mut self,
+        _: &mut Flow<'_>,
+        input: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        let count = output.push(&self.ready);
+        self.ready.drain(..count);
+        let mut used = 0;
+        while self.ready.is_empty() && input.len() - used >= self.size {
+            let block = &input[used..used + self.size];
+            let count = output.push(block);
+            self.ready.extend_from_slice(&block[count..]);
+            used += self.size;
+        }
+        Ok(used)
+    }
+
+    fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+        let bytes: Vec<u8> = input.iter().flat_map(|part| part.iter().copied()).collect();
+        let whole = bytes.len() - bytes.len() % self.size;
+        flow.send(&bytes[..whole]);
+        Ok(whole)
+    }
+}
+
+/// Wants a header of so many bytes, and has nothing to do after that.
+pub struct Header(pub usize);
+
+impl Filter for Header {
+    fn start(&mut self, flow: &mut Flow<'_>) -> Result<(), FilterError> {
+        flow.send(b"header:");
+        Ok(())
+    }
+
+    fn inbound(
+        &mut self,
+        flow: &mut Flow<'_>,
+        input: &[u8],
+        _: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        let used = self.0.min(input.len());
+        self.0 -= used;
+        if self.0 == 0 {
+            flow.finish();
+        }
+        Ok(used)
+    }
+
+    fn outbound(&mut self, _: &mut Flow<'_>, _: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+        Err(FilterError::new("bytes for a filter that only has a header"))
+    }
+}
+
+/// Lets so many bytes of the peer's through, or all that there are, and steps aside.
+pub struct Until(pub usize);
+
+impl Filter for Until {
+    fn inbound(
+        &mut self,
+        flow: &mut Flow<'_>,
+        input: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        let count = output.push(&input[..self.0.min(input.len())]);
+        self.0 -= count;
+        if self.0 == 0 {
+            flow.finish();
+        }
+        Ok(count)
+    }
+
+    fn inbound_end(&mut self, flow: &mut Flow<'_>) -> Result<(), FilterError> {
+        flow.finish();
+        Ok(())
+    }
+
+    fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+        input.iter().for_each(|part| flow.send(part));
+        Ok(input.iter().map(|part| part.len()).sum())
+    }
+}

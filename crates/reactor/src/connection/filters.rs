@@ -399,7 +399,10 @@ impl Shell {
             }
             // That the peer is gone ends a leave-taking, however it went.
             Some(Filled::Broken(_)) if parting => {
-                self.with_chain(key, |chain, _| Ok(chain.give_up()));
+                self.with_chain(key, |chain, _| {
+                    chain.give_up();
+                    Ok(())
+                });
                 false
             }
             Some(Filled::Broken(error)) => self.broken(key, error),

@@ -70,6 +70,8 @@ impl Connection {
         let unwanted = Flags::BUSY | Flags::LOST | Flags::ESTABLISHED_QUEUED;
         let is_parting = self.flags.any(Flags::PARTING);
         let held_back = !is_parting && self.flags.any(Flags::SUSPENDED | Flags::CLOSING);
+        // What arrives before the filters have begun is for them as well.
+        let held_back = held_back || self.has_new_filters();
         if self.flags.any(unwanted) || held_back || !self.flags.any(Flags::INPUT) {
             Next::Nothing
         } else {
@@ -255,7 +257,8 @@ impl Shell {
             if !backlog {
                 connection.flags.clear(Flags::INPUT);
             }
-            backlog || connection.has_unread() || connection.has_descriptors()
+            let untold = connection.flags.any(Flags::EOF_UNTOLD);
+            backlog || untold || connection.has_unread() || connection.has_descriptors()
         })
     }
 

@@ -334,18 +334,17 @@ impl Connection {
         let may_shut_further = self.is_filtered() && self.chain().is_some_and(chain::Chain::may_shut_further);
         if self.flags.any(Flags::CLOSING) && !self.flags.any(Flags::LINGERING) {
             Next::Close
-        } else if may_shut_further {
-            Next::Shut
-        } else if self.flags.any(Flags::EOF_ASKED)
-            && !self.flags.any(Flags::SHAKING)
-            && self.flags.raise(Flags::SHUT)
-        {
+        } else if may_shut_further || self.begins_to_shut() {
             Next::Shut
         } else if self.is_filtered() && self.chain().is_some_and(chain::Chain::has_told_end) {
             Next::ShutIsOut
         } else {
             Next::Nothing
         }
+    }
+
+    fn begins_to_shut(&mut self) -> bool {
+        self.flags.any(Flags::EOF_ASKED) && !self.flags.any(Flags::SHAKING) && self.flags.raise(Flags::SHUT)
     }
 
     /// Notes that there is something to flush. Whether it has to be listed for that; marks it so.

@@ -10,6 +10,7 @@ use super::chain::{Chain, Leave, Shut};
 use super::files::{Failure, InLine};
 use super::{Connection, Flags};
 use crate::backend::{Close, Outgoing, Sent, Started};
+use crate::filter::FilterError;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
@@ -130,9 +131,7 @@ impl Shell {
             let Some(outgoing) = outgoing.as_deref().filter(|outgoing| !outgoing.is_empty()) else {
                 return Ok(0);
             };
-            let mut parts = [IoSlice::new(&[]); PARTS];
-            let filled = outgoing.fill_up_to(limit, &mut parts);
-            chain.seal(&parts[..filled])
+            seal_some(chain, outgoing, limit)
         });
         if let Some(outgoing) = &mut outgoing {
             self.take_off(outgoing, taken.unwrap_or(0));
@@ -231,20 +230,21 @@ impl Shell {
 
     /// Lets the filters take their leave of the peer, after everything was sent. Whether that is over.
     pub(super) fn take_leave(self: &Rc<Self>, key: Key) -> bool {
-        let (at_once, is_first) = self
-            .alter(key, |connection| {
-                let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
-                (at_once, !at_once && connection.flags.raise(Flags::PARTING))
-            })
-            .unwrap_or((true, false));
+        let at_once = self.ask(key, |connection| {
+            let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
+            if !at_once {
+                connection.flags.set(Flags::PARTING);
+            }
+            at_once
+        });
         if at_once {
             return true;
         }
         let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };
         let has_wire = self.ask(key, |connection| {
             let has_wire = connection.chain().is_some_and(Chain::has_wire);
-            // What was held back while the protocol had paused is asked for once. Each flush comes here again.
-            if leave == Leave::Waits && is_first {
+            // Once it was read dry after that, only what comes can bring it further.
+            if leave == (Leave::Waits { is_new: true }) {
                 connection.flags.set(Flags::INPUT);
             }
             has_wire
@@ -254,7 +254,7 @@ impl Shell {
             self.flush(key);
             return false;
         }
-        if leave == Leave::Waits {
+        if leave != Leave::Done {
             if !self.ask(key, |connection| connection.has_timer()) {
                 self.arm_close_timer(key);
             }
@@ -303,4 +303,18 @@ impl Shell {
             None => {}
         }
     }
+}
+
+/// Shows a filter what comes first of what was written, in some parts; all that it may get as one, if it can do nothing with those.
+fn seal_some(chain: &mut Chain, outgoing: &Outgoing, limit: usize) -> Result<usize, FilterError> {
+    let mut parts = [IoSlice::new(&[]); PARTS];
+    let filled = outgoing.fill_up_to(limit, &mut parts);
+    let taken = chain.seal(&parts[..filled])?;
+    if taken > 0 || filled < PARTS {
+        return Ok(taken);
+    }
+    let mut parts = vec![IoSlice::new(&[]); limit];
+    let filled = outgoing.fill_up_to(limit, &mut parts);
+    let joined: Vec<u8> = parts[..filled].iter().flat_map(|part| part.iter().copied()).collect();
+    if filled > PARTS { chain.seal(&[IoSlice::new(&joined)]) } else { Ok(0) }
 }

@@ -34,7 +34,9 @@ use std::io::IoSlice;
 ///
 /// Until a filter is [established](Flow::established) the protocol neither gets bytes nor are any taken from it: what it
 /// writes waits. Then its [`filter_established`](crate::Protocol::filter_established) is called. While the protocol has
-/// paused reading, a filter that is established gets nothing either; one that is not goes on.
+/// paused reading, a filter that is established gets nothing either; one that is not goes on. A connection that is closed
+/// before its filters are established sends what was written before they came, and nothing else; one whose peer ends first is
+/// [truncated](FilterError::truncated).
 ///
 /// ```
 /// use marline_reactor::filter::{Filter, FilterError, Flow, Output};

@@ -61,8 +61,10 @@ pub(crate) struct Chain {
 /// How far the leave-taking of the filters is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// Some filter waits for the peer.
-    Waits,
+    /// Some filter waits for the peer, maybe one that was only now told to close.
+    Waits {
+        is_new: bool,
+    },
     Done,
 }
 
@@ -152,14 +154,16 @@ impl Chain {
 
     /// Lets the filters take their leave, from the top down. Called again until it is done.
     pub(crate) fn close(&mut self) -> Result<Leave, FilterError> {
+        let mut is_new = false;
         for index in (0..self.layers.len()).rev() {
             let is_open = !self.layers[index].has_any(GONE);
             if is_open && self.layers[index].state.bits.raise(Bits::TOLD_CLOSE) {
+                is_new = true;
                 self.call(index, |filter, flow| filter.close(flow))?;
             }
             let layer = &self.layers[index];
             if !layer.has_any(GONE) || index > 0 && !layer.held.is_empty() {
-                return Ok(Leave::Waits);
+                return Ok(Leave::Waits { is_new });
             }
         }
         Ok(Leave::Done)
