@@ -71,8 +71,7 @@ impl Session {
             transport.write("552 too long\r\n");
             return;
         }
-        let version = transport.tls().and_then(|tls| tls.protocol_version());
-        println!("{} -> {}: {size} bytes over {version:?}", from.unwrap_or_default(), to.join(" "));
+        println!("{} -> {}: {size} bytes, encrypted", from.unwrap_or_default(), to.join(" "));
         transport.write("250 taken\r\n");
     }
 }

@@ -75,6 +75,16 @@ impl Connection {
         !wire && !waits
     }
 
+    /// Whether our direction ended, and what filters say of that, such as close_notify, is not out yet.
+    pub(crate) fn is_saying_end(&self) -> bool {
+        let ends = self.flags.any(Flags::EOF_ASKED) && !self.flags.any(Flags::LOST) && self.is_filtered();
+        ends && self.chain().is_some_and(|chain| match chain.shut {
+            Shut::No => !self.flags.any(Flags::SHUT),
+            Shut::Told { .. } => true,
+            Shut::Done { .. } => false,
+        })
+    }
+
     /// What a connection is lost with that closes of its own accord.
     fn end_reason(&mut self) -> Reason {
         let unsent = self.flags.any(Flags::SHAKING) && self.buffered() > 0;
