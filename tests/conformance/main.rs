@@ -119,6 +119,7 @@ mod w_asleep;
 mod w_files;
 mod w_flow;
 mod w_writing;
+mod x_async;
 mod x_ending;
 mod x_handshake;
 mod x_reading;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use marline_reactor::{Address, Endpoint, IntoEndpoint, UnixAddress};
 
+use super::secure::endpoint;
 use super::transparent;
 
 /// What the connections of a world go over.
@@ -18,6 +19,8 @@ pub enum Place {
     Carrying,
     /// The loopback, with filters on both ends that change nothing.
     Filtered,
+    /// The loopback, with TLS on both ends.
+    Tls,
     /// The loopback, and a pipe for each direction where only streams of bytes are wanted.
     Pipes,
     /// The same with a terminal, which hands every byte on as it is.
@@ -36,6 +39,7 @@ impl Place {
             Self::Unix => Endpoint::unix(free_path()),
             Self::Carrying => Endpoint::unix(free_path()).descriptors(true),
             Self::Filtered => transparent::over("127.0.0.1:0"),
+            Self::Tls => endpoint::over("127.0.0.1:0"),
         }
     }
 
@@ -45,6 +49,7 @@ impl Place {
         match self {
             Self::Carrying => endpoint.descriptors(true),
             Self::Filtered => transparent::over(address),
+            Self::Tls => endpoint::over(address),
             _ => endpoint,
         }
     }

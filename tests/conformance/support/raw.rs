@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::rc::Rc;
 use std::time::Duration;
 
 use marline_reactor::testing::{Peer, PeerListener};
@@ -13,6 +14,7 @@ use marline_tests::PATIENCE;
 use socket2::Socket;
 
 use super::place::{Place, free_path};
+use super::secure::{self, SecureEnd, SecureEnds, Side};
 
 /// One far end of a connection. All methods return at once.
 pub struct Raw {
@@ -24,6 +26,8 @@ pub struct Raw {
 enum End {
     Socket(RefCell<Option<Socket>>),
     Peer(Peer),
+    /// With TLS between the test and the wire.
+    Secure(Rc<SecureEnd>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,10 @@ impl Raw {
         Self { end: End::Peer(peer), ended: RefCell::new(None) }
     }
 
+    pub(super) fn from_secure(end: Rc<SecureEnd>) -> Self {
+        Self { end: End::Secure(end), ended: RefCell::new(None) }
+    }
+
     /// Throws away what arrives, on a thread of its own and as fast as the system can, until the end. Nothing for peers without
     /// a kernel.
     pub fn discard(self) {
@@ -86,6 +94,7 @@ impl Raw {
     pub fn write(&self, data: &[u8]) -> usize {
         match &self.end {
             End::Peer(peer) => peer.write(data),
+            End::Secure(end) => end.write(data),
             End::Socket(stream) => match stream.borrow_mut().as_mut().map(|stream| stream.write(data)) {
                 Some(Ok(count)) => count,
                 // The system tells each error once, to whoever comes first.
@@ -107,6 +116,7 @@ impl Raw {
     pub fn read_up_to(&self, limit: usize) -> Vec<u8> {
         let stream = match &self.end {
             End::Peer(peer) => return peer.read_up_to(limit),
+            End::Secure(end) => return end.read_up_to(limit),
             End::Socket(stream) => stream,
         };
         let mut bytes = Vec::new();
@@ -137,6 +147,7 @@ impl Raw {
     pub fn is_finished(&self) -> bool {
         match &self.end {
             End::Peer(peer) => peer.is_finished() && !peer.is_reset(),
+            End::Secure(end) => end.is_finished() && !end.is_reset(),
             End::Socket(_) => self.look() == Some(Ended::Eof),
         }
     }
@@ -145,6 +156,7 @@ impl Raw {
     pub fn is_reset(&self) -> bool {
         match &self.end {
             End::Peer(peer) => peer.is_reset(),
+            End::Secure(end) => end.is_reset(),
             End::Socket(_) => self.look() == Some(Ended::Reset),
         }
     }
@@ -173,6 +185,7 @@ impl Raw {
     pub fn finish(&self) {
         match &self.end {
             End::Peer(peer) => peer.finish(),
+            End::Secure(end) => end.finish(),
             End::Socket(stream) => {
                 if let Some(stream) = stream.borrow().as_ref() {
                     drop(stream.shutdown(Shutdown::Write));
@@ -185,6 +198,7 @@ impl Raw {
     pub fn reset(&self) {
         match &self.end {
             End::Peer(peer) => peer.reset(),
+            End::Secure(end) => end.reset(),
             End::Socket(stream) => {
                 if let Some(socket) = stream.borrow_mut().take() {
                     socket.set_linger(Some(Duration::ZERO)).expect("a lingering socket");
@@ -197,6 +211,7 @@ impl Raw {
     pub fn close(&self) {
         match &self.end {
             End::Peer(peer) => peer.close(),
+            End::Secure(end) => end.close(),
             End::Socket(stream) => drop(stream.borrow_mut().take()),
         }
     }
@@ -207,6 +222,8 @@ pub enum RawListener {
     Socket(TcpListener),
     Unix(UnixListener, Endpoint),
     Peer(PeerListener),
+    /// One whose connections have TLS.
+    Secure(Box<RawListener>, SecureEnds),
 }
 
 impl RawListener {
@@ -234,6 +251,7 @@ impl RawListener {
             Self::Socket(listener) => listener.local_addr().expect("an address"),
             Self::Unix(_, endpoint) => panic!("{endpoint} is no internet address"),
             Self::Peer(listener) => listener.address().as_inet().expect("an address"),
+            Self::Secure(below, _) => below.address(),
         }
     }
 
@@ -241,6 +259,7 @@ impl RawListener {
     pub fn endpoint(&self) -> String {
         match self {
             Self::Unix(_, endpoint) => endpoint.to_string(),
+            Self::Secure(below, _) => secure::endpoint::over(below.address()).to_string(),
             _ => format!("tcp://{}", self.address()),
         }
     }
@@ -253,6 +272,7 @@ impl RawListener {
                 listener.accept().ok().map(|(stream, _)| Raw::from_unix_socket(stream))
             }
             Self::Peer(listener) => listener.accept().map(Raw::from_peer),
+            Self::Secure(below, ends) => below.accept().map(|raw| ends.secure(Side::Client, raw)),
         }
     }
 }

@@ -4,7 +4,7 @@
 ///
 /// `conformance!` runs each on readiness, on completion, and on memory, tame and under 16 seeds, and with an adversary around
 /// readiness and memory under 4. `streams!` does so too, again on memory with everything cut into single bytes, and on readiness and
-/// completion over UNIX sockets, with and without descriptors on them. Both give `world.payload()` a size that suits; on
+/// completion over UNIX sockets, with and without descriptors on them, and with filters that change nothing or are TLS. Both give `world.payload()` a size that suits; on
 /// real sockets and tame memory a stream test runs with a small payload and with megabytes.
 #[macro_export]
 macro_rules! conformance {
@@ -86,6 +86,21 @@ macro_rules! streams {
             #[test]
             fn completion_unix() {
                 $crate::support::World::on_completion_over_unix(body);
+            }
+
+            #[test]
+            fn readiness_tls() {
+                $crate::support::World::on_readiness_over_tls(body);
+            }
+
+            #[test]
+            fn completion_tls() {
+                $crate::support::World::on_completion_over_tls(body);
+            }
+
+            #[test]
+            fn memory_tls() {
+                $crate::support::World::on_memory_over_tls(body);
             }
 
             #[test]

@@ -17,6 +17,7 @@ use super::kind::{Bare, Kind, Outside, Wrap};
 use super::names::Names;
 use super::place::Place;
 use super::raw::{Raw, RawListener};
+use super::secure::{SecureEnds, Side};
 
 /// How often the loop of a test on real sockets has to wait for so long in vain to count as settled. Waits are counted,
 /// since time passes for a process that is not let run, too.
@@ -30,6 +31,7 @@ pub struct World {
     outside: Outside,
     faults: Faults,
     temper: Temper,
+    ends: SecureEnds,
 }
 
 /// Says on standard output that a test does not apply, and why.
@@ -45,7 +47,7 @@ impl World {
     fn wrapped(kind: Kind, payload: usize, wrap: impl Wrap, faults: Faults) -> Self {
         let temper = Temper::default();
         let outside = Outside::new(kind, &temper, wrap);
-        Self { kind, place: Place::Loopback, payload, outside, faults, temper }
+        Self { kind, place: Place::Loopback, payload, outside, faults, temper, ends: SecureEnds::default() }
     }
 
     pub(super) fn at(mut self, place: Place) -> Self {
@@ -99,6 +101,11 @@ impl World {
     /// Whether connections go over UNIX sockets.
     pub fn is_unix(&self) -> bool {
         self.place.is_unix()
+    }
+
+    /// Whether there is TLS on its connections.
+    pub fn is_secure(&self) -> bool {
+        self.place == Place::Tls
     }
 
     /// Whether chance decides the order of events, and how bytes are cut.
@@ -199,21 +206,26 @@ impl World {
 
     pub fn connect_raw_to(&self, address: impl Into<Address>) -> Raw {
         let address = address.into();
-        match &self.outside {
+        let raw = match &self.outside {
             Outside::Sockets(_) => Raw::connect(&address),
             Outside::Memory(memory) => Raw::from_peer(memory.network().connect(address).expect("a peer")),
-        }
+        };
+        if self.place == Place::Tls { self.ends.secure(Side::Server, raw) } else { raw }
     }
 
     /// A far end that listens.
     pub fn listen_raw(&self) -> RawListener {
-        match &self.outside {
+        let listener = match &self.outside {
             Outside::Sockets(_) if self.place.is_unix() => RawListener::unix(self.place),
             Outside::Sockets(_) => RawListener::socket(),
             Outside::Memory(memory) => {
                 let any = SocketAddr::from(([127, 0, 0, 1], 0));
                 RawListener::from_peer(memory.network().listen(any).expect("a scripted listener"))
             }
+        };
+        match self.place {
+            Place::Tls => RawListener::Secure(Box::new(listener), self.ends.clone()),
+            _ => listener,
         }
     }
 
@@ -234,7 +246,9 @@ impl World {
             there
         });
         server.stop();
-        (made.take().expect("a connection"), raw)
+        let transport = made.take().expect("a connection");
+        self.ends.last_is_of(&transport);
+        (transport, raw)
     }
 
     // Time.
@@ -259,7 +273,11 @@ impl World {
     #[must_use]
     pub fn turn_until(&self, done: &dyn Fn() -> bool) -> bool {
         let begun = Instant::now();
-        while !done() {
+        let is_done = || {
+            self.ends.pump();
+            done()
+        };
+        while !is_done() {
             match &self.outside {
                 // A loop that always finds something to do must not hold a test for ever.
                 _ if begun.elapsed() > PATIENCE => return false,
@@ -277,6 +295,13 @@ impl World {
 
     /// Turns the loop until nothing more happens by itself, without the clock moving (on real sockets: for a while).
     pub fn settle(&self) {
+        self.settle_once();
+        while self.ends.pump() {
+            self.settle_once();
+        }
+    }
+
+    fn settle_once(&self) {
         match &self.outside {
             Outside::Sockets(driver) => {
                 let handle = driver.reactor().handle();

@@ -72,6 +72,22 @@ impl World {
         }
     }
 
+    // With TLS on both ends, for tests that know nothing of it.
+
+    pub fn on_readiness_over_tls(test: impl Fn(&World)) {
+        test(&Self::new(Kind::Readiness, 300 * 1024).at(Place::Tls));
+    }
+
+    pub fn on_completion_over_tls(test: impl Fn(&World)) {
+        if has_completion() {
+            test(&Self::new(Kind::Completion, 300 * 1024).at(Place::Tls));
+        }
+    }
+
+    pub fn on_memory_over_tls(test: impl Fn(&World)) {
+        test(&Self::new(Kind::Memory, 100 * 1024).at(Place::Tls));
+    }
+
     pub fn on_memory(test: impl Fn(&World)) {
         test(&Self::new(Kind::Memory, 4 * 1024));
     }

@@ -167,6 +167,11 @@ impl Party {
         self.plaintext.borrow().clone()
     }
 
+    /// The same, which is forgotten then.
+    pub fn take_heard(&self) -> Vec<u8> {
+        self.plaintext.take()
+    }
+
     pub fn has_heard(&self, count: usize) -> bool {
         self.plaintext.borrow().len() >= count
     }
