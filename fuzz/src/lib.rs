@@ -1,5 +1,7 @@
 //! What the targets share: an input that says how it is cut, and what any parser owes.
 
+pub mod tls;
+
 use std::ops::ControlFlow::{Break, Continue};
 
 use marline_reactor::framing::{Encode, Feed};

@@ -1,6 +1,6 @@
 //! K08: every S, W, R, H and X item runs on the memory backend under N random seeds.
 //!
-//! The macros `conformance!` and `streams!` stamp each of their functions over the seeds. So it is enough that a test of
+//! The macros `conformance!`, `streams!` and `secured!` stamp each of their functions over the seeds. So it is enough that a test of
 //! each sentence stands in one of them, or else goes through the seeds by itself, and that the macros do what they say.
 
 use std::cell::RefCell;
@@ -49,7 +49,7 @@ fn tests(source: &str) -> Vec<(&str, bool)> {
     let (mut found, mut in_macro) = (Vec::new(), false);
     for line in source.lines() {
         match line {
-            "conformance! {" | "streams! {" => in_macro = true,
+            "conformance! {" | "streams! {" | "secured! {" => in_macro = true,
             "}" => in_macro = false,
             _ => {}
         }
@@ -118,11 +118,12 @@ fn k08_a_seeded_test_runs_under_sixteen_seeds_that_differ() {
 
 #[test]
 fn k08_the_macros_stamp_over_the_seeds() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance/support/stamp.rs");
-    let stamp = std::fs::read_to_string(folder).expect("the macros");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance/support");
+    let read = |path| std::fs::read_to_string(folder.join(path)).expect("the macros");
+    let stamp = read("stamp.rs") + &read("secure/stamp.rs");
     let macros: Vec<_> = stamp.split("macro_rules! ").skip(1).collect();
     let names: Vec<_> = macros.iter().map(|text| text.split(' ').next().unwrap_or_default()).collect();
-    assert_eq!(names, ["conformance", "streams"]);
+    assert_eq!(names, ["conformance", "streams", "secured"]);
     for text in macros {
         assert!(text.contains("#[test]\n            fn memory_seeded() {\n"));
         assert!(text.contains("World::on_seeded_memory(body);"));

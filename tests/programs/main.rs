@@ -20,6 +20,7 @@ use marline_tests::examples::example;
 
 mod joined;
 mod migrate;
+mod proxy;
 
 /// A server that runs until it is dropped.
 struct Program {

@@ -8,6 +8,13 @@ mod policies {}
 #[doc = include_str!("../../../docs/framing.md")]
 mod framing {}
 
+#[doc = include_str!("../../../docs/filters.md")]
+mod filters {}
+
+#[cfg(feature = "tls")]
+#[doc = include_str!("../../../docs/tls.md")]
+mod tls {}
+
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}
 

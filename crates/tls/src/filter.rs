@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use marline_reactor::filter::{Filter, FilterError, Flow, Output};
 use rustls::pki_types::ServerName;
@@ -31,7 +30,7 @@ use crate::timeouts::Timeouts;
 /// While records come in it is one of them more, at most 16 KiB.
 pub struct TlsFilter {
     /// It fails if the configuration is not one that rustls can begin with.
-    session: Result<Session, TlsError>,
+    session: Result<Session, Box<TlsError>>,
     timeouts: Timeouts,
     is_established: bool,
     is_closing: bool,
@@ -47,32 +46,32 @@ impl TlsFilter {
     }
 
     fn new(opened: Result<Connection, rustls::Error>, timeouts: Timeouts) -> Self {
-        let session = opened.map(Session::new).map_err(TlsError::Handshake);
+        let session = opened.map(Session::new).map_err(|error| Box::new(TlsError::Handshake(error)));
         Self { session, timeouts, is_established: false, is_closing: false }
     }
 
     #[cfg(test)]
     pub(crate) fn into_session(self) -> Result<Session, TlsError> {
-        self.session
+        self.session.map_err(|error| *error)
     }
 
     fn session(&mut self) -> Result<&mut Session, TlsError> {
-        self.session.as_mut().map_err(|error| error.clone())
+        self.session.as_mut().map_err(|error| TlsError::clone(error))
     }
 
     /// Bytes came that may have completed the handshake, or ended the peer's direction.
     fn look(&mut self, flow: &mut Flow<'_>) -> Result<(), TlsError> {
-        let session = self.session.as_mut().map_err(|error| error.clone())?;
+        let session = self.session.as_mut().map_err(|error| TlsError::clone(error))?;
         if !self.is_established && !session.is_handshaking() {
             self.is_established = true;
             flow.publish(Rc::new(TlsInfo::new(Rc::clone(session.connection()))));
             flow.set_deadline(None);
             flow.established();
         }
-        if session.is_only_failure_left() {
-            // Nobody asks again while no bytes come, so the failure behind the plaintext of this call asks itself.
-            flow.set_deadline(Some(Duration::ZERO));
-        } else if session.is_at_end() {
+        if let Some(failure) = session.take_last_failure() {
+            return Err(failure);
+        }
+        if session.is_at_end() {
             match (self.is_established, self.is_closing) {
                 (false, _) => return Err(TlsError::EndedInHandshake),
                 (true, true) => flow.closed(),
@@ -146,10 +145,7 @@ impl Filter for TlsFilter {
     }
 
     fn deadline(&mut self, _: &mut Flow<'_>) -> Result<(), FilterError> {
-        match self.session()?.take_failure() {
-            Some(failure) => Err(failure.into()),
-            None => Err(FilterError::timeout()),
-        }
+        Err(FilterError::timeout())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::TlsError;
 pub(crate) struct Session {
     connection: Rc<RefCell<Connection>>,
     /// What went wrong while there was still plaintext to hand over.
-    failure: Option<TlsError>,
+    failure: Option<Box<TlsError>>,
     /// The peer said that it sends no more.
     peer_closed: bool,
 }
@@ -54,13 +54,14 @@ impl Session {
         self.peer_closed
     }
 
-    /// Whether it failed, and everything before that was handed over.
-    pub(crate) fn is_only_failure_left(&self) -> bool {
-        self.failure.is_some() && !has_plaintext(&mut self.connection.borrow_mut())
+    /// What it failed with, once everything before that was handed over.
+    pub(crate) fn take_last_failure(&mut self) -> Option<TlsError> {
+        let is_last = self.failure.is_some() && !has_plaintext(&mut self.connection.borrow_mut());
+        if is_last { self.take_failure() } else { None }
     }
 
     pub(crate) fn take_failure(&mut self) -> Option<TlsError> {
-        self.failure.take()
+        self.failure.take().map(|failure| *failure)
     }
 
     /// Decrypts into the room, as far as there is some, and answers the peer.
@@ -92,7 +93,7 @@ impl Session {
         };
         flush(connection, wire);
         match self.failure.take_if(|_| filled == 0 && !has_more) {
-            Some(failure) => Err(failure),
+            Some(failure) => Err(*failure),
             None => Ok(Received { consumed: total - input.len(), filled }),
         }
     }
@@ -115,7 +116,7 @@ impl Session {
         let read = connection.read_tls(input).map_err(|_| rustls::Error::PeerSentOversizedRecord);
         match read.and_then(|_| connection.process_new_packets()) {
             Ok(state) => self.peer_closed = state.peer_has_closed(),
-            Err(error) => self.failure = Some(TlsError::new(error, handshaking)),
+            Err(error) => self.failure = Some(Box::new(TlsError::new(error, handshaking))),
         }
     }
 

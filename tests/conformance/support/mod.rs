@@ -22,8 +22,9 @@
 //! * `passing`: descriptors that are passed, and who keeps them.
 //! * `pipes`: pipes of a loop, and their far ends; `terminals`: terminals, and the programs in them.
 //! * `place`: what the connections of a world go over: the loopback, or UNIX sockets.
+//! * `secure`: TLS on the connections of a world, and far ends that speak it.
 //! * `sources`: something to watch, and the far end of it.
-//! * `transparent`: a filter that changes nothing.
+//! * `toys`: filters to test the loop with; `transparent`: one that changes nothing.
 //! * `stamp`: the macros that turn one function into a test for every world.
 
 mod adversary;
@@ -50,10 +51,12 @@ mod place;
 mod probe;
 mod raw;
 mod script;
+pub mod secure;
 mod sources;
 mod stamp;
 mod tasks;
 mod terminals;
+pub mod toys;
 mod trace;
 mod traffic;
 mod transparent;
@@ -72,12 +75,12 @@ pub use hosted::{Hosted, is_readable};
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
-pub use place::{free_name, free_path, scratch};
+pub use place::{Place, free_name, free_path, scratch};
 pub use probe::{Probe, Within};
 pub use raw::{Raw, RawListener};
 pub use script::Script;
 pub use sources::{Far, Near, pair as source_pair};
-pub use tasks::Drops;
+pub use tasks::{Drops, Witness};
 pub use terminals::Program;
 pub use trace::{Event, Log, Trace, reason_name};
 pub use traffic::{collect, collect_up_to, flood, pour};

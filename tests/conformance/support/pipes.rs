@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 
 use marline_reactor::backend::Opening;
 use marline_reactor::testing::{Peer, StreamKind};
@@ -31,11 +32,17 @@ impl World {
             let (stream, peer) = memory.network().stream(kind);
             return (stream.into(), FarPipe::Peer(peer));
         }
+        let (ours, far) = self.system_pipe(kind == StreamKind::ReadPipe);
+        (ours.into(), far)
+    }
+
+    /// A pipe of the system's that the loop reads or writes, and its other end.
+    pub(super) fn system_pipe(&self, reads: bool) -> (OwnedFd, FarPipe) {
         // The loop's end blocks, as one that came from elsewhere may.
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
-        let (ours, theirs) = if kind == StreamKind::ReadPipe { (read, write) } else { (write, read) };
+        let (ours, theirs) = if reads { (read, write) } else { (write, read) };
         rustix::io::ioctl_fionbio(&theirs, true).expect("a non-blocking pipe");
-        (ours.into(), FarPipe::File(theirs.into()))
+        (ours, FarPipe::File(theirs.into()))
     }
 }
 

@@ -18,13 +18,21 @@ pub enum Place {
     Carrying,
     /// The loopback, with filters on both ends that change nothing.
     Filtered,
+    /// The loopback, and a pipe for each direction where only streams of bytes are wanted.
+    Pipes,
+    /// The same with a terminal, which hands every byte on as it is.
+    Terminal,
+    /// The same within TLS.
+    Within,
 }
 
 impl Place {
     /// Somewhere to listen that nobody else uses.
     pub fn free(self) -> Endpoint {
         match self {
-            Self::Loopback => Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0))),
+            Self::Loopback | Self::Pipes | Self::Terminal | Self::Within => {
+                Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+            }
             Self::Unix => Endpoint::unix(free_path()),
             Self::Carrying => Endpoint::unix(free_path()).descriptors(true),
             Self::Filtered => transparent::over("127.0.0.1:0"),
@@ -35,9 +43,9 @@ impl Place {
     pub fn to(self, address: &Address) -> Endpoint {
         let endpoint = address.into_endpoint().expect("the address of a listener");
         match self {
-            Self::Loopback | Self::Unix => endpoint,
             Self::Carrying => endpoint.descriptors(true),
             Self::Filtered => transparent::over(address),
+            _ => endpoint,
         }
     }
 

@@ -81,6 +81,14 @@ impl Program {
         }
     }
 
+    /// Whether the master of a terminal without a kernel is closed, in whichever way.
+    pub fn is_alone(&self) -> bool {
+        match self {
+            Self::Virtual(terminal) => terminal.peer().is_closed(),
+            Self::Real(..) => false,
+        }
+    }
+
     pub fn window_size(&self) -> WindowSize {
         match self {
             Self::Virtual(terminal) => terminal.window_size(),

@@ -16,6 +16,7 @@ pub enum Event {
     Resume,
     Drained,
     PeerClosed,
+    Established,
     /// The reason, as text of its variant.
     Lost(String),
 }
@@ -68,6 +69,11 @@ impl Log {
     /// How the connection ended.
     pub fn lost(&self) -> Option<Lost> {
         self.lost.borrow().clone()
+    }
+
+    /// Notes how it ended, for protocols other than [`Trace`].
+    pub fn lose(&self, lost: &Lost) {
+        *self.lost.borrow_mut() = Some(lost.clone());
     }
 
     pub fn is_lost(&self) -> bool {
@@ -160,8 +166,12 @@ impl Protocol for Trace {
         self.happened(transport, &Event::PeerClosed, &[]);
     }
 
+    fn filter_established(&mut self, transport: &Transport) {
+        self.happened(transport, &Event::Established, &[]);
+    }
+
     fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
-        *self.log.lost.borrow_mut() = Some(lost.clone());
+        self.log.lose(lost);
         self.happened(transport, &Event::Lost(reason_name(lost)), &[]);
     }
 }

@@ -91,6 +91,11 @@ impl World {
         self.as_memory().is_some()
     }
 
+    /// What its connections go over.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// Whether connections go over UNIX sockets.
     pub fn is_unix(&self) -> bool {
         self.place.is_unix()
@@ -99,6 +104,11 @@ impl World {
     /// Whether chance decides the order of events, and how bytes are cut.
     pub fn is_seeded(&self) -> bool {
         self.kind.is_seeded()
+    }
+
+    /// Whether bytes that were sent at once may arrive in pieces, however few.
+    pub fn cuts(&self) -> bool {
+        self.is_seeded() || matches!(self.kind, Kind::SingleBytes)
     }
 
     /// Whether the backend does whatever it may.

@@ -252,7 +252,11 @@ impl Connecting {
     /// Gives up: the outcome is [`ConnectError::Cancelled`], told from the loop. `false` if the outcome is certain already.
     pub fn cancel(&self) -> bool {
         if let Some(then) = &self.then {
-            return then.below.cancel() || then.stage.cancel();
+            if then.below.cancel() {
+                then.stage.give_up();
+                return true;
+            }
+            return then.stage.cancel();
         }
         let (Some(shell), Some(key)) = (self.shell.upgrade(), self.key) else {
             return false;

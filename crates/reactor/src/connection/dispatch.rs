@@ -40,11 +40,11 @@ impl Shell {
     pub(super) fn check_in(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
         let mut protocol = protocol;
         loop {
-            self.start_filters(key, &mut protocol);
+            // What the one before had not used is for filters that were pushed, and not for its successor.
             protocol = self.succeed(key, protocol);
-            // Also those that were pushed by a `connection_made` just now.
-            if !self.ask(key, |connection| connection.has_new_filters() && !connection.flags.any(Flags::LOST))
-            {
+            self.start_filters(key, &mut protocol);
+            // Filters may know a transport, and ask for either.
+            if !self.ask(key, |connection| connection.has_successor() || connection.has_new_filters()) {
                 break;
             }
         }

@@ -177,12 +177,8 @@ impl Shell {
     /// lose the end of what we sent; so these bytes are received and dropped first. If there were any, the peer is
     /// probably in the middle of sending, and is listened to until it ends or a short time is over.
     pub(super) fn finish_close(self: &Rc<Self>, key: Key) {
-        if self.ask(key, |connection| connection.is_filtered()) {
-            if !self.take_leave(key) {
-                return;
-            }
-            let chain = self.alter(key, |connection| connection.filtered_mut()?.chain.take());
-            chain.flatten().into_iter().for_each(|chain| self.end_chain(*chain));
+        if self.ask(key, |connection| connection.is_filtered()) && !self.part_with_filters(key) {
+            return;
         }
         let over = Flags::EOF | Flags::KEEPS_INPUT;
         let ended = self.inspect(key, |connection| connection.flags.any(over)).unwrap_or(true);
@@ -197,7 +193,7 @@ impl Shell {
                 let timeout = self.inspect(key, |connection| connection.close_timeout().min(LINGER));
                 self.set_connection_timer(key, timeout.unwrap_or(LINGER));
                 if shut {
-                    self.shut(key);
+                    self.shut_below(key);
                 }
             }
         }

@@ -95,7 +95,17 @@ impl Connection {
 
     /// Whether filters may have bytes for the protocol that the backend does not know of.
     pub(super) fn has_filter_backlog(&self) -> bool {
-        self.is_filtered() && self.chain().is_some_and(Chain::has_more)
+        self.is_filtered() && !self.flags.any(Flags::EOF) && self.chain().is_some_and(Chain::has_more)
+    }
+
+    /// Whether filters have something for the protocol that nobody pulls yet, as no bytes came for it.
+    fn has_news_of_filters(&mut self) -> bool {
+        let elsewhere = Flags::SHAKING | Flags::PARTING | Flags::INPUT;
+        let backlog = !self.flags.any(elsewhere) && self.has_filter_backlog();
+        if backlog {
+            self.flags.set(Flags::INPUT);
+        }
+        backlog || self.has_unread() || self.flags.any(Flags::EOF_UNTOLD)
     }
 
     fn take_unread(&mut self) -> Vec<u8> {
@@ -104,7 +114,26 @@ impl Connection {
 
     /// Whether filters wait to be started, so that what follows is not for the protocol.
     pub(crate) fn has_new_filters(&self) -> bool {
-        self.flags.any(Flags::SHAKING) && self.chain().is_some_and(Chain::needs_start)
+        self.flags.any(Flags::SHAKING) && !self.is_closing() && self.chain().is_some_and(Chain::needs_start)
+    }
+
+    fn push_filter(&mut self, filter: Box<dyn Filter>, read_ahead: ReadAhead) {
+        let (before, lent, ended) = (self.buffered(), self.lent, self.flags.any(Flags::EOF));
+        let is_first = !self.is_filtered();
+        let lends_plain = is_first && self.flags.any(Flags::SENDING);
+        let never_reads = self.flags.any(Flags::WRITES_ONLY);
+        self.flags.set(Flags::FILTERED | Flags::SHAKING);
+        let filtered = self.layered().filtered.get_or_insert_default();
+        let chain = filtered.chain.get_or_insert_default();
+        if !chain.needs_start() {
+            // Those who are pushed together begin with what the first of them gets.
+            filtered.read_ahead = read_ahead;
+        }
+        chain.has_lent_plain |= lends_plain;
+        chain.source_ended |= is_first && ended && !never_reads;
+        // What is lent was taken by the filters there are, unless it never goes through any.
+        let taken = if is_first || chain.has_lent_plain { 0 } else { lent };
+        chain.push(filter, before - taken);
     }
 
     /// Whether a filter failed, so that only what was sent before still goes out.
@@ -119,15 +148,7 @@ impl Shell {
     pub(crate) fn push_filter(self: &Rc<Self>, key: Key, filter: Box<dyn Filter>, read_ahead: ReadAhead) {
         let mut filter = Some(filter);
         let later = self.ask(key, |connection| {
-            let before = connection.buffered();
-            let sealed = if connection.is_filtered() { connection.lent } else { 0 };
-            let has_lent_plain = !connection.is_filtered() && connection.flags.any(Flags::SENDING);
-            connection.flags.set(Flags::FILTERED | Flags::SHAKING);
-            let filtered = connection.layered().filtered.get_or_insert_default();
-            filtered.read_ahead = read_ahead;
-            let chain = filtered.chain.get_or_insert_default();
-            chain.has_lent_plain |= has_lent_plain;
-            filter.take().into_iter().for_each(|filter| chain.push(filter, before - sealed));
+            filter.take().into_iter().for_each(|filter| connection.push_filter(filter, read_ahead));
             !connection.flags.any(Flags::BUSY)
         });
         if later {
@@ -137,7 +158,7 @@ impl Shell {
 
     /// Starts filters that were pushed, between two callbacks of the protocol. What that received and did not use is for them.
     pub(super) fn start_filters(self: &Rc<Self>, key: Key, protocol: &mut Box<dyn Protocol>) {
-        if !self.ask(key, |connection| connection.has_new_filters() && !connection.flags.any(Flags::LOST)) {
+        if !self.ask(key, |connection| connection.has_new_filters()) {
             return;
         }
         let mut unread = match contain(|| protocol.give_back()) {
@@ -159,7 +180,7 @@ impl Shell {
     /// Filters that are not established are read for, also where the protocol has paused.
     fn go_on_negotiating(&self, key: Key) {
         let list = self.ask(key, |connection| {
-            if connection.has_filter_backlog() {
+            if connection.chain().is_some_and(Chain::has_more) {
                 connection.flags.set(Flags::INPUT);
             }
             connection.is_filtered() && connection.wants_list()
@@ -181,27 +202,7 @@ impl Shell {
         }
         let outcome = contain(|| work(&mut chain, &mut Raw { shell: self, key }));
         self.grant(key, &mut chain);
-        let mut chain = Some(chain);
-        let established = self.alter(key, |connection| {
-            if connection.flags.any(Flags::LOST) {
-                return false;
-            }
-            let has_wire = chain.as_ref().is_some_and(|chain| chain.has_wire());
-            let is_established = chain.as_ref().is_some_and(|chain| chain.is_established());
-            if has_wire && connection.wants_flush() {
-                self.flush_later(key);
-            }
-            connection.layered().filtered.get_or_insert_default().chain = chain.take();
-            is_established
-                && connection.flags.any(Flags::SHAKING)
-                && connection.flags.raise(Flags::ESTABLISHED_QUEUED)
-        });
-        if let Some(chain) = chain {
-            self.end_chain(*chain);
-        }
-        if established == Some(true) {
-            self.notify(key, Notice::Established);
-        }
+        self.put_chain(key, chain);
         match outcome {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => {
@@ -215,6 +216,37 @@ impl Shell {
         }
     }
 
+    /// Puts the chain back, and sees to what follows from how far it is now.
+    fn put_chain(self: &Rc<Self>, key: Key, chain: Box<Chain>) {
+        let mut chain = Some(chain);
+        let (mut established, mut list) = (false, false);
+        self.alter(key, |connection| {
+            let Some(mut chain) = chain.take_if(|_| !connection.flags.any(Flags::LOST)) else { return };
+            let filtered = connection.layered().filtered.get_or_insert_default();
+            // The code of a filter may know a transport, and push others.
+            filtered.chain.take().into_iter().for_each(|pushed| chain.append(*pushed));
+            let goes_out = chain.has_wire() || chain.may_shut_further();
+            established = chain.is_established();
+            filtered.chain = Some(chain);
+            if goes_out && connection.wants_flush() {
+                self.flush_later(key);
+            }
+            established = established
+                && connection.flags.any(Flags::SHAKING)
+                && connection.flags.raise(Flags::ESTABLISHED_QUEUED);
+            list = connection.has_news_of_filters() && connection.goes_on_reading();
+        });
+        if let Some(chain) = chain {
+            self.end_chain(*chain);
+        }
+        if established {
+            self.notify(key, Notice::Established);
+        }
+        if list {
+            self.list(key);
+        }
+    }
+
     /// Does what the filters asked for, and takes out those that are finished.
     fn grant(self: &Rc<Self>, key: Key, chain: &mut Chain) {
         for layer in chain.layers() {
@@ -223,10 +255,7 @@ impl Shell {
                 timer.take().into_iter().for_each(|timer| self.cancel_timer(timer));
                 *timer = deadline.map(|after| {
                     let shell = Rc::clone(self);
-                    self.timer_after(after, move || {
-                        shell.with_chain(key, |chain, _| chain.deadline(number));
-                        shell.flush(key);
-                    })
+                    self.timer_after(after, move || shell.filter_expired(key, number))
                 });
             }
             if state.published.is_empty() && state.addresses.is_none() {
@@ -242,33 +271,49 @@ impl Shell {
         for layer in finished {
             self.end_layer(layer);
         }
-        if !left.is_empty() {
-            self.alter(key, |connection| connection.rare().unread.put_behind(&left));
+        let has_ended = chain.take_end();
+        if !left.is_empty() || has_ended {
+            self.alter(key, |connection| {
+                connection.rare().unread.put_behind(&left);
+                if has_ended && connection.flags.raise(Flags::EOF) {
+                    connection.flags.set(Flags::EOF_UNTOLD);
+                }
+            });
         }
         if chain.wire().as_ref().is_some_and(|wire| wire.is_empty()) {
             chain.wire().take().into_iter().for_each(|wire| self.recycle(wire));
         }
     }
 
-    /// A filter failed. What it sent until then, such as an alert, goes out, and then the connection closes.
+    /// A filter failed. What it sent until then, such as an alert, goes out, and then the connection closes. To who closes
+    /// anyway, and has no use for what still comes, it is as good as a filter that took its leave.
     fn filter_failed(self: &Rc<Self>, key: Key, error: FilterError) {
-        let reason = error.into_reason();
-        let parting = self.ask(key, |connection| connection.flags.any(Flags::PARTING));
-        if matches!(reason, Reason::Timeout) {
-            return self.lose(key, reason, Close::Reset);
+        let mut reason = Some(error.into_reason());
+        if matches!(reason, Some(Reason::Timeout)) {
+            return self.lose(key, Reason::Timeout, Close::Reset);
         }
-        let mut reason = Some(reason);
         self.alter(key, |connection| {
-            let filtered = connection.layered().filtered.get_or_insert_default();
-            if filtered.parting.is_none() {
-                // Who closes has no use for what still comes, good or bad.
-                filtered.parting = if parting { Some(Reason::Clean) } else { reason.take() };
+            if connection.flags.any(Flags::PARTING) {
+                return;
+            }
+            let parting = &mut connection.layered().filtered.get_or_insert_default().parting;
+            if parting.is_none() {
+                *parting = reason.take();
             }
             connection.flags.set(Flags::CLOSING);
+            connection.drop_waiting_descriptors();
         });
         self.contained(move || drop(reason));
         if self.ask(key, Connection::wants_flush) {
             self.flush_later(key);
+        }
+    }
+
+    /// The deadline of a filter has passed.
+    fn filter_expired(self: &Rc<Self>, key: Key, number: u32) {
+        if self.ask(key, |connection| !connection.has_failed()) {
+            self.with_chain(key, |chain, _| chain.deadline(number));
+            self.flush(key);
         }
     }
 
@@ -303,7 +348,8 @@ impl Shell {
                 return None;
             }
             let filtered = connection.filtered_mut()?;
-            let is_over = |chain: &mut Box<Chain>| chain.is_empty() && !chain.has_wire();
+            let is_over =
+                |chain: &mut Box<Chain>| chain.is_empty() && !chain.has_wire() && !chain.is_shutting();
             let chain = filtered.chain.take_if(is_over)?;
             connection.flags.clear(Flags::FILTERED);
             Some(chain)
@@ -333,19 +379,30 @@ impl Shell {
     /// Has filters that are not established read, or those that take their leave. Whether there may be more.
     pub(super) fn negotiate(self: &Rc<Self>, key: Key) -> bool {
         let parting = self.ask(key, |connection| connection.flags.any(Flags::PARTING));
-        let filled = self.with_chain(key, |chain, source| {
-            if parting { chain.drain(&mut self.room(), source) } else { chain.negotiate(source) }
-        });
+        let filled = if parting {
+            let mut room = self.room();
+            let filled = self.with_chain(key, |chain, source| chain.drain(&mut room, source));
+            self.keep_room(room);
+            filled
+        } else {
+            self.with_chain(key, Chain::negotiate)
+        };
         let more = match filled {
             Some(Filled::Bytes | Filled::Again) => true,
+            Some(Filled::End) if !parting => {
+                self.filter_failed(key, FilterError::truncated());
+                false
+            }
             Some(Filled::Dry | Filled::End) | None => {
                 self.alter(key, |connection| connection.flags.clear(Flags::INPUT));
                 false
             }
             // That the peer is gone ends a leave-taking, however it went.
             Some(Filled::Broken(_)) if parting => {
-                self.alter(key, |connection| connection.flags.set(Flags::EOF));
-                self.filter_failed(key, FilterError::truncated());
+                self.with_chain(key, |chain, _| {
+                    chain.give_up();
+                    Ok(())
+                });
                 false
             }
             Some(Filled::Broken(error)) => self.broken(key, error),

@@ -102,6 +102,10 @@ impl Flags {
         self.0 &= !bits.0;
     }
 
+    pub(crate) fn put(&mut self, bits: Self, on: bool) {
+        if on { self.set(bits) } else { self.clear(bits) }
+    }
+
     /// Sets the bits, and tells whether none of them was set.
     pub(crate) fn raise(&mut self, bits: Self) -> bool {
         let fresh = !self.any(bits);

@@ -70,11 +70,18 @@ impl Connection {
         let unwanted = Flags::BUSY | Flags::LOST | Flags::ESTABLISHED_QUEUED;
         let is_parting = self.flags.any(Flags::PARTING);
         let held_back = !is_parting && self.flags.any(Flags::SUSPENDED | Flags::CLOSING);
+        // What arrives before the filters have begun is for them as well.
+        let held_back = held_back || self.has_new_filters();
         if self.flags.any(unwanted) || held_back || !self.flags.any(Flags::INPUT) {
             Next::Nothing
         } else {
             Next::Negotiate
         }
+    }
+
+    /// The same, for a connection that reads and whose callbacks do not see to it.
+    pub(super) fn goes_on_reading(&mut self) -> bool {
+        !self.flags.any(Flags::BUSY) && self.is_reading() && self.wants_list()
     }
 
     /// Whether there is something to pull that is not on its way, so that the connection has to be listed. Marks it so.
@@ -250,7 +257,8 @@ impl Shell {
             if !backlog {
                 connection.flags.clear(Flags::INPUT);
             }
-            backlog || connection.has_unread() || connection.has_descriptors()
+            let untold = connection.flags.any(Flags::EOF_UNTOLD);
+            backlog || untold || connection.has_unread() || connection.has_descriptors()
         })
     }
 
@@ -320,10 +328,7 @@ impl Shell {
     /// Lists a connection that has something to read and wants it. While one of its callbacks runs, that is left to
     /// whoever called it: most often a pull that goes on by itself, and finds that there is no more.
     pub(super) fn go_on_reading(&self, key: Key) {
-        let list = self.ask(key, |connection| {
-            !connection.flags.any(Flags::BUSY) && connection.is_reading() && connection.wants_list()
-        });
-        if list {
+        if self.ask(key, Connection::goes_on_reading) {
             self.list(key);
         }
     }

@@ -147,7 +147,7 @@ impl Shell {
         self.flush(key);
     }
 
-    /// How many bytes were sent.
+    /// How many bytes are off the queue now: those that were sent, or that a file lacks.
     fn sent(self: &Rc<Self>, key: Key, sent: Sent) -> usize {
         let Sent { mut outgoing, result } = sent;
         let before = outgoing.len();
@@ -183,7 +183,7 @@ impl Shell {
             Some(Failure::Retry) => self.retry_later(key),
             Some(Failure::Lose(reason)) => self.lose(key, reason, crate::backend::Close::Reset),
         }
-        count
+        before - left
     }
 
     pub(super) fn take_off(&self, outgoing: &mut Outgoing, count: usize) {
@@ -331,18 +331,20 @@ impl Connection {
             let wants_timer = self.flags.any(Flags::CLOSING) && !self.has_timer();
             return if wants_timer { Next::ArmTimer } else { Next::Nothing };
         }
+        let may_shut_further = self.is_filtered() && self.chain().is_some_and(chain::Chain::may_shut_further);
         if self.flags.any(Flags::CLOSING) && !self.flags.any(Flags::LINGERING) {
             Next::Close
-        } else if self.flags.any(Flags::EOF_ASKED)
-            && !self.flags.any(Flags::SHAKING)
-            && self.flags.raise(Flags::SHUT)
-        {
+        } else if may_shut_further || self.begins_to_shut() {
             Next::Shut
         } else if self.is_filtered() && self.chain().is_some_and(chain::Chain::has_told_end) {
             Next::ShutIsOut
         } else {
             Next::Nothing
         }
+    }
+
+    fn begins_to_shut(&mut self) -> bool {
+        self.flags.any(Flags::EOF_ASKED) && !self.flags.any(Flags::SHAKING) && self.flags.raise(Flags::SHUT)
     }
 
     /// Notes that there is something to flush. Whether it has to be listed for that; marks it so.

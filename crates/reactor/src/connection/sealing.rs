@@ -10,6 +10,7 @@ use super::chain::{Chain, Leave, Shut};
 use super::files::{Failure, InLine};
 use super::{Connection, Flags};
 use crate::backend::{Close, Outgoing, Sent, Started};
+use crate::filter::FilterError;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
@@ -44,13 +45,18 @@ impl Connection {
 
     /// How many of the bytes that were written may go through the filters now.
     fn may_seal(&self) -> usize {
-        let closes_early = self.flags.all(Flags::CLOSING | Flags::SHAKING);
-        if self.has_failed() || closes_early || self.flags.any(Flags::PARTING | Flags::LOST) {
+        if self.flags.any(Flags::PARTING | Flags::LOST) {
             return 0;
         }
         let takes = self.chain().map_or(0, Chain::takes);
-        let is_held_back = takes == usize::MAX && self.flags.any(Flags::SHAKING);
+        // What was written before a filter came still goes where that failed: an alert of its own is behind that.
+        let is_held_back = takes == usize::MAX && (self.has_failed() || self.flags.any(Flags::SHAKING));
         if is_held_back { 0 } else { takes.min(AT_A_TIME) }
+    }
+
+    /// Whether what was written for filters that will never be established is dropped.
+    fn gives_up(&self) -> bool {
+        self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING)
     }
 
     /// Whether everything that shall go out is out.
@@ -60,9 +66,13 @@ impl Connection {
         }
         let wire =
             self.flags.any(Flags::SENDING | Flags::RETRYING) || self.chain().is_some_and(Chain::has_wire);
-        let gives_up = self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING);
-        let dropped = gives_up || self.flags.any(Flags::PARTING);
-        !wire && (dropped || self.buffered() == 0)
+        let waits = if self.gives_up() {
+            self.may_seal() > 0
+        } else {
+            let held = self.chain().is_some_and(Chain::has_held);
+            held || self.buffered() > 0 && !self.flags.any(Flags::PARTING)
+        };
+        !wire && !waits
     }
 
     /// What a connection is lost with that closes of its own accord.
@@ -121,9 +131,7 @@ impl Shell {
             let Some(outgoing) = outgoing.as_deref().filter(|outgoing| !outgoing.is_empty()) else {
                 return Ok(0);
             };
-            let mut parts = [IoSlice::new(&[]); PARTS];
-            let filled = outgoing.fill_up_to(limit, &mut parts);
-            chain.seal(&parts[..filled])
+            seal_some(chain, outgoing, limit)
         });
         if let Some(outgoing) = &mut outgoing {
             self.take_off(outgoing, taken.unwrap_or(0));
@@ -145,10 +153,15 @@ impl Shell {
     /// Puts bytes in the place of a file that comes first.
     fn read_files_first(self: &Rc<Self>, key: Key) -> Option<()> {
         loop {
-            let next = self.inspect(key, |connection| connection.outgoing.as_deref().map(InLine::of))?;
-            match next {
-                Some(InLine::File { .. }) => self.read_file(key)?,
-                _ => return Some(()),
+            let look = |connection: &Connection| {
+                (connection.outgoing.as_deref().map(InLine::of), connection.buffered())
+            };
+            let (Some(InLine::File { .. }), before) = self.inspect(key, look)? else { return Some(()) };
+            self.read_file(key)?;
+            // A file that is shorter than it was takes up less room in the queue.
+            let after = self.inspect(key, Connection::buffered)?;
+            if after < before {
+                self.with_chain(key, |chain, _| chain.went_the_old_way(before - after));
             }
         }
     }
@@ -195,8 +208,7 @@ impl Shell {
 
     /// Nobody takes what is on the wire. That is nothing new to a connection that ends anyway.
     fn wire_broke(self: &Rc<Self>, key: Key, reason: Reason) {
-        let ends =
-            self.ask(key, |connection| connection.has_failed() || connection.flags.any(Flags::PARTING));
+        let ends = self.ask(key, |connection| connection.gives_up() || connection.flags.any(Flags::PARTING));
         if ends {
             self.lose_as_closed(key);
         } else {
@@ -218,20 +230,21 @@ impl Shell {
 
     /// Lets the filters take their leave of the peer, after everything was sent. Whether that is over.
     pub(super) fn take_leave(self: &Rc<Self>, key: Key) -> bool {
-        let at_once = self.ask(key, |connection| {
+        let takes_leave = self.ask(key, |connection| {
             let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
             if !at_once {
                 connection.flags.set(Flags::PARTING);
             }
-            at_once
+            !at_once
         });
-        if at_once {
+        if !takes_leave {
             return true;
         }
         let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };
         let has_wire = self.ask(key, |connection| {
             let has_wire = connection.chain().is_some_and(Chain::has_wire);
-            if leave == Leave::Waits {
+            // Once it was read dry after that, only what comes can bring it further.
+            if leave == (Leave::Waits { is_new: true }) {
                 connection.flags.set(Flags::INPUT);
             }
             has_wire
@@ -241,7 +254,7 @@ impl Shell {
             self.flush(key);
             return false;
         }
-        if leave == Leave::Waits {
+        if leave != Leave::Done {
             if !self.ask(key, |connection| connection.has_timer()) {
                 self.arm_close_timer(key);
             }
@@ -250,6 +263,23 @@ impl Shell {
             }
         }
         leave == Leave::Done
+    }
+
+    /// Lets the filters take their leave, and then goes on without them: what the flags tell of both directions is about the
+    /// connection itself from then on. Whether that is over.
+    pub(super) fn part_with_filters(self: &Rc<Self>, key: Key) -> bool {
+        if !self.take_leave(key) {
+            return false;
+        }
+        let chain = self.alter(key, |connection| {
+            let chain = connection.filtered_mut()?.chain.take()?;
+            let reads = !connection.flags.any(Flags::WRITES_ONLY);
+            connection.flags.put(Flags::EOF, chain.source_ended || !reads);
+            connection.flags.put(Flags::SHUT, matches!(chain.shut, Shut::Done { below: true }));
+            Some(chain)
+        });
+        chain.flatten().into_iter().for_each(|chain| self.end_chain(*chain));
+        true
     }
 
     /// Our direction ends, as far as the filters let it.
@@ -264,7 +294,7 @@ impl Shell {
         let told = self.alter(key, |connection| {
             let chain = connection.chain_mut()?;
             let Shut::Told { below } = chain.shut else { return None };
-            chain.shut = Shut::Done;
+            chain.shut = Shut::Done { below };
             Some(below)
         });
         match told.flatten() {
@@ -273,4 +303,18 @@ impl Shell {
             None => {}
         }
     }
+}
+
+/// Shows a filter what comes first of what was written, in some parts; all that it may get as one, if it can do nothing with those.
+fn seal_some(chain: &mut Chain, outgoing: &Outgoing, limit: usize) -> Result<usize, FilterError> {
+    let mut parts = [IoSlice::new(&[]); PARTS];
+    let filled = outgoing.fill_up_to(limit, &mut parts);
+    let taken = chain.seal(&parts[..filled])?;
+    if taken > 0 || filled < PARTS {
+        return Ok(taken);
+    }
+    let mut parts = vec![IoSlice::new(&[]); limit];
+    let filled = outgoing.fill_up_to(limit, &mut parts);
+    let joined: Vec<u8> = parts[..filled].iter().flat_map(|part| part.iter().copied()).collect();
+    if filled > PARTS { chain.seal(&[IoSlice::new(&joined)]) } else { Ok(0) }
 }

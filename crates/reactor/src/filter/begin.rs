@@ -62,7 +62,11 @@ pub fn connect<F: Filter>(
     factory: ConnectFactory,
     done: ConnectDone,
 ) -> Connecting {
-    let stage = Rc::new(Stage { done: Cell::new(Some(done)), transport: RefCell::default() });
+    let stage = Rc::new(Stage {
+        done: Cell::new(Some(done)),
+        is_given_up: Cell::new(false),
+        transport: RefCell::default(),
+    });
     let (for_protocol, for_failure) = (Rc::clone(&stage), Rc::clone(&stage));
     let make = move |addresses: &Addresses| {
         let protocol = factory(addresses)?;
@@ -82,7 +86,8 @@ pub fn connect<F: Filter>(
 /// Listens, and has a filter in place before the protocol of each connection hears of it: its `connection_made` comes when
 /// the filter is established. Connections that are not yet count for the [limit](crate::Endpoint::limit) of the server.
 ///
-/// If the filter of a connection fails first, its protocol's only callback is `connection_lost`.
+/// If the filter of a connection fails first, its protocol's only callback is `connection_lost`. The protocol is made when the
+/// connection is accepted, with the addresses that it has then: a factory can refuse before the filter begins.
 ///
 /// # Errors
 ///
@@ -103,6 +108,8 @@ pub fn listen<F: Filter>(
 pub(crate) struct Stage {
     /// `None` once the outcome is certain.
     done: Cell<Option<ConnectDone>>,
+    /// It was given up before the connection below stood, whose outcome is about to be told.
+    is_given_up: Cell<bool>,
     /// Once the connection below stands.
     transport: RefCell<Option<Transport>>,
 }
@@ -110,6 +117,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Tells the outcome, from the loop.
     fn settle(&self, handle: &Handle, outcome: Result<Transport, ConnectError>) {
+        drop(self.transport.borrow_mut().take());
         if let Some(done) = self.done.take() {
             handle.call_soon(move || done(outcome));
         }
@@ -119,7 +127,12 @@ impl Stage {
         let done = self.done.take();
         let is_pending = done.is_some();
         self.done.set(done);
-        is_pending
+        is_pending && !self.is_given_up.get()
+    }
+
+    /// The connection below was given up.
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.set(true);
     }
 
     /// Gives up: whether the outcome was open.

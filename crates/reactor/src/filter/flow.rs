@@ -59,9 +59,15 @@ impl Bits {
     pub(crate) const FINISHED: Self = Self(1 << 8);
     /// It filled the room that it had, and may have more.
     pub(crate) const MORE: Self = Self(1 << 9);
+    /// One of its methods failed; none is called after that.
+    pub(crate) const FAILED: Self = Self(1 << 10);
 
     pub(crate) fn has(self, bits: Self) -> bool {
         self.0 & bits.0 == bits.0
+    }
+
+    pub(crate) fn has_any(self, bits: &[Self]) -> bool {
+        bits.iter().any(|bits| self.has(*bits))
     }
 
     /// Sets the bits, and tells whether they were not set.
@@ -135,7 +141,8 @@ impl<'a> Flow<'a> {
         self.state.published.push(value);
     }
 
-    /// From now on these are the addresses that the transport tells: a proxy's header names the real ones.
+    /// From now on these are the addresses that the transport tells: a proxy's header names the real ones. What is asked when a
+    /// connection is accepted, factories and limits, knows those of the connection itself.
     pub fn set_addresses(&mut self, addresses: Addresses) {
         self.state.addresses = Some(addresses);
     }

@@ -34,7 +34,9 @@ use std::io::IoSlice;
 ///
 /// Until a filter is [established](Flow::established) the protocol neither gets bytes nor are any taken from it: what it
 /// writes waits. Then its [`filter_established`](crate::Protocol::filter_established) is called. While the protocol has
-/// paused reading, a filter that is established gets nothing either; one that is not goes on.
+/// paused reading, a filter that is established gets nothing either; one that is not goes on. A connection that is closed
+/// before its filters are established sends what was written before they came, and nothing else; one whose peer ends first is
+/// [truncated](FilterError::truncated).
 ///
 /// ```
 /// use marline_reactor::filter::{Filter, FilterError, Flow, Output};
@@ -81,12 +83,14 @@ pub trait Filter: 'static {
     ///
     /// What it leaves is shown again: with more room if the output was full, otherwise with more bytes behind it. While it
     /// fills the output it is called again, also with no new bytes, so that it can keep a backlog of its own; if it leaves room,
-    /// it has nothing more until bytes come. The room may be none at all.
+    /// it has nothing more until bytes come. The room may be none at all, and is none until it is established. After
+    /// [`finish`](Flow::finish) it is not called again.
+    ///
+    /// The loop keeps what it leaves, however much that gets: a filter that waits for more sets itself a limit.
     ///
     /// # Errors
     ///
-    /// If the bytes are not acceptable. What was put into `output` in this call is lost then: a filter that has output first
-    /// fails when it is called again.
+    /// If the bytes are not acceptable. What was put into `output` by then, this time too, is still handed over first.
     fn inbound(
         &mut self,
         flow: &mut Flow<'_>,
@@ -95,6 +99,8 @@ pub trait Filter: 'static {
     ) -> Result<usize, FilterError>;
 
     /// The peer's direction ended below, and everything that came before was shown. By default it [ends](Flow::end) above too.
+    /// A filter with a handshake fails here as long as it is not established: nobody could be told of an end yet, and the
+    /// connection would stay.
     ///
     /// # Errors
     ///
@@ -105,7 +111,8 @@ pub trait Filter: 'static {
     }
 
     /// Bytes that were written above, at least one, in parts. Answers how many of them it is done with; what it leaves is
-    /// shown again with the next flush. It is called when the layers below take bytes, and for a bounded amount each time.
+    /// shown again with the next flush. It is called when the layers below take bytes, and for a bounded amount each time;
+    /// never before it is established, nor after [`finish`](Flow::finish).
     ///
     /// # Errors
     ///
@@ -134,7 +141,8 @@ pub trait Filter: 'static {
         Ok(())
     }
 
-    /// The [deadline](Flow::set_deadline) has passed.
+    /// The [deadline](Flow::set_deadline) has passed. There is none any more then; a filter that is taken out has none
+    /// either, and being established changes nothing about it.
     ///
     /// # Errors
     ///

@@ -13,6 +13,8 @@ use super::turns::Wakers;
 use crate::local::Local;
 use crate::table::TableKey;
 
+type Arrival = Box<dyn FnOnce(&Local)>;
+
 /// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
 ///
 /// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
@@ -21,6 +23,8 @@ pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,
     key: TableKey,
+    /// What is to be done when the connection is made. It may hold the stream.
+    arrival: Option<Arrival>,
 }
 
 impl StreamProtocol {
@@ -32,7 +36,13 @@ impl StreamProtocol {
         transport: Option<Transport>,
     ) -> (Self, Stream) {
         let key = local.streams.add(transport);
-        (Self { local: Rc::downgrade(local), key }, Stream::new(remote, key))
+        (Self { local: Rc::downgrade(local), key, arrival: None }, Stream::new(remote, key))
+    }
+
+    /// Does this when the connection is made. Behind filters that is when they are established.
+    pub(super) fn when_made(mut self, arrival: impl FnOnce(&Local) + 'static) -> Self {
+        self.arrival = Some(Box::new(arrival));
+        self
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
@@ -89,6 +99,9 @@ impl Protocol for StreamProtocol {
         }
         // What they asked of the connection before was asked in the name of its old protocol.
         writer.wake();
+        if let Some((arrival, local)) = self.arrival.take().zip(self.local.upgrade()) {
+            arrival(&local);
+        }
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {

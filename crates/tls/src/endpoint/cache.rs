@@ -4,14 +4,12 @@
 //! loops that share a port.
 
 use std::collections::VecDeque;
-use std::sync::Weak;
 
 use parking_lot::Mutex;
 
 use super::options::Options;
 use crate::error::ConfigError;
-use crate::server::Shared;
-use crate::timeouts::Timeouts;
+use crate::server::WeakServerTls;
 use crate::{ClientTls, ServerTls};
 
 /// So many configurations of clients are kept, those that were used last.
@@ -20,7 +18,7 @@ const MOST: usize = 64;
 static CLIENTS: Mutex<VecDeque<(Options, ClientTls)>> = Mutex::new(VecDeque::new());
 
 /// Those of listeners that there are still.
-static SERVERS: Mutex<Vec<(Options, (Weak<Shared>, Timeouts))>> = Mutex::new(Vec::new());
+static SERVERS: Mutex<Vec<(Options, WeakServerTls)>> = Mutex::new(Vec::new());
 
 pub(super) fn client(options: &Options) -> Result<ClientTls, ConfigError> {
     if let Some(client) = known_client(options) {
@@ -52,7 +50,7 @@ pub(super) fn server(options: &Options) -> Result<Option<ServerTls>, ConfigError
     }
     let Some(server) = options.server()? else { return Ok(None) };
     let mut servers = SERVERS.lock();
-    servers.retain(|(_, known)| ServerTls::upgrade(known).is_some());
+    servers.retain(|(_, known)| known.upgrade().is_some());
     servers.push((options.clone(), server.downgrade()));
     Ok(Some(server))
 }
@@ -60,7 +58,7 @@ pub(super) fn server(options: &Options) -> Result<Option<ServerTls>, ConfigError
 fn known_server(options: &Options) -> Option<ServerTls> {
     let servers = SERVERS.lock();
     let mut known = servers.iter().filter(|(known, _)| known == options);
-    known.find_map(|(_, known)| ServerTls::upgrade(known))
+    known.find_map(|(_, known)| known.upgrade())
 }
 
 /// Has the files be read again that the [endpoints of TLS](super) name: listeners show the certificates that they have now, in
@@ -74,7 +72,7 @@ fn known_server(options: &Options) -> Option<ServerTls> {
 pub fn reload_endpoints() -> Result<(), ConfigError> {
     let clients = std::mem::take(&mut *CLIENTS.lock());
     drop(clients);
-    let servers: Vec<_> = SERVERS.lock().iter().filter_map(|(_, known)| ServerTls::upgrade(known)).collect();
+    let servers: Vec<_> = SERVERS.lock().iter().filter_map(|(_, known)| known.upgrade()).collect();
     let mut outcome = Ok(());
     for server in servers {
         outcome = outcome.and(server.reload());

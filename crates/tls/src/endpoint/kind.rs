@@ -83,10 +83,7 @@ impl EndpointKind for Kind {
     ) -> Connecting {
         match self.client(parts) {
             Ok(made) => filter::connect(handle, self.inner(parts), |_| made, factory, done),
-            Err(error) => {
-                let (target, source) = (parts.to_string(), io::Error::other(error));
-                Connecting::failed(handle, ConnectError::Open { target, source }, done)
-            }
+            Err(error) => refused(handle, parts, error, done),
         }
     }
 
@@ -102,6 +99,18 @@ impl EndpointKind for Kind {
         })?;
         filter::listen(handle, self.inner(parts), move |_| server.filter(), factory)
     }
+}
+
+/// An attempt that failed before there was anything to connect to.
+#[track_caller]
+pub(super) fn refused(
+    handle: &Handle,
+    parts: &EndpointParts,
+    error: ConfigError,
+    done: ConnectDone,
+) -> Connecting {
+    let (target, source) = (parts.to_string(), io::Error::other(error));
+    Connecting::failed(handle, ConnectError::Open { target, source }, done)
 }
 
 /// The host of `//host:port`, without the brackets and the scope of an IPv6 address.

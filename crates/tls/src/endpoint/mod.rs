@@ -27,9 +27,14 @@
 //! A file is read when it is first needed. Clients keep what they made of an endpoint's options (of the last 64), with the
 //! sessions to resume; servers share it as long as one of them listens. [`reload_endpoints`] has all files read again.
 //!
+//! What no string can say is said by [`ClientTls::endpoint`](crate::ClientTls::endpoint) and
+//! [`ServerTls::endpoint`](crate::ServerTls::endpoint).
+//!
 //! - `kind.rs`: what connects and listens. `options.rs`: the options. `cache.rs`: what was made of them.
+//! - `given.rs`: endpoints that bring their TLS along.
 
 mod cache;
+mod given;
 mod kind;
 mod options;
 #[cfg(test)]

@@ -108,6 +108,9 @@ pub enum ConfigError {
     /// A certificate cannot be read again that is not from files.
     #[error("the certificate was not read from files, so there is nothing to read again")]
     NotFromFiles,
+    /// The certificate cannot be changed, as the configuration of rustls that the program made has its own way to choose one.
+    #[error("the configuration that the program made chooses certificates itself")]
+    OwnChoice,
     /// rustls has no use for what was chosen.
     #[error("{}", Plainly(.0))]
     Rustls(#[source] rustls::Error),

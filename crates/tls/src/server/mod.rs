@@ -41,7 +41,7 @@ pub struct ServerTls {
 }
 
 /// What all clones have in common.
-pub(crate) struct Shared {
+struct Shared {
     config: Arc<ServerConfig>,
     /// The certificate, unless the configuration has a way of its own to choose.
     certificate: Option<Arc<Certificate>>,
@@ -97,8 +97,8 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// If the key is not that of the certificate, or the [configuration](Self::from_config) chooses certificates itself:
-    /// [`ConfigError::NotFromFiles`]. The certificate of before stays then.
+    /// If the key is not that of the certificate, or the [configuration](Self::from_config) chooses certificates itself. The
+    /// certificate of before stays then.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), ConfigError> {
         self.certificate()?.set(identity)
     }
@@ -120,16 +120,23 @@ impl ServerTls {
     }
 
     fn certificate(&self) -> Result<&Certificate, ConfigError> {
-        self.shared.certificate.as_deref().ok_or(ConfigError::NotFromFiles)
+        self.shared.certificate.as_deref().ok_or(ConfigError::OwnChoice)
     }
 
-    /// What lives as long as any clone does.
-    pub(crate) fn downgrade(&self) -> (Weak<Shared>, Timeouts) {
-        (Arc::downgrade(&self.shared), self.timeouts)
+    pub(crate) fn downgrade(&self) -> WeakServerTls {
+        WeakServerTls { shared: Arc::downgrade(&self.shared), timeouts: self.timeouts }
     }
+}
 
-    pub(crate) fn upgrade((shared, timeouts): &(Weak<Shared>, Timeouts)) -> Option<Self> {
-        shared.upgrade().map(|shared| Self { shared, timeouts: *timeouts })
+/// One that lives only as long as others do.
+pub(crate) struct WeakServerTls {
+    shared: Weak<Shared>,
+    timeouts: Timeouts,
+}
+
+impl WeakServerTls {
+    pub(crate) fn upgrade(&self) -> Option<ServerTls> {
+        self.shared.upgrade().map(|shared| ServerTls { shared, timeouts: self.timeouts })
     }
 }
 

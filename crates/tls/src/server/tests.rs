@@ -51,7 +51,7 @@ fn a_certificate_that_cannot_be_used_leaves_the_one_before() {
     let (good, other) = (authority.pem_for(&["a.example"]), authority.pem_for(&["a.example"]));
     let (certificate, key) = folder.write(&good);
     let server = ServerTls::new(Identity::from_pem_files(&certificate, &key).unwrap()).unwrap();
-    folder.write(&(good.0.clone(), other.1));
+    folder.write(&(good.0, other.1));
     let error = server.reload().unwrap_err().to_string();
     assert!(error.contains("server.key") && error.contains("not that of the certificate"), "{error}");
     fs::remove_file(&key).unwrap();
@@ -76,5 +76,5 @@ fn a_configuration_of_rustls_keeps_its_own_way_to_choose() {
     let server = ServerTls::from_config(Arc::clone(inner.config())).with_handshake_timeout(None);
     assert!(accepts(&authority, &server, "a.example"));
     let refused = server.set_identity(&authority.identity(&["b.example"]));
-    assert!(matches!(refused, Err(ConfigError::NotFromFiles)));
+    assert!(matches!(refused, Err(ConfigError::OwnChoice)));
 }

@@ -4,7 +4,7 @@
 //! - `upgrades.rs`: TLS on connections that stand. `sockets.rs`: on real sockets, on each backend.
 
 mod memory;
-//SOCK
+mod sockets;
 mod upgrades;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ use marline_reactor::{
     Addresses, ConnectError, Handle, IntoEndpoint, Lost, OnEof, Protocol, Reason, Server, Transport, filter,
 };
 
-use crate::{ClientTls, ServerTls, TlsError};
+use crate::{ClientTls, ServerTls, StartTls, TlsError, TlsInfo};
 
 /// What a protocol was told.
 #[derive(Default)]
@@ -25,6 +25,8 @@ struct Trace {
     data: RefCell<Vec<u8>>,
     transport: RefCell<Option<Transport>>,
     lost: RefCell<Option<Lost>>,
+    /// What was known of TLS at the loss.
+    info: RefCell<Option<Rc<TlsInfo>>>,
 }
 
 impl Trace {
@@ -109,7 +111,8 @@ impl Protocol for Log {
         self.on_eof
     }
 
-    fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
+    fn connection_lost(&mut self, transport: &Transport, lost: &Lost) {
+        *self.trace.info.borrow_mut() = transport.tls();
         self.trace.note("lost");
         *self.trace.lost.borrow_mut() = Some(lost.clone());
     }

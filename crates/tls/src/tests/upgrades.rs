@@ -3,7 +3,6 @@
 use marline_reactor::filter::{ReadAhead, ReadAheadRefused};
 
 use super::*;
-use crate::StartTls;
 use crate::fixtures::client_and_server;
 
 const PLACE: &str = "unix:///run/plain.sock";

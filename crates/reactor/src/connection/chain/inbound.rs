@@ -44,10 +44,18 @@ impl Chain {
 
     /// The same for a filter that takes its leave, whose output nobody wants.
     pub(crate) fn drain(&mut self, room: &mut [u8], source: &mut dyn Source) -> Result<Filled, FilterError> {
-        match self.layers.iter().rposition(|layer| !layer.has(Bits::CLOSED)) {
-            Some(index) => self.fill_from(index, &mut Output::new(room), source),
-            None => Ok(Filled::End),
+        let Some(index) = self.layers.iter().rposition(|layer| !layer.has_any(super::GONE)) else {
+            return Ok(Filled::Dry);
+        };
+        let filled = self.fill_from(index, &mut Output::new(room), source)?;
+        let layer = &mut self.layers[index];
+        let is_silent = matches!(filled, Filled::Dry) && layer.has(Bits::ENDED_BELOW);
+        if is_silent || matches!(filled, Filled::End) {
+            // It waits for something that cannot come.
+            layer.state.bits |= Bits::CLOSED;
+            return Ok(Filled::Again);
         }
+        Ok(filled)
     }
 
     fn fill_from(
@@ -56,6 +64,12 @@ impl Chain {
         output: &mut Output<'_>,
         source: &mut dyn Source,
     ) -> Result<Filled, FilterError> {
+        if let Some(failure) = self.layers[index].failure.take() {
+            return Err(failure);
+        }
+        if self.layers[index].has(Bits::FAILED) {
+            return Ok(Filled::End);
+        }
         if self.layers[index].has_more() {
             self.show_what_was_left(index, output)?;
             let layer = &self.layers[index];
@@ -66,9 +80,6 @@ impl Chain {
         }
         if self.layers[index].has(Bits::ENDED) {
             return Ok(Filled::End);
-        }
-        if self.layers[index].has(Bits::FINISHED) {
-            return Ok(Filled::Again);
         }
         match index.checked_sub(1) {
             None => self.fill_from_source(output, source),
@@ -81,6 +92,9 @@ impl Chain {
         output: &mut Output<'_>,
         source: &mut dyn Source,
     ) -> Result<Filled, FilterError> {
+        if self.source_ended {
+            return self.end_below(0);
+        }
         match source.receive() {
             Received::Chunk(mut chunk) => {
                 // A filter knows of bytes only. Descriptors among them are closed.
@@ -91,7 +105,10 @@ impl Chain {
                 Ok(self.outcome(0, output))
             }
             Received::Filled(_) => Ok(Filled::Again),
-            Received::Eof => self.end_below(0),
+            Received::Eof => {
+                self.source_ended = true;
+                self.end_below(0)
+            }
             Received::Dry => Ok(Filled::Dry),
             Received::Failed(error) => Ok(Filled::Broken(error)),
         }
@@ -129,7 +146,11 @@ impl Chain {
 
     fn end_below(&mut self, index: usize) -> Result<Filled, FilterError> {
         if self.layers[index].state.bits.raise(Bits::ENDED_BELOW) {
-            self.call(index, |filter, flow| filter.inbound_end(flow))?;
+            if self.layers[index].is_finished() {
+                self.layers[index].state.bits |= Bits::ENDED;
+            } else {
+                self.call(index, |filter, flow| filter.inbound_end(flow))?;
+            }
         }
         // A filter that does not end with what is below it has nothing more to wait for.
         Ok(if self.layers[index].has(Bits::ENDED) { Filled::End } else { Filled::Dry })
@@ -141,42 +162,73 @@ impl Chain {
             self.layers[index].keep(bytes);
             return self.show_what_was_left(index, output);
         }
-        let mut done = 0;
-        let mut goes_on = true;
-        while goes_on {
-            let (len, input) = (output.len(), &bytes[done..]);
-            let mut count = 0;
-            self.call(index, |filter, flow| {
-                count = filter.inbound(flow, input, output)?.min(input.len());
-                Ok(())
-            })?;
-            done += count;
-            let layer = &mut self.layers[index];
-            let is_full = output.is_full();
-            let stops = is_full && output.capacity() > 0;
-            layer.state.bits.put(Bits::MORE, is_full);
-            // As long as it gets somewhere: with less left to do, or with more to show for it.
-            let moved = count > 0 || output.len() > len;
-            let over = layer.has(Bits::FINISHED) || layer.has(Bits::ENDED);
-            goes_on = moved && !stops && done < bytes.len() && !over;
-        }
-        let (layer, rest) = (&mut self.layers[index], &bytes[done..]);
-        if layer.has(Bits::ENDED) {
-            // Behind the end there is nothing for anybody.
-            return Ok(());
-        }
-        if !rest.is_empty() {
-            let more = layer.has_more();
-            layer.keep(rest);
-            layer.state.bits.put(Bits::MORE, more);
-        }
+        let done = self.show_all(index, bytes, output)?;
+        let more = self.layers[index].has_more();
+        self.layers[index].keep(&bytes[done..]);
+        self.layers[index].state.bits.put(Bits::MORE, more);
         Ok(())
     }
 
     fn show_what_was_left(&mut self, index: usize, output: &mut Output<'_>) -> Result<(), FilterError> {
-        let input = self.layers[index].take_input();
-        self.layers[index].state.bits.put(Bits::MORE, false);
-        self.show(index, &input, output)
+        let (input, start) = self.layers[index].take_input();
+        let done = self.show_all(index, &input[start..], output)?;
+        self.layers[index].put_input(input, start + done);
+        Ok(())
+    }
+
+    /// Shows bytes to a filter again and again, as long as it gets somewhere. Answers how many it is done with.
+    fn show_all(
+        &mut self,
+        index: usize,
+        bytes: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        let mut done = 0;
+        loop {
+            let (len, was_finished) = (output.len(), self.layers[index].is_finished());
+            let count = match self.show_once(index, &bytes[done..], output) {
+                Ok(count) => count,
+                Err(failure) if !output.is_empty() => {
+                    // First comes what it made of the bytes before.
+                    let layer = &mut self.layers[index];
+                    layer.failure = Some(failure);
+                    layer.state.bits |= Bits::MORE;
+                    return Ok(bytes.len());
+                }
+                Err(failure) => return Err(failure),
+            };
+            done += count;
+            let layer = &mut self.layers[index];
+            layer.state.bits.put(Bits::MORE, output.is_full());
+            if layer.has(Bits::ENDED) {
+                // Behind the end there is nothing for anybody.
+                return Ok(bytes.len());
+            }
+            // With less left to do, with more to show for it, or because it steps aside.
+            let moved = count > 0 || output.len() > len || layer.is_finished() != was_finished;
+            let stops = output.is_full() && output.capacity() > 0;
+            if !moved || stops || done == bytes.len() {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// A filter that is finished lets bytes pass as they are.
+    fn show_once(
+        &mut self,
+        index: usize,
+        input: &[u8],
+        output: &mut Output<'_>,
+    ) -> Result<usize, FilterError> {
+        if self.layers[index].is_finished() {
+            return Ok(output.push(input));
+        }
+        let mut count = 0;
+        self.call(index, |filter, flow| {
+            count = filter.inbound(flow, input, output)?.min(input.len());
+            Ok(())
+        })?;
+        Ok(count)
     }
 }
 

@@ -1,14 +1,15 @@
 //! One filter, and what it was left with.
 
 use crate::backend::Outgoing;
-use crate::filter::{Bits, Down, Filter, Flow, State};
+use crate::filter::{Bits, Down, Filter, FilterError, Flow, State};
 use crate::timer::queue::TimerId;
 
 pub(crate) struct Layer {
     pub(super) filter: Box<dyn Filter>,
     pub(super) state: State,
-    /// Bytes that came from below and that it left.
+    /// Bytes that came from below, of which those from `start` on are what it left.
     input: Vec<u8>,
+    start: usize,
     /// What it sent and the layers below have not taken.
     pub(super) held: Vec<u8>,
     /// How many bytes that were written before it came have not gone the old way.
@@ -16,12 +17,23 @@ pub(crate) struct Layer {
     /// Its number in the chain, which is not used again.
     pub(super) number: u32,
     pub(super) timer: Option<TimerId>,
+    /// What it failed with, behind output that is delivered first.
+    pub(super) failure: Option<FilterError>,
 }
 
 impl Layer {
     pub(super) fn new(number: u32, filter: Box<dyn Filter>, before: usize) -> Self {
-        let (input, held) = (Vec::new(), Vec::new());
-        Self { filter, state: State::default(), input, held, before, number, timer: None }
+        Self {
+            filter,
+            state: State::default(),
+            input: Vec::new(),
+            start: 0,
+            held: Vec::new(),
+            before,
+            number,
+            timer: None,
+            failure: None,
+        }
     }
 
     /// What the loop shall do for it.
@@ -33,8 +45,12 @@ impl Layer {
         self.state.bits.has(bits)
     }
 
+    pub(super) fn has_any(&self, bits: &[Bits]) -> bool {
+        self.state.bits.has_any(bits)
+    }
+
     pub(super) fn input(&self) -> &[u8] {
-        &self.input
+        &self.input[self.start..]
     }
 
     /// Whether it may have output without further bytes. Input that it left although there was room does not count.
@@ -44,6 +60,8 @@ impl Layer {
 
     /// Puts bytes behind those that it left.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.input.drain(..self.start);
+        self.start = 0;
         self.input.extend_from_slice(bytes);
         self.state.bits |= Bits::MORE;
     }
@@ -51,13 +69,21 @@ impl Layer {
     pub(super) fn put_in_front(&mut self, mut bytes: Vec<u8>) {
         if !bytes.is_empty() {
             bytes.extend_from_slice(self.input());
-            self.input = bytes;
+            (self.input, self.start) = (bytes, 0);
             self.state.bits |= Bits::MORE;
         }
     }
 
-    pub(super) fn take_input(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.input)
+    /// Takes out what it left, with the place where that begins.
+    pub(super) fn take_input(&mut self) -> (Vec<u8>, usize) {
+        (std::mem::take(&mut self.input), std::mem::take(&mut self.start))
+    }
+
+    /// What it left this time. Memory that is no longer needed is given back.
+    pub(super) fn put_input(&mut self, input: Vec<u8>, start: usize) {
+        if start < input.len() {
+            (self.input, self.start) = (input, start);
+        }
     }
 
     /// So many bytes of what it sent were taken. Memory that is no longer needed is given back.
@@ -68,25 +94,35 @@ impl Layer {
         }
     }
 
-    pub(super) fn is_finished(&self) -> bool {
+    /// Whether it can be taken out.
+    pub(super) fn is_over(&self) -> bool {
         self.has(Bits::FINISHED) && self.held.is_empty() && self.before == 0
+    }
+
+    /// Whether bytes from above pass it by.
+    pub(super) fn is_finished(&self) -> bool {
+        self.has(Bits::FINISHED)
     }
 
     /// Whether it takes bytes from above.
     pub(super) fn takes_bytes(&self) -> bool {
-        self.before == 0 && self.has(Bits::ESTABLISHED)
+        self.before == 0 && self.has(Bits::ESTABLISHED) && !self.has(Bits::FAILED)
     }
 
     /// Calls its filter. What that sends goes to `wire` if there is nothing between them.
-    pub(super) fn call<R>(
+    pub(super) fn call(
         &mut self,
         wire: Option<&mut Outgoing>,
-        call: impl FnOnce(&mut dyn Filter, &mut Flow<'_>) -> R,
-    ) -> R {
+        call: impl FnOnce(&mut dyn Filter, &mut Flow<'_>) -> Result<(), FilterError>,
+    ) -> Result<(), FilterError> {
         let down = match wire {
             Some(wire) if self.before == 0 && self.held.is_empty() => Down::Wire(wire),
             _ => Down::Layer(&mut self.held),
         };
-        call(&mut *self.filter, &mut Flow::new(down, &mut self.state))
+        let called = call(&mut *self.filter, &mut Flow::new(down, &mut self.state));
+        if called.is_err() {
+            self.state.bits |= Bits::FAILED;
+        }
+        called
     }
 }

@@ -36,7 +36,9 @@ pub(crate) enum Shut {
     Told {
         below: bool,
     },
-    Done,
+    Done {
+        below: bool,
+    },
 }
 
 /// The filters of a connection, the lowest first.
@@ -48,6 +50,8 @@ pub(crate) struct Chain {
     /// A send was under way when the first filter came, of bytes that no filter has seen.
     pub(crate) has_lent_plain: bool,
     pub(crate) shut: Shut,
+    /// The peer's direction of the connection itself ended: the source has nothing more.
+    pub(crate) source_ended: bool,
     /// Whoever is above was told that the peer's direction ended.
     told_end: bool,
     /// The number of the next layer.
@@ -57,8 +61,10 @@ pub(crate) struct Chain {
 /// How far the leave-taking of the filters is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// Some filter waits for the peer.
-    Waits,
+    /// Some filter waits for the peer, maybe one that was only now told to close.
+    Waits {
+        is_new: bool,
+    },
     Done,
 }
 
@@ -67,6 +73,14 @@ impl Chain {
     pub(crate) fn push(&mut self, filter: Box<dyn Filter>, before: usize) {
         self.layers.push(Layer::new(self.next, filter, before));
         self.next = self.next.wrapping_add(1);
+        self.told_end = false;
+    }
+
+    /// Puts the filters of another chain on top, of which none has begun.
+    pub(crate) fn append(&mut self, other: Self) {
+        for layer in other.layers {
+            self.push(layer.filter, layer.before);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -78,13 +92,26 @@ impl Chain {
         self.layers.iter().all(|layer| layer.has(Bits::ESTABLISHED))
     }
 
-    /// Whether a filter may have something for the protocol without further bytes.
+    /// Whether a filter may have something for the protocol without further bytes. What is below a filter that was told of the
+    /// end is of no interest to anybody.
     pub(crate) fn has_more(&self) -> bool {
-        let mut told_above = self.layers.iter().skip(1).map(|layer| layer.has(Bits::ENDED_BELOW));
-        self.layers.iter().any(|layer| {
-            let told = told_above.next().unwrap_or(self.told_end);
-            layer.has_more() || layer.has(Bits::ENDED) && !told
-        })
+        if self.told_end {
+            return false;
+        }
+        for layer in self.layers.iter().rev() {
+            if layer.has_more() || layer.has(Bits::ENDED) {
+                return true;
+            }
+            if layer.has(Bits::ENDED_BELOW) {
+                return false;
+            }
+        }
+        self.source_ended && !self.layers.is_empty()
+    }
+
+    /// Whether a filter sent bytes that the one below it has not taken.
+    pub(crate) fn has_held(&self) -> bool {
+        self.layers.iter().any(|layer| !layer.held.is_empty())
     }
 
     /// Where what goes out is put, and taken from.
@@ -127,30 +154,56 @@ impl Chain {
 
     /// Lets the filters take their leave, from the top down. Called again until it is done.
     pub(crate) fn close(&mut self) -> Result<Leave, FilterError> {
+        let mut is_new = false;
         for index in (0..self.layers.len()).rev() {
-            if self.layers[index].state.bits.raise(Bits::TOLD_CLOSE) {
+            let is_open = !self.layers[index].has_any(GONE);
+            if is_open && self.layers[index].state.bits.raise(Bits::TOLD_CLOSE) {
+                is_new = true;
                 self.call(index, |filter, flow| filter.close(flow))?;
             }
-            if !self.layers[index].has(Bits::CLOSED) {
-                return Ok(Leave::Waits);
+            let layer = &self.layers[index];
+            if !layer.has_any(GONE) || index > 0 && !layer.held.is_empty() {
+                return Ok(Leave::Waits { is_new });
             }
         }
         Ok(Leave::Done)
     }
 
-    /// Ends our direction, from the top down, as far as the filters let it. Called again when one of them has changed its mind.
+    /// Nothing can come any more: no filter waits for the peer.
+    pub(crate) fn give_up(&mut self) {
+        self.source_ended = true;
+        self.layers.iter_mut().for_each(|layer| layer.state.bits |= Bits::CLOSED);
+    }
+
+    /// Ends our direction, from the top down, as far as the filters let it. Called again when that [may go
+    /// on](Self::may_shut_further).
     pub(crate) fn end_outbound(&mut self) -> Result<(), FilterError> {
+        self.shut = Shut::Told { below: false };
         for index in (0..self.layers.len()).rev() {
-            if self.layers[index].state.bits.raise(Bits::TOLD_END) {
+            if !self.layers[index].is_finished() && self.layers[index].state.bits.raise(Bits::TOLD_END) {
                 self.call(index, |filter, flow| filter.outbound_end(flow))?;
             }
-            if !self.layers[index].has(Bits::SHUT) {
-                self.shut = Shut::Told { below: false };
+            let layer = &self.layers[index];
+            if !layer.has_any(SHUT) || index > 0 && !layer.held.is_empty() {
                 return Ok(());
             }
         }
         self.shut = Shut::Told { below: true };
         Ok(())
+    }
+
+    /// Whether the end of our direction stopped at a filter that lets it pass by now.
+    pub(crate) fn may_shut_further(&self) -> bool {
+        if !matches!(self.shut, Shut::Told { below: false } | Shut::Done { below: false }) {
+            return false;
+        }
+        let stops = self.layers.iter().rev().find(|layer| !layer.held.is_empty() || !layer.has_any(SHUT));
+        stops.is_none_or(|layer| layer.held.is_empty() && !layer.has(Bits::TOLD_END))
+    }
+
+    /// Whether the end of our direction has yet to reach the connection itself, or is to stay above.
+    pub(crate) fn is_shutting(&self) -> bool {
+        !matches!(self.shut, Shut::No | Shut::Done { below: true })
     }
 
     /// Whether the filters were told that our direction ended, and nothing has come of it.
@@ -168,12 +221,20 @@ impl Chain {
         let (mut gone, mut left) = (Vec::new(), Vec::new());
         let mut index = 0;
         while index < self.layers.len() {
-            if !self.layers[index].is_finished() {
+            if !self.layers[index].is_over() {
                 index += 1;
                 continue;
             }
             let mut layer = self.layers.remove(index);
-            let rest = layer.take_input();
+            // The neighbours meet: who is above gets what is left, and then the end, if that was told.
+            if layer.has_any(&[Bits::ENDED, Bits::ENDED_BELOW]) {
+                match index.checked_sub(1) {
+                    Some(below) => self.layers[below].state.bits |= Bits::ENDED,
+                    None => self.source_ended = true,
+                }
+            }
+            let (mut rest, start) = layer.take_input();
+            rest.drain(..start);
             match self.layers.get_mut(index) {
                 Some(above) => above.put_in_front(rest),
                 None => left = rest,
@@ -183,8 +244,20 @@ impl Chain {
         (gone, left)
     }
 
+    /// With no filter left, whether the end of the peer's direction was meant for whoever is above, who was not told.
+    pub(crate) fn take_end(&mut self) -> bool {
+        let untold = self.layers.is_empty() && self.source_ended && !self.told_end;
+        self.told_end |= untold;
+        untold
+    }
+
     /// Takes it apart: what is dropped by the loop, and what has not gone out.
     pub(crate) fn into_parts(self) -> (Vec<Layer>, Option<Box<Outgoing>>) {
         (self.layers, self.wire)
     }
 }
+
+/// A filter that is one of these takes no leave, any more.
+const GONE: &[Bits] = &[Bits::CLOSED, Bits::FAILED, Bits::FINISHED];
+/// The end of our direction passes a filter that is one of these.
+const SHUT: &[Bits] = &[Bits::SHUT, Bits::FINISHED];

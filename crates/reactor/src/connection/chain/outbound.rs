@@ -10,7 +10,7 @@ impl Chain {
     /// a filter came go another way than those from after it.
     pub(crate) fn takes(&self) -> usize {
         let entry = self.entry();
-        if self.layers[..entry].iter().all(|layer| layer.takes_bytes()) {
+        if self.layers[..entry].iter().all(|layer| layer.takes_bytes() && layer.held.len() < HELD) {
             self.layers.get(entry).map_or(usize::MAX, |layer| layer.before)
         } else {
             0
@@ -26,17 +26,24 @@ impl Chain {
     pub(crate) fn seal(&mut self, parts: &[IoSlice<'_>]) -> Result<usize, FilterError> {
         let entry = self.entry();
         let offered = parts.iter().map(|part| part.len()).sum();
-        let taken = if entry == 0 {
-            let wire = self.wire.get_or_insert_default();
-            parts.iter().for_each(|part| wire.push_copy(part));
-            offered
-        } else {
-            let mut taken = 0;
-            self.call(entry - 1, |filter, flow| {
-                taken = filter.outbound(flow, parts)?;
-                Ok(())
-            })?;
-            taken.min(offered)
+        let taken = match entry.checked_sub(1) {
+            None => {
+                let wire = self.wire.get_or_insert_default();
+                parts.iter().for_each(|part| wire.push_copy(part));
+                offered
+            }
+            Some(index) if self.layers[index].is_finished() => {
+                parts.iter().for_each(|part| self.layers[index].held.extend_from_slice(part));
+                offered
+            }
+            Some(index) => {
+                let mut taken = 0;
+                self.call(index, |filter, flow| {
+                    taken = filter.outbound(flow, parts)?;
+                    Ok(())
+                })?;
+                taken.min(offered)
+            }
         };
         self.went_the_old_way(taken)?;
         Ok(taken)
@@ -64,24 +71,40 @@ impl Chain {
     /// Lets what filters sent go down as far as it gets.
     pub(crate) fn settle(&mut self) -> Result<(), FilterError> {
         for index in (0..self.layers.len()).rev() {
-            if self.layers[index].held.is_empty() || self.layers[index].before > 0 {
-                continue;
-            }
-            if index == 0 {
-                let held = std::mem::take(&mut self.layers[0].held);
-                self.wire.get_or_insert_default().push_copy(&held);
-                continue;
-            }
-            let (below, above) = self.layers.split_at_mut(index);
-            let (lower, upper) = (&mut below[index - 1], &mut above[0]);
-            if !lower.takes_bytes() {
-                continue;
-            }
-            let wire = if index == 1 { Some(&mut **self.wire.get_or_insert_default()) } else { None };
-            let parts = [IoSlice::new(&upper.held)];
-            let taken = lower.call(wire, |filter, flow| filter.outbound(flow, &parts))?;
-            upper.take_off_held(taken);
+            while self.pass_down(index)? {}
         }
         Ok(())
     }
+
+    /// Lets the layer below have what a filter sent. Whether it took some and has yet to be asked for the rest.
+    fn pass_down(&mut self, index: usize) -> Result<bool, FilterError> {
+        if self.layers[index].held.is_empty() || self.layers[index].before > 0 {
+            return Ok(false);
+        }
+        let Some(below) = index.checked_sub(1) else {
+            let held = std::mem::take(&mut self.layers[0].held);
+            self.wire.get_or_insert_default().push_copy(&held);
+            return Ok(false);
+        };
+        let (lower, upper) = self.layers.split_at_mut(index);
+        let (lower, upper) = (&mut lower[below], &mut upper[0]);
+        if lower.is_finished() {
+            lower.held.append(&mut upper.held);
+            return Ok(false);
+        }
+        if !lower.takes_bytes() {
+            return Ok(false);
+        }
+        let wire = if below == 0 { Some(&mut **self.wire.get_or_insert_default()) } else { None };
+        let (parts, mut taken) = ([IoSlice::new(&upper.held)], 0);
+        lower.call(wire, |filter, flow| {
+            taken = filter.outbound(flow, &parts)?;
+            Ok(())
+        })?;
+        upper.take_off_held(taken);
+        Ok(taken > 0 && !upper.held.is_empty())
+    }
 }
+
+/// With so much that the layer below does not take, a filter is asked for no more.
+const HELD: usize = 64 * 1024;

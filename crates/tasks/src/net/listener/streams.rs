@@ -107,7 +107,7 @@ impl Listener {
     }
 }
 
-/// Makes the protocol of each connection, and puts the stream over it into the listener's queue.
+/// Makes the protocol of each connection, which puts the stream over it into the listener's queue.
 fn factory(
     local: Weak<Local>,
     remote: Remote,
@@ -116,8 +116,7 @@ fn factory(
     move |_| {
         let local = local.upgrade()?;
         let (protocol, stream) = StreamProtocol::with_stream(&local, remote.clone(), None);
-        local.listeners.arrived(key, stream);
-        Some(protocol)
+        Some(protocol.when_made(move |local| local.listeners.arrived(key, stream)))
     }
 }
 
