@@ -123,6 +123,20 @@ conformance! {
         }
     }
 
+    fn c02_the_timeout_is_for_the_handshake_too(world: &World) {
+        let (timers, limit) = (world.handle().stats().timers, Duration::from_millis(20));
+        let (log, listener) = (Log::new(), world.listen_raw());
+        let endpoint = listener.endpoint().into_endpoint().expect("an endpoint").timeout(limit);
+        let (connecting, outcomes) = connect(world, endpoint, Toy::new(KEY).rounds(2), Trace::new(&log));
+        let raw = accepted(world, &listener);
+        world.until(|| !outcomes.borrow().is_empty());
+        let told = outcomes.borrow();
+        assert!(matches!(&told[..], [Err(ConnectError::TimedOut { after, .. })] if *after == limit), "{told:?}");
+        assert!(!connecting.is_pending());
+        world.until(|| is_over(&raw) && world.handle().stats().connections == 0);
+        assert_eq!((log.count(&Event::Made), world.handle().stats().timers), (0, timers));
+    }
+
     fn an_abort_in_connection_made_leads_to_one_loss_and_one_outcome(world: &World) {
         let (log, listener) = (Log::new(), world.listen_raw());
         let protocol = Trace::new(&log).on(Event::Made, Transport::abort);

@@ -326,6 +326,14 @@ impl Endpoint {
         self.options.limit
     }
 
+    /// For how long to try, also as an option of a kind that the program added.
+    pub(crate) fn connect_timeout(&self) -> Option<Duration> {
+        match &self.target {
+            Target::Registered(parts) => parts.option("timeout").and_then(options::seconds),
+            _ => self.options.timeout,
+        }
+    }
+
     pub(crate) const fn timeout_value(&self) -> Option<Duration> {
         self.options.timeout
     }

@@ -128,7 +128,7 @@ fn open_for(text: &str) -> Option<OpenFor> {
 }
 
 /// Decimals beyond nanoseconds are refused, so that nothing is lost.
-fn seconds(text: &str) -> Option<Duration> {
+pub(super) fn seconds(text: &str) -> Option<Duration> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     if decimals.is_empty() || decimals.len() > 9 {
         return None;

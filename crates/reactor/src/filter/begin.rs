@@ -3,23 +3,25 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{Filter, ReadAhead};
 use crate::address::Addresses;
 use crate::connect::Connecting;
-use crate::endpoint::{ConnectDone, ConnectFactory, IntoEndpoint, ListenFactory};
+use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, IntoEndpoint, ListenFactory};
 use crate::error::{ConnectError, ListenError};
 use crate::lost::{Lost, Reason};
 use crate::protocol::Protocol;
 use crate::reactor::Handle;
 use crate::server::Server;
+use crate::timer::Timer;
 use crate::transport::Transport;
 
 /// Connects, and has a filter in place before the protocol hears of the connection: its `connection_made` comes when the
 /// filter is established. It is for whoever gives a filter a scheme ([`EndpointKind`](crate::EndpointKind)).
 ///
 /// If the filter fails first, the protocol's only callback is `connection_lost`, and the outcome is
-/// [`ConnectError::Lost`]. [`Connecting::cancel`] gives up until the outcome is certain, also while the filter negotiates.
+/// [`ConnectError::Lost`]. The endpoint's [timeout](crate::Endpoint::timeout) is for both, connecting and the filter's negotiation. [`Connecting::cancel`] gives up until the outcome is certain, also while the filter negotiates.
 ///
 /// ```
 /// use marline_reactor::filter::{self, Filter, FilterError, Flow, Output};
@@ -62,11 +64,20 @@ pub fn connect<F: Filter>(
     factory: ConnectFactory,
     done: ConnectDone,
 ) -> Connecting {
+    let endpoint = endpoint.into_endpoint();
     let stage = Rc::new(Stage {
+        target: endpoint.as_ref().map_or_else(|_| String::new(), Endpoint::to_string),
         done: Cell::new(Some(done)),
         is_given_up: Cell::new(false),
         transport: RefCell::default(),
+        deadline: RefCell::default(),
     });
+    let timeout = endpoint.as_ref().ok().and_then(Endpoint::connect_timeout);
+    if let Some(after) = timeout {
+        let timed = Rc::downgrade(&stage);
+        let expire = move || timed.upgrade().into_iter().for_each(|stage| stage.time_out(after));
+        *stage.deadline.borrow_mut() = Some(handle.call_later(after, expire));
+    }
     let (for_protocol, for_failure) = (Rc::clone(&stage), Rc::clone(&stage));
     let make = move |addresses: &Addresses| {
         let protocol = factory(addresses)?;
@@ -75,8 +86,9 @@ pub fn connect<F: Filter>(
     };
     let connecting = handle.connect(endpoint, make, move |outcome| {
         // A connection that stands goes on in its protocol.
-        let failed = outcome.err().and_then(|error| Some((error, for_failure.done.take()?)));
-        if let Some((error, done)) = failed {
+        let Err(error) = outcome else { return };
+        for_failure.stop_the_clock();
+        if let Some(done) = for_failure.done.take() {
             done(Err(error));
         }
     });
@@ -106,18 +118,22 @@ pub fn listen<F: Filter>(
 
 /// The part of connecting that follows when the connection below stands.
 pub(crate) struct Stage {
+    target: String,
     /// `None` once the outcome is certain.
     done: Cell<Option<ConnectDone>>,
     /// It was given up before the connection below stood, whose outcome is about to be told.
     is_given_up: Cell<bool>,
     /// Once the connection below stands.
     transport: RefCell<Option<Transport>>,
+    /// The endpoint's limit, which is that of all stages.
+    deadline: RefCell<Option<Timer>>,
 }
 
 impl Stage {
     /// Tells the outcome, from the loop.
     fn settle(&self, handle: &Handle, outcome: Result<Transport, ConnectError>) {
         drop(self.transport.borrow_mut().take());
+        self.stop_the_clock();
         if let Some(done) = self.done.take() {
             handle.call_soon(move || done(outcome));
         }
@@ -137,14 +153,29 @@ impl Stage {
 
     /// Gives up: whether the outcome was open.
     pub(crate) fn cancel(&self) -> bool {
+        self.abandon(ConnectError::Cancelled { target: self.target.clone() })
+    }
+
+    /// The time is up. If the connection below does not stand yet, that is told by itself.
+    fn time_out(&self, after: Duration) {
+        self.abandon(ConnectError::TimedOut { target: self.target.clone(), after });
+    }
+
+    fn abandon(&self, error: ConnectError) -> bool {
         let Some(transport) = self.transport.borrow_mut().take() else { return false };
         let is_pending = self.is_pending();
         if is_pending {
-            let target = transport.peer_address().map_or_else(String::new, |address| address.to_string());
-            self.settle(&transport.handle(), Err(ConnectError::Cancelled { target }));
+            self.settle(&transport.handle(), Err(error));
             transport.abort();
         }
         is_pending
+    }
+
+    fn stop_the_clock(&self) {
+        let timer = self.deadline.borrow_mut().take();
+        timer.into_iter().for_each(|timer| {
+            timer.cancel();
+        });
     }
 }
 
