@@ -138,7 +138,7 @@ conformance! {
         let (transport, raw) = world.accept_one(Trace::new(&log));
         transport.send_file(Arc::clone(&file), ..).expect("a file");
         push(&transport, Toy::new(KEY));
-        transport.write(&[b'w'; 9000]);
+        transport.write([b'w'; 9000]);
         file.set_len(1000).expect("a shorter file");
         world.turn_a_little();
         transport.close();

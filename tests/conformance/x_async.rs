@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::io::{AsyncBufReadExt, AsyncReadExt};
 use marline_reactor::filter::{ReadAhead, ReadAheadRefused};
-use marline_reactor::{Lost, Reason, Transport};
+use marline_reactor::{Lost, Reason};
 use marline_tasks::{JoinHandle, Stream};
 use marline_tls::{StartTls, TlsError, TlsVersion};
 
@@ -140,7 +140,8 @@ secured! {
             let task = world.spawn(async move {
                 stream.write_all(&sent).await?;
                 stream.close().await?;
-                Ok::<_, io::Error>(drop(stream))
+                drop(stream);
+                Ok::<_, io::Error>(())
             });
             join(world, &party, task).expect("a close");
             world.until(|| {

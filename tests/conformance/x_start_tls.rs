@@ -361,7 +361,7 @@ conformance! {
                 _ => {}
             });
             let target = format!("{scheme}://{}?ca={ca}&server_name=a.example", address_of(&server));
-            world.handle().connect(target.as_str(), move |_: &Addresses| asking, |outcome| drop(outcome));
+            world.handle().connect(target.as_str(), move |_: &Addresses| asking, drop);
             world.until(|| here.is_lost() && there.is_lost());
             server.stop();
             assert!(here.bytes() == payload, "bytes were lost, repeated or moved");

@@ -5,6 +5,7 @@
 //! * `after_the_end`: handles that outlive their loop keep nothing alive.
 //! * `resets`: a peer that resets in the middle of everything.
 //! * `errors`: errors whose drops do things, and loops that end in unusual places.
+//! * `filtered_ends`: what a filter says at the end, where nobody reads yet.
 //! * `notices`: what a notice to a host holds, at the end of its loop.
 //! * `handles`: streams, sleeps and tasks where it is easy to lose something.
 //!
@@ -14,6 +15,7 @@
 
 mod after_the_end;
 mod errors;
+mod filtered_ends;
 mod handles;
 mod notices;
 mod panics;

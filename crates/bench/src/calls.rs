@@ -63,7 +63,7 @@ fn count(
     let summary = ready.path.with_file_name(format!("{}.strace", ready.contestant.name));
     // That of another run must not be taken for this one's.
     let _ = fs::remove_file(&summary);
-    let server = Server::start_traced(ready, workload.buffer(), cores.server, &summary)?;
+    let server = Server::start_traced(ready, workload.service(), cores.server, &summary)?;
     drive(&workload.plan(&server, cores), load, cores, &mut |_| ())?;
     server.terminate().map_err(|error| error.to_string())?;
     let text = wait_for(&summary)?;

@@ -27,7 +27,7 @@ pub enum Program {
     Floor(&'static str, &'static [&'static str]),
 }
 
-/// Every contestant, in the order of tables.
+/// Every contestant without TLS, in the order of tables.
 pub const ALL: [Contestant; 10] = [
     ours("callbacks-completion", "bench-callbacks", "completion"),
     ours("async-completion", "bench-async", "completion"),
@@ -41,6 +41,15 @@ pub const ALL: [Contestant; 10] = [
     Contestant { name: "tokio", program: Program::Peer("tokio") },
 ];
 
+/// Those with TLS, in the order of tables.
+pub const SECURE: [Contestant; 5] = [
+    ours("tls-callbacks-completion", "bench-tls-callbacks", "completion"),
+    ours("tls-async-completion", "bench-tls-async", "completion"),
+    ours("tls-callbacks-readiness", "bench-tls-callbacks", "readiness"),
+    ours("tls-async-readiness", "bench-tls-async", "readiness"),
+    Contestant { name: "tokio-rustls", program: Program::Peer("tokio-rustls") },
+];
+
 const fn ours(name: &'static str, binary: &'static str, backend: &'static str) -> Contestant {
     Contestant { name, program: Program::Ours { binary, backend } }
 }
@@ -50,6 +59,12 @@ impl Contestant {
     #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self.program, Program::Ours { .. })
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        SECURE.contains(self)
     }
 
     /// Whether it makes the system's bare calls.

@@ -24,6 +24,8 @@
 //! - [`cores`]: who runs where.
 //! - [`load`]: the clients.
 //! - [`workload`]: what they do.
+//! - [`secure`]: what the servers with TLS have in common.
+//! - [`counts`]: their instructions.
 //! - [`rounds`]: who runs when.
 //! - [`stats`]: medians, and how sure one can be of them.
 //! - [`table`]: what is printed and written.
@@ -35,12 +37,14 @@
 pub mod calls;
 pub mod contestant;
 pub mod cores;
+pub mod counts;
 pub mod load;
 pub mod million;
 pub mod options;
 pub mod peer;
 pub mod prepare;
 pub mod rounds;
+pub mod secure;
 pub mod server;
 pub mod stats;
 pub mod table;

@@ -7,7 +7,7 @@ use marline_bench::cores::{Cores, GoFirst};
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::rounds::Outcome;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, million, prepare, rounds, table};
+use marline_bench::{calls, counts, million, prepare, rounds, table};
 
 fn main() -> ExitCode {
     match run() {
@@ -45,6 +45,15 @@ fn run() -> marline::Result<()> {
     match bench.options.mode {
         Mode::Quick => bench.compare("quick", &workload::quick(bench.options.effort)),
         Mode::Full => bench.compare("full", &workload::full(bench.options.effort)),
+        Mode::Tls => {
+            bench.compare("tls", &workload::tls(bench.options.effort))?;
+            println!("\n{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            Ok(())
+        }
+        Mode::TlsCounts => {
+            println!("{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            Ok(())
+        }
         Mode::Churn => bench.compare("churn", &[bench.churn()]),
         Mode::Million => bench.million(),
         Mode::Calls => {

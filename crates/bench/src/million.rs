@@ -24,7 +24,7 @@ const SLACK: u64 = 1024;
 ///
 /// In words: if it fails, if its memory grows, or if it keeps descriptors.
 pub fn run(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<(), String> {
-    let server = Server::start(ready, workload.buffer(), cores.server)?;
+    let server = Server::start(ready, workload.service(), cores.server)?;
     let pid = server.pid();
     let descriptors = || usage::descriptors(pid).map_err(|error| error.to_string());
     let idle = descriptors()?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::contestant::{ALL, Contestant};
+use crate::contestant::{ALL, Contestant, SECURE};
 use crate::load::Close;
 
 /// How to use the runner.
@@ -17,12 +17,14 @@ Modes:
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
   calls      system calls for each echo, by strace
+  tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
+  tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
   help       this
 
 Options:
   --only NAME,...    these servers, in place of the mode's
   --rounds N         how many rounds
-  --size N           quick, full: messages of so many bytes only
+  --size N           quick, full, tls: messages of so many bytes only
   --effort X         so many times the usual number of requests
   --requests N       churn, million: so many connections
   --connections N    churn, million: so many at a time (64)
@@ -44,6 +46,10 @@ pub enum Mode {
     Million,
     /// See [`HELP`].
     Calls,
+    /// See [`HELP`].
+    Tls,
+    /// See [`HELP`].
+    TlsCounts,
     /// See [`HELP`].
     Help,
 }
@@ -123,15 +129,17 @@ fn mode_of(text: &str) -> Result<Mode, String> {
         "churn" => Ok(Mode::Churn),
         "million" => Ok(Mode::Million),
         "calls" => Ok(Mode::Calls),
+        "tls" => Ok(Mode::Tls),
+        "tls-counts" => Ok(Mode::TlsCounts),
         "help" => Ok(Mode::Help),
         _ => Err("there is no such mode".to_owned()),
     }
 }
 
 fn contestants_of(text: &str) -> Result<Vec<Contestant>, String> {
-    let find = |name: &str| ALL.into_iter().find(|contestant| contestant.name == name);
+    let find = |name: &str| ALL.into_iter().chain(SECURE).find(|contestant| contestant.name == name);
     let unknown = |name| {
-        let names: Vec<&str> = ALL.iter().map(|contestant| contestant.name).collect();
+        let names: Vec<&str> = ALL.iter().chain(&SECURE).map(|contestant| contestant.name).collect();
         format!("there is no server {name:?}; there are {}", names.join(", "))
     };
     text.split(',').map(|name| find(name).ok_or_else(|| unknown(name))).collect()
@@ -143,7 +151,9 @@ fn usual_contestants(mode: Mode) -> Vec<Contestant> {
         Mode::Million => contestant.is_ours(),
         _ => true,
     };
-    ALL.into_iter().filter(usual).collect()
+    let secure = matches!(mode, Mode::Tls | Mode::TlsCounts);
+    let all: &[Contestant] = if secure { &SECURE } else { &ALL };
+    all.iter().copied().filter(usual).collect()
 }
 
 #[cfg(test)]

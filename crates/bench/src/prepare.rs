@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::contestant::{Contestant, LeftOut, Program, Ready};
 use crate::cores::Cores;
-use crate::server::Server;
+use crate::server::{Server, Service};
 
 /// Where the floors' sources are.
 const FLOORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/floors");
@@ -44,7 +44,7 @@ fn one(contestant: Contestant, cores: Cores) -> Result<Ready, String> {
         Program::Floor(source, libraries) => build_floor(source, libraries)?,
     };
     let ready = Ready { contestant, path };
-    Server::start(&ready, 16 * 1024, cores.server)?;
+    Server::start(&ready, Service::default(), cores.server)?;
     Ok(ready)
 }
 

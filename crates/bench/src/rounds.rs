@@ -63,7 +63,7 @@ pub fn run(ready: &[Ready], workload: Workload, rounds: usize, load: &Path, core
 }
 
 fn once(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Report, String> {
-    let server = Server::start(ready, workload.buffer(), cores.server)?;
+    let server = Server::start(ready, workload.service(), cores.server)?;
     drive(&workload.plan(&server, cores), load, cores, &mut |_| ())
 }
 

@@ -12,9 +12,25 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::contestant::Ready;
 use crate::cores::spawn_on;
+use crate::secure::Role;
 
 /// How long a server may take to say that it listens.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a server is to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// How large the buffers are, where that can be chosen.
+    pub buffer: usize,
+    /// What it does, where that can be chosen: of the servers with TLS.
+    pub role: Role,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { buffer: 16 * 1024, role: Role::Echo }
+    }
+}
 
 /// A process that listens, until it is dropped.
 pub struct Server {
@@ -23,14 +39,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a fresh process on this core, whose buffers have `buffer` bytes where that can be chosen, and waits until it
-    /// listens.
+    /// Starts a fresh process on this core, and waits until it listens.
     ///
     /// # Errors
     ///
     /// In words, if it does not: the last line of what it said.
-    pub fn start(ready: &Ready, buffer: usize, core: usize) -> Result<Self, String> {
-        Self::start_command(Command::new(&ready.path), ready, buffer, core)
+    pub fn start(ready: &Ready, service: Service, core: usize) -> Result<Self, String> {
+        Self::start_command(Command::new(&ready.path), ready, service, core)
     }
 
     /// The same under strace, which writes its summary to this file when the server ends.
@@ -40,20 +55,40 @@ impl Server {
     /// # Errors
     ///
     /// As for [`start`](Self::start), and if there is no strace.
-    pub fn start_traced(ready: &Ready, buffer: usize, core: usize, summary: &Path) -> Result<Self, String> {
+    pub fn start_traced(
+        ready: &Ready,
+        service: Service,
+        core: usize,
+        summary: &Path,
+    ) -> Result<Self, String> {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "-c", "-o"]).arg(summary).arg(&ready.path);
-        Self::start_command(command, ready, buffer, core)
+        Self::start_command(command, ready, service, core)
+    }
+
+    /// The same under callgrind, which writes how many instructions it counted to this file when the server ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and if there is no valgrind.
+    pub fn start_counted(ready: &Ready, service: Service, core: usize, out: &Path) -> Result<Self, String> {
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "-q"]);
+        command.arg(format!("--callgrind-out-file={}", out.display())).arg(&ready.path);
+        Self::start_command(command, ready, service, core)
     }
 
     fn start_command(
         mut command: Command,
         ready: &Ready,
-        buffer: usize,
+        service: Service,
         core: usize,
     ) -> Result<Self, String> {
         let errors = errors_of(ready);
-        command.arg("tcp://127.0.0.1:0").arg(buffer.to_string());
+        command.arg("tcp://127.0.0.1:0").arg(service.buffer.to_string());
+        if ready.contestant.is_secure() {
+            command.arg(service.role.name());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(File::create(&errors).map_err(|error| format!("{}: {error}", errors.display()))?);
         if let Some(backend) = ready.contestant.backend() {

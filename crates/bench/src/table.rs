@@ -16,6 +16,8 @@ pub const GOAL: f64 = 1.10;
 enum Cost {
     /// The processor time of the server.
     Server,
+    /// As much of that as was in its own code.
+    User,
     /// The time on the wall.
     Wall,
 }
@@ -25,6 +27,7 @@ impl Cost {
     fn of(self, run: &Run) -> f64 {
         let total = match self {
             Self::Server => run.report.server,
+            Self::User => run.report.server_user,
             Self::Wall => run.report.wall,
         };
         total as f64 / run.report.requests as f64 / 1000.0
@@ -36,39 +39,46 @@ impl Cost {
 pub fn markdown(outcome: &Outcome, ready: &[Ready]) -> String {
     let shown = shown(outcome, ready);
     let mut text = format!("### {}\n\n", outcome.workload.name());
-    text += "| | server, µs | wall, µs | server busy | clients busy |\n|---|---:|---:|---:|---:|\n";
+    text += "| | server, µs | own code, µs | wall, µs | server busy | clients busy |\n|---|---:|---:|---:|---:|---:|\n";
     for contestant in &shown {
         let runs: Vec<&Run> = outcome.runs.iter().filter(|run| run.name == contestant.name).collect();
         let middle = |of: &dyn Fn(&Run) -> f64| median(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
         let row = [
             middle(&|run| Cost::Server.of(run)),
+            middle(&|run| Cost::User.of(run)),
             middle(&|run| Cost::Wall.of(run)),
             middle(&|run| 100.0 * run.report.server as f64 / run.report.wall as f64),
             middle(&|run| 100.0 * run.report.load as f64 / run.report.wall as f64),
         ];
-        if let [Some(server), Some(wall), Some(busy), Some(load)] = row {
+        if let [Some(server), Some(user), Some(wall), Some(busy), Some(load)] = row {
             let name = contestant.name;
-            let _ = writeln!(text, "| {name} | {server:.2} | {wall:.2} | {busy:.0} % | {load:.0} % |");
+            let _ = writeln!(
+                text,
+                "| {name} | {server:.2} | {user:.2} | {wall:.2} | {busy:.0} % | {load:.0} % |"
+            );
         }
     }
-    text += &ratios(outcome, &shown);
+    text += &ratios(outcome, &shown, Cost::Server, "server time");
+    if outcome.workload.tls_resumes.is_some() {
+        text += &ratios(outcome, &shown, Cost::Wall, "wall time");
+    }
     for LeftOut { name, reason } in &outcome.left_out {
         let _ = writeln!(text, "\nLeft out here: {name}: {reason}");
     }
     text
 }
 
-/// A row for each contestant, with a column for each of ours: the server's time of ours divided by its.
-fn ratios(outcome: &Outcome, shown: &[Contestant]) -> String {
+/// A row for each contestant, with a column for each of ours: the cost of ours divided by its.
+fn ratios(outcome: &Outcome, shown: &[Contestant], cost: Cost, name: &str) -> String {
     let ours: Vec<&Contestant> = shown.iter().filter(|contestant| contestant.is_ours()).collect();
     if ours.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n| server time, divided by that of |{}", columns(&ours));
+    let mut text = format!("\n| {name}, divided by that of |{}", columns(&ours));
     for other in shown {
         let _ = write!(text, "\n| {} |", other.name);
         for own in &ours {
-            let cell = compare(outcome, own.name, other.name, Cost::Server).map_or(String::new(), cell);
+            let cell = compare(outcome, own.name, other.name, cost).map_or(String::new(), cell);
             let _ = write!(text, " {cell} |");
         }
     }
@@ -133,6 +143,7 @@ fn run_value(run: &Run) -> Value {
         "round": run.round,
         "requests": run.report.requests,
         "server_ns": run.report.server,
+        "server_user_ns": run.report.server_user,
         "load_ns": run.report.load,
         "wall_ns": run.report.wall,
     })
@@ -142,7 +153,7 @@ fn ratio_values(outcome: &Outcome, shown: &[Contestant]) -> Vec<Value> {
     let mut values = Vec::new();
     for own in shown.iter().filter(|contestant| contestant.is_ours()) {
         for other in shown {
-            for (what, cost) in [("server", Cost::Server), ("wall", Cost::Wall)] {
+            for (what, cost) in [("server", Cost::Server), ("user", Cost::User), ("wall", Cost::Wall)] {
                 values.extend(compare(outcome, own.name, other.name, cost).map(|ratio| {
                     json!({
                         "ours": own.name,
@@ -168,7 +179,7 @@ mod tests {
 
     fn outcome() -> Outcome {
         let run = |name, round, server| {
-            let report = Report { requests: 10, server, load: 1, wall: 2 * server };
+            let report = Report { requests: 10, server, server_user: server / 2, load: 1, wall: 2 * server };
             Run { name, round, report }
         };
         // The machine is twice as slow in the second round; the ratio is the same in both.
@@ -196,7 +207,7 @@ mod tests {
     #[test]
     fn the_table_names_who_ran_and_marks_what_is_above_the_goal() {
         let text = markdown(&outcome(), &ready());
-        assert!(text.contains("| tokio | 3.00 | 6.00 | 50 % |"), "{text}");
+        assert!(text.contains("| tokio | 3.00 | 1.50 | 6.00 | 50 % |"), "{text}");
         assert!(text.contains("| tokio | 1.50 (1.50 to 1.50) above |"), "{text}");
         assert!(!text.contains("monoio"), "{text}");
     }

@@ -24,6 +24,24 @@ pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(total))
 }
 
+/// How much of the processor time of a process was in its own code, and not in the kernel.
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn user_time(pid: u32) -> io::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ticks = user_ticks(&stat)?;
+    Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100))
+}
+
+/// The field `utime` of `stat`, the fourteenth. The second is a name in parentheses, which may have spaces in it.
+fn user_ticks(stat: &str) -> io::Result<u64> {
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let field = rest.split_whitespace().nth(11).and_then(|number| number.parse().ok());
+    field.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "stat has no utime"))
+}
+
 /// The first of the three numbers in `schedstat`.
 fn on_cpu(schedstat: &str) -> io::Result<u64> {
     let first = schedstat.split_whitespace().next().and_then(|number| number.parse().ok());
@@ -62,9 +80,17 @@ mod tests {
     }
 
     #[test]
+    fn ticks_are_found_behind_any_name() {
+        let stat = "7 (a) b) R 1 7 7 0 -1 4194304 99 0 0 0 123 45 0 0 20 0 1 0 1 1 1";
+        assert_eq!(user_ticks(stat).unwrap(), 123);
+        assert!(user_ticks("7 (a").is_err());
+    }
+
+    #[test]
     fn this_process_uses_processor_memory_and_descriptors() {
         let pid = std::process::id();
         assert!(cpu_time(pid).unwrap() > Duration::ZERO);
+        assert!(user_time(pid).is_ok());
         assert!(resident(pid).unwrap() > 0);
         assert!(descriptors(pid).unwrap() >= 3);
     }

@@ -2,7 +2,8 @@
 
 use crate::cores::Cores;
 use crate::load::{Close, Kind, Plan};
-use crate::server::Server;
+use crate::secure::{Role, UNIT};
+use crate::server::{Server, Service};
 
 /// One kind of traffic, and how much of it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Workload {
     pub connections: usize,
     /// How many requests are measured.
     pub requests: u64,
+    /// With TLS, whether sessions are resumed; `None` without.
+    pub tls_resumes: Option<bool>,
 }
 
 impl Workload {
@@ -27,19 +30,32 @@ impl Workload {
             (..=16_384, _) => 50_000.0,
             _ => 10_000.0,
         };
-        Self { kind: Kind::Echo, size, connections, requests: (requests * effort) as u64 }
+        Self { kind: Kind::Echo, size, connections, requests: (requests * effort) as u64, tls_resumes: None }
     }
 
     /// Connections of one exchange each.
     #[must_use]
     pub fn churn(close: Close, connections: usize, requests: u64) -> Self {
-        Self { kind: Kind::Churn { close }, size: 64, connections, requests }
+        Self { kind: Kind::Churn { close }, size: 64, connections, requests, tls_resumes: None }
+    }
+
+    /// MiBs on one connection, to the server or from it.
+    #[must_use]
+    pub fn stream(kind: Kind, requests: u64) -> Self {
+        Self { kind, size: UNIT, connections: 4, requests, tls_resumes: None }
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn over_tls(self, resumes: bool) -> Self {
+        Self { tls_resumes: Some(resumes), ..self }
     }
 
     /// What tables call it.
     #[must_use]
     pub fn name(&self) -> String {
         let size = match self.size {
+            UNIT => "1 MiB".to_owned(),
             bytes if bytes % 1024 == 0 => format!("{} KiB", bytes / 1024),
             bytes => format!("{bytes} B"),
         };
@@ -47,8 +63,16 @@ impl Workload {
             Kind::Echo => "echo",
             Kind::Churn { close: Close::Fin } => "connect, echo and close (FIN)",
             Kind::Churn { close: Close::Reset } => "connect, echo and close (RST)",
+            Kind::Upload => "upload",
+            Kind::Download => "download",
         };
-        format!("{kind}, {size}, {} at a time", self.connections)
+        let tls = match (self.kind, self.tls_resumes) {
+            (_, None) => "",
+            (Kind::Churn { .. }, Some(true)) => "TLS, sessions resumed: ",
+            (Kind::Churn { .. }, Some(false)) => "TLS, full handshakes: ",
+            (_, Some(_)) => "TLS: ",
+        };
+        format!("{tls}{kind}, {size}, {} at a time", self.connections)
     }
 
     /// How many requests come before the measured ones: enough for each connection to have had some.
@@ -57,10 +81,15 @@ impl Workload {
         (self.requests / 10).max(3 * self.connections as u64)
     }
 
-    /// How large the buffers of the servers are that let one choose.
+    /// How large the buffers of the servers are that let one choose, and what those do that can do several things.
     #[must_use]
-    pub fn buffer(&self) -> usize {
-        if self.size > 16 * 1024 { 64 * 1024 } else { 16 * 1024 }
+    pub fn service(&self) -> Service {
+        let role = match self.kind {
+            Kind::Echo | Kind::Churn { .. } => Role::Echo,
+            Kind::Upload => Role::Sink,
+            Kind::Download => Role::Source,
+        };
+        Service { buffer: if self.size > 16 * 1024 { 64 * 1024 } else { 16 * 1024 }, role }
     }
 
     /// What the load is to do to this server.
@@ -75,6 +104,7 @@ impl Workload {
             warm_up: self.warm_up(),
             requests: self.requests,
             spin: cores.spin,
+            tls_resumes: self.tls_resumes,
             sample_every: None,
         }
     }
@@ -92,4 +122,15 @@ pub fn quick(effort: f64) -> Vec<Workload> {
 pub fn full(effort: f64) -> Vec<Workload> {
     let sizes = [64, 1024, 16_384, 102_400];
     sizes.iter().flat_map(|size| [1, 64, 1000].map(|count| Workload::echo(*size, count, effort))).collect()
+}
+
+/// The traffic of `tls`: echo, streams and handshakes.
+#[must_use]
+pub fn tls(effort: f64) -> Vec<Workload> {
+    let sizes = [64, 1024, 16_384, 102_400];
+    let echo = sizes.iter().flat_map(|size| [1, 64].map(|count| Workload::echo(*size, count, effort / 2.0)));
+    let streams = [Kind::Upload, Kind::Download].map(|kind| Workload::stream(kind, (1000.0 * effort) as u64));
+    let churn = Workload { size: 1, ..Workload::churn(Close::Fin, 16, (4000.0 * effort) as u64) };
+    let all = echo.chain(streams).chain([churn]).map(|workload| workload.over_tls(false));
+    all.chain([churn.over_tls(true)]).collect()
 }

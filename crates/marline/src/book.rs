@@ -11,6 +11,10 @@ mod framing {}
 #[doc = include_str!("../../../docs/filters.md")]
 mod filters {}
 
+#[cfg(feature = "tls")]
+#[doc = include_str!("../../../docs/tls.md")]
+mod tls {}
+
 #[doc = include_str!("../../../docs/names.md")]
 mod names {}
 

@@ -3,17 +3,26 @@
 
 #[cfg(doctest)]
 mod book;
+#[cfg(feature = "tls")]
+mod program;
 
 pub use marline_reactor::*;
 pub use marline_tasks::*;
+#[cfg(feature = "tls")]
+pub use marline_tls as tls;
+#[cfg(feature = "tls")]
+pub use program::{run, serve};
 
 /// Everything that small programs use: `use marline::prelude::*;`.
 pub mod prelude {
+    pub use crate::filter::ReadAhead;
     pub use crate::framing::{
         Encode, Feed, FrameProtocol, FrameTooLong, Frames, LineParser, LineProtocol, LineTooLong, Lines,
         Netstring, NetstringError, NetstringParser, Prefix, PrefixParser, Rest,
     };
     pub use crate::policy::{ConnectionLimit, IdleTimeout, RateLimit, TotalTimeout, TrafficLog};
+    #[cfg(feature = "tls")]
+    pub use crate::tls::{ClientTls, Identity, Roots, ServerTls, StartTls, StreamTls, TlsError, TlsInfo};
     pub use crate::{
         Address, Addresses, Call, Child, ChildFd, Command, Credentials, DatagramProtocol, DatagramSocket,
         DatagramTransport, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Process,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::address::Address;
-use crate::connection::{Suspension, Traffic};
+use crate::connection::{Connection, Suspension, Traffic};
 use crate::credentials::Credentials;
 use crate::error::{ReplaceError, SendDescriptorError, SendFileError, WatermarkError};
 use crate::key::Key;
@@ -208,10 +208,13 @@ impl Transport {
     }
 
     /// How many bytes wait to be sent, those lent to the system included. A [descriptor](Self::send_descriptor) that a
-    /// byte follows counts as [many](Self::DESCRIPTOR_WEIGHT).
+    /// byte follows counts as [many](Self::DESCRIPTOR_WEIGHT). What [filters](crate::filter) say at the end of our direction,
+    /// such as the close_notify of TLS, counts as at least one byte.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shell.inspect(self.key, |connection| connection.weight()).unwrap_or(0)
+        let count =
+            |connection: &Connection| connection.weight().max(usize::from(connection.is_saying_end()));
+        self.shell.inspect(self.key, count).unwrap_or(0)
     }
 
     /// How many descriptors wait to be sent, and a byte follows them.

@@ -71,12 +71,15 @@ mod roots;
 mod server;
 mod session;
 mod start_tls;
+#[cfg(feature = "tasks")]
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timeouts;
 mod version;
 
 pub use client::{ClientTls, ClientTlsBuilder};
+pub use endpoint::register;
 pub use error::{ConfigError, TlsError};
 pub use filter::TlsFilter;
 pub use identity::Identity;
@@ -86,4 +89,6 @@ pub use roots::Roots;
 pub use rustls;
 pub use server::{ServerTls, ServerTlsBuilder};
 pub use start_tls::StartTls;
+#[cfg(feature = "tasks")]
+pub use stream::StreamTls;
 pub use version::TlsVersion;

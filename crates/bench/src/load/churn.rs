@@ -4,7 +4,7 @@
 //! therefore come from many addresses of the loopback network in turn, so that no address runs out of ports.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mio::event::Event;
@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
+use super::channel::{Channel, Opener};
 use super::echo::SCRATCH;
 use super::exchange::Exchange;
 use super::meter::Meter;
@@ -25,7 +26,7 @@ const SOURCES: u64 = 64;
 
 struct Visit {
     number: u64,
-    stream: TcpStream,
+    channel: Channel,
     exchange: Exchange,
     /// Everything was answered, and the client waits for the server to close.
     ending: bool,
@@ -33,12 +34,13 @@ struct Visit {
 
 pub(super) fn run(plan: &Plan, close: Close, tell: &mut dyn FnMut(&Line)) -> io::Result<Report> {
     let mut poll = Poll::new()?;
+    let opener = Opener::new(plan.tls_resumes)?;
     let pattern = Pattern::new(plan.size);
     let mut scratch = vec![0; SCRATCH];
     let mut meter = Meter::new(plan, tell);
     let mut visits = Vec::new();
     for index in 0..plan.connections {
-        visits.push(begin(plan, &poll, &mut meter, index)?);
+        visits.push(begin(plan, &opener, &poll, &mut meter, index)?);
     }
     let mut events = Events::with_capacity(1024);
     loop {
@@ -50,20 +52,32 @@ pub(super) fn run(plan: &Plan, close: Close, tell: &mut dyn FnMut(&Line)) -> io:
             let index = event.token().0;
             let Some(visit) = &mut visits[index] else { continue };
             if visit.advance(event, close, &pattern, &mut scratch)? {
+                visit.check_resumption(plan)?;
                 // Closed before the next one begins, so that as many are open at a time as were asked for.
                 visits[index] = None;
                 meter.end()?;
-                visits[index] = begin(plan, &poll, &mut meter, index)?;
+                visits[index] = begin(plan, &opener, &poll, &mut meter, index)?;
             }
         }
     }
 }
 
-fn begin(plan: &Plan, poll: &Poll, meter: &mut Meter<'_>, index: usize) -> io::Result<Option<Visit>> {
+fn begin(
+    plan: &Plan,
+    opener: &Opener,
+    poll: &Poll,
+    meter: &mut Meter<'_>,
+    index: usize,
+) -> io::Result<Option<Visit>> {
     let Some(number) = meter.begin() else { return Ok(None) };
     let mut stream = connect(plan, number)?;
     poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-    Ok(Some(Visit { number, stream, exchange: Exchange::default(), ending: false }))
+    Ok(Some(Visit {
+        number,
+        channel: opener.open(stream, index)?,
+        exchange: Exchange::default(),
+        ending: false,
+    }))
 }
 
 fn connect(plan: &Plan, number: u64) -> io::Result<TcpStream> {
@@ -94,28 +108,39 @@ impl Visit {
         if self.ending {
             return self.has_ended();
         }
-        let message = pattern.message(self.number);
-        if !self.exchange.is_sent(message) {
-            if let Some(error) = self.stream.take_error()? {
+        if event.is_writable() {
+            if let Some(error) = self.channel.stream().take_error()? {
                 return Err(error);
             }
-            self.exchange.send(&self.stream, message)?;
         }
-        if !event.is_readable() || !self.exchange.receive(&self.stream, message, scratch)? {
+        self.channel.go_on()?;
+        let message = pattern.message(self.number);
+        self.exchange.send(&mut self.channel, message)?;
+        if !event.is_readable() || !self.exchange.receive(&mut self.channel, message, scratch)? {
             return Ok(false);
         }
         match close {
             Close::Reset => Ok(true),
             Close::Fin => {
-                self.stream.shutdown(Shutdown::Write)?;
+                self.channel.end()?;
                 self.ending = true;
                 Ok(false)
             }
         }
     }
 
+    /// The numbers of resumed handshakes and of full ones have nothing to do with each other.
+    fn check_resumption(&self, plan: &Plan) -> io::Result<()> {
+        match (plan.tls_resumes, self.channel.is_resumed()) {
+            (Some(wanted), Some(found)) if wanted != found && self.number >= plan.warm_up => {
+                Err(io::Error::other(format!("connection {} resumed a session: {found}", self.number)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn has_ended(&mut self) -> io::Result<bool> {
-        match (&self.stream).read(&mut [0]) {
+        match self.channel.read(&mut [0]) {
             Ok(0) => Ok(true),
             Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than were sent")),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use super::channel::{Channel, Opener};
 use super::exchange::Exchange;
 use super::meter::Meter;
 use super::pattern::Pattern;
@@ -16,7 +17,7 @@ use super::wait::wait;
 pub(super) const SCRATCH: usize = 256 * 1024;
 
 struct Client {
-    stream: TcpStream,
+    channel: Channel,
     /// `None` once it has nothing more to do.
     number: Option<u64>,
     exchange: Exchange,
@@ -44,13 +45,14 @@ pub(super) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Report
 }
 
 fn connect(plan: &Plan, poll: &Poll) -> io::Result<Vec<Client>> {
+    let opener = Opener::new(plan.tls_resumes)?;
     let one = |index| {
         let stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, plan.port))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Client { stream, number: None, exchange: Exchange::default() })
+        Ok(Client { channel: opener.open(stream, index)?, number: None, exchange: Exchange::default() })
     };
     (0..plan.connections).map(one).collect()
 }
@@ -60,7 +62,7 @@ impl Client {
         self.number = meter.begin();
         self.exchange = Exchange::default();
         match self.number {
-            Some(number) => self.exchange.send(&self.stream, pattern.message(number)),
+            Some(number) => self.exchange.send(&mut self.channel, pattern.message(number)),
             None => Ok(()),
         }
     }
@@ -68,8 +70,9 @@ impl Client {
     fn advance(&mut self, meter: &mut Meter<'_>, pattern: &Pattern, scratch: &mut [u8]) -> io::Result<()> {
         let Some(number) = self.number else { return Ok(()) };
         let message = pattern.message(number);
-        self.exchange.send(&self.stream, message)?;
-        if self.exchange.receive(&self.stream, message, scratch)? {
+        self.channel.go_on()?;
+        self.exchange.send(&mut self.channel, message)?;
+        if self.exchange.receive(&mut self.channel, message, scratch)? {
             meter.end()?;
             self.next(meter, pattern)?;
         }

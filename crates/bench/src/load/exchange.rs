@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use mio::net::TcpStream;
+use super::channel::Channel;
 
 /// How far a message has come. Every byte of the answer is compared.
 #[derive(Default)]
@@ -13,9 +13,9 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Sends what the socket takes. If that is not all, an event will tell when it takes more.
-    pub(super) fn send(&mut self, mut stream: &TcpStream, message: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, channel: &mut Channel, message: &[u8]) -> io::Result<()> {
         while self.sent < message.len() {
-            match stream.write(&message[self.sent..]) {
+            match channel.write(&message[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -29,12 +29,12 @@ impl Exchange {
     /// empty, or until nothing more can come because everything did.
     pub(super) fn receive(
         &mut self,
-        mut stream: &TcpStream,
+        channel: &mut Channel,
         message: &[u8],
         scratch: &mut [u8],
     ) -> io::Result<bool> {
         while self.received < message.len() {
-            match stream.read(scratch) {
+            match channel.read(scratch) {
                 Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed within an answer")),
                 Ok(count) => {
                     let expected = message.get(self.received..self.received + count);
@@ -52,10 +52,5 @@ impl Exchange {
             }
         }
         Ok(true)
-    }
-
-    /// Whether all of the message was sent.
-    pub(super) fn is_sent(&self, message: &[u8]) -> bool {
-        self.sent == message.len()
     }
 }

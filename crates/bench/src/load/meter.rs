@@ -23,12 +23,18 @@ pub(super) struct Meter<'a> {
 struct Reading {
     at: Instant,
     server: Duration,
+    server_user: Duration,
     idle: Duration,
 }
 
 impl Reading {
     fn take(pid: u32, idle: Duration) -> io::Result<Self> {
-        Ok(Self { at: Instant::now(), server: usage::cpu_time(pid)?, idle })
+        Ok(Self {
+            at: Instant::now(),
+            server: usage::cpu_time(pid)?,
+            server_user: usage::user_time(pid)?,
+            idle,
+        })
     }
 }
 
@@ -86,6 +92,7 @@ impl<'a> Meter<'a> {
         self.report = Some(Report {
             requests: self.plan.requests,
             server: nanoseconds(end.server.saturating_sub(start.server)),
+            server_user: nanoseconds(end.server_user.saturating_sub(start.server_user)),
             load: nanoseconds((end.at - start.at).saturating_sub(end.idle - start.idle)),
             wall: nanoseconds(end.at - start.at),
         });
@@ -114,6 +121,7 @@ mod tests {
             warm_up: 3,
             requests: 10,
             spin: false,
+            tls_resumes: None,
             sample_every: Some(5),
         };
         let mut samples = Vec::new();

@@ -4,7 +4,9 @@
 //! - `pattern`: the bytes of messages.
 //! - `meter`: counts requests, and reads the server's processor time at both ends of the measured ones.
 //! - `exchange`: one message, to the server and back.
+//! - `channel`: a connection, with or without TLS.
 //! - `echo`: connections that stay, each with one message under way.
+//! - `stream`: one connection, with bytes in one direction.
 //! - `wait`: waits for events, asleep or awake.
 //! - `churn`: connections that come, exchange one message and go.
 //!
@@ -12,16 +14,19 @@
 //! time it was busy itself; near 1, the wall time is its own and not the server's. The server's processor time is the
 //! server's in any case.
 
+mod channel;
 mod churn;
 mod echo;
 mod exchange;
 mod meter;
 mod pattern;
 mod plan;
+mod stream;
 mod wait;
 
 use std::io;
 
+use self::stream::Towards;
 pub use plan::{Close, Kind, Line, Plan, Report, Sample};
 
 /// Does what the plan says, and calls `tell` for each thing that there is to say; the last one is the report.
@@ -33,6 +38,8 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<()> {
     let report = match plan.kind {
         Kind::Echo => echo::run(plan, tell)?,
         Kind::Churn { close } => churn::run(plan, close, tell)?,
+        Kind::Upload => stream::run(plan, Towards::Server, tell)?,
+        Kind::Download => stream::run(plan, Towards::Clients, tell)?,
     };
     tell(&Line::Report(report));
     Ok(())

@@ -11,7 +11,7 @@ pub struct Plan {
     pub pid: u32,
     /// What a request is.
     pub kind: Kind,
-    /// How many requests are under way at a time, each on a connection of its own.
+    /// How many requests are under way at a time, each on a connection of its own unless they are of a stream.
     pub connections: usize,
     /// How many bytes a message has.
     pub size: usize,
@@ -21,6 +21,8 @@ pub struct Plan {
     pub requests: u64,
     /// Whether the load looks for events again and again, in place of sleeping until there is one.
     pub spin: bool,
+    /// With TLS, whether sessions are resumed; `None` without.
+    pub tls_resumes: Option<bool>,
     /// After how many measured requests the server's memory and descriptors are looked at, again and again.
     pub sample_every: Option<u64>,
 }
@@ -35,6 +37,10 @@ pub enum Kind {
         /// How it ends.
         close: Close,
     },
+    /// A MiB to a server that counts them, on the one connection that there is.
+    Upload,
+    /// A MiB from a server, on the one connection that there is.
+    Download,
 }
 
 /// How a client ends a connection.
@@ -75,6 +81,8 @@ pub struct Report {
     pub requests: u64,
     /// The processor time of the server, in nanoseconds.
     pub server: u64,
+    /// How much of it was in the server's own code, in nanoseconds, by the system's ticks of some milliseconds.
+    pub server_user: u64,
     /// How long the load had something to do, in nanoseconds.
     pub load: u64,
     /// How long they took, in nanoseconds.

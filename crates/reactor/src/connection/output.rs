@@ -211,14 +211,16 @@ impl Shell {
             if connection.flags.any(Flags::LOST) {
                 return (Next::Nothing, false, false);
             }
-            let empty = connection.buffered() == 0;
+            let flushed = connection.is_flushed();
+            let next = connection.next_step(flushed);
+            let says_end = connection.is_saying_end() && !matches!(next, Next::ShutIsOut);
+            let empty = connection.buffered() == 0 && !says_end;
             let asked = empty && connection.flags.any(Flags::DRAIN_ASKED);
             if asked {
                 connection.flags.clear(Flags::DRAIN_ASKED);
             }
             let drained = asked && connection.flags.raise(Flags::DRAIN_QUEUED);
-            let flushed = connection.is_flushed();
-            (connection.next_step(flushed), drained, connection.wants_flow_check())
+            (next, drained, connection.wants_flow_check())
         });
         let (next, drained, check) = next.unwrap_or((Next::Nothing, false, false));
         if drained {
@@ -263,7 +265,7 @@ impl Shell {
 
     pub(crate) fn notify_drained(&self, key: Key) {
         let now = self.ask(key, |connection| {
-            let empty = connection.buffered() == 0;
+            let empty = connection.buffered() == 0 && !connection.is_saying_end();
             if !empty {
                 connection.flags.set(Flags::DRAIN_ASKED);
             }

@@ -75,6 +75,16 @@ impl Connection {
         !wire && !waits
     }
 
+    /// Whether our direction ended, and what filters say of that, such as close_notify, is not out yet.
+    pub(crate) fn is_saying_end(&self) -> bool {
+        let ends = self.flags.any(Flags::EOF_ASKED) && !self.flags.any(Flags::LOST) && self.is_filtered();
+        ends && self.chain().is_some_and(|chain| match chain.shut {
+            Shut::No => !self.flags.any(Flags::SHUT),
+            Shut::Told { .. } => true,
+            Shut::Done { .. } => false,
+        })
+    }
+
     /// What a connection is lost with that closes of its own accord.
     fn end_reason(&mut self) -> Reason {
         let unsent = self.flags.any(Flags::SHAKING) && self.buffered() > 0;
@@ -230,14 +240,14 @@ impl Shell {
 
     /// Lets the filters take their leave of the peer, after everything was sent. Whether that is over.
     pub(super) fn take_leave(self: &Rc<Self>, key: Key) -> bool {
-        let at_once = self.ask(key, |connection| {
+        let takes_leave = self.ask(key, |connection| {
             let at_once = connection.has_failed() || connection.flags.any(Flags::SHAKING);
             if !at_once {
                 connection.flags.set(Flags::PARTING);
             }
-            at_once
+            !at_once
         });
-        if at_once {
+        if !takes_leave {
             return true;
         }
         let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };

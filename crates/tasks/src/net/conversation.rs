@@ -15,8 +15,9 @@ use crate::task::detach_at;
 ///
 /// The task goes on when the connection is lost, until it notices. An `Err` of it is reported as that of
 /// [`spawn`](crate::spawn()) is when nobody waits, with the place where `conversation` was called. If `talk` itself panics,
-/// before there is a future, the connection is refused. It can ask its stream for both addresses already; the rest waits
-/// until the connection is made.
+/// before there is a future, the connection is refused. It can ask its stream for both addresses already. The future is polled
+/// when the connection is made; if it never is, because the handshake of a [filter](marline_reactor::filter) failed, it is
+/// dropped.
 ///
 /// ```no_run
 /// use marline_tasks::{Stream, conversation, copy};
@@ -46,7 +47,6 @@ where
         let expected = local.streams.expect(stream.port.door.key, addresses);
         let talk = talk(stream);
         drop(expected);
-        detach_at(&handle, talk, place);
-        Some(protocol)
+        Some(protocol.when_made(move |_| detach_at(&handle, talk, place)))
     }
 }

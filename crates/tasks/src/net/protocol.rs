@@ -13,6 +13,8 @@ use super::turns::Wakers;
 use crate::local::Local;
 use crate::table::TableKey;
 
+type Arrival = Box<dyn FnOnce(&Local)>;
+
 /// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
 ///
 /// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
@@ -21,8 +23,8 @@ pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,
     key: TableKey,
-    /// The stream, and the listener that it is for when the connection is made.
-    arrival: Option<(TableKey, Stream)>,
+    /// What is to be done when the connection is made. It may hold the stream.
+    arrival: Option<Arrival>,
 }
 
 impl StreamProtocol {
@@ -37,11 +39,10 @@ impl StreamProtocol {
         (Self { local: Rc::downgrade(local), key, arrival: None }, Stream::new(remote, key))
     }
 
-    /// One whose stream a listener gets when the connection is made. With filters that is when they are established.
-    pub(super) fn for_listener(local: &Rc<Local>, remote: Remote, listener: TableKey) -> Self {
-        let (mut protocol, stream) = Self::with_stream(local, remote, None);
-        protocol.arrival = Some((listener, stream));
-        protocol
+    /// Does this when the connection is made. Behind filters that is when they are established.
+    pub(super) fn when_made(mut self, arrival: impl FnOnce(&Local) + 'static) -> Self {
+        self.arrival = Some(Box::new(arrival));
+        self
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
@@ -98,8 +99,8 @@ impl Protocol for StreamProtocol {
         }
         // What they asked of the connection before was asked in the name of its old protocol.
         writer.wake();
-        if let Some(((listener, stream), local)) = self.arrival.take().zip(self.local.upgrade()) {
-            local.listeners.arrived(listener, stream);
+        if let Some((arrival, local)) = self.arrival.take().zip(self.local.upgrade()) {
+            arrival(&local);
         }
     }
 

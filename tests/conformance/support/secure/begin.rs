@@ -138,7 +138,7 @@ impl World {
                 (opened.expect("a terminal"), Rc::new(FarTerminal::new(program)))
             }
             Place::Within => {
-                let opened = self.open(Side::Server, vec![(TlsVersion::Tls13, Setup::default())], protocol);
+                let opened = self.open(Side::Server, &[(TlsVersion::Tls13, Setup::default())], protocol);
                 let outer = Rc::new(outer(Side::Server, Rc::clone(&opened.raw)));
                 self.until(|| {
                     outer.pump();
@@ -173,7 +173,7 @@ impl World {
         if is_within {
             layers.insert(0, (TlsVersion::Tls13, Setup::default()));
         }
-        let Opened { raw, seen, outcome, connecting, server } = self.open(side, layers, protocol);
+        let Opened { raw, seen, outcome, connecting, server } = self.open(side, &layers, protocol);
         let far = if is_within { Rc::new(outer(side, raw)) } else { raw };
         let party = Rc::new(Party::opposite(side, version, theirs, far));
         Begun { party, seen, outcome, connecting, _server: server }
@@ -198,7 +198,7 @@ impl World {
     }
 
     /// A connection by an endpoint with these layers of TLS, the lowest first.
-    fn open(&self, side: Side, layers: Vec<(TlsVersion, Setup)>, protocol: impl Protocol) -> Opened {
+    fn open(&self, side: Side, layers: &[(TlsVersion, Setup)], protocol: impl Protocol) -> Opened {
         let over = |endpoint: Endpoint| {
             layers.iter().cloned().fold(endpoint, |below, (version, setup)| {
                 Endpoint::of_kind(Kind { below, version, setup }, "secure:")

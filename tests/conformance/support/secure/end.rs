@@ -134,7 +134,7 @@ impl SecureEnds {
     /// Lets all of them go on, once: whether anything moved.
     pub(in super::super) fn pump(&self) -> bool {
         let all: Vec<_> = self.all.borrow().iter().filter_map(Weak::upgrade).collect();
-        all.iter().fold(false, |moved, end| end.pump() || moved)
+        all.iter().filter(|end| end.pump()).count() > 0
     }
 
     /// The one that was made last belongs to this connection.

@@ -17,7 +17,7 @@ mod stamp;
 mod worlds;
 
 pub use begin::{Begun, Side, Way, forgets, story, tls_error};
-pub use config::{NAME, Setup, folder_of_certificates, strangers};
+pub use config::{Setup, folder_of_certificates, strangers};
 pub use end::{SecureEnd, SecureEnds};
 pub use far::Far;
 pub use party::Party;

@@ -115,7 +115,8 @@ fn factory(
 ) -> impl FnMut(&Addresses) -> Option<StreamProtocol> + 'static {
     move |_| {
         let local = local.upgrade()?;
-        Some(StreamProtocol::for_listener(&local, remote.clone(), key))
+        let (protocol, stream) = StreamProtocol::with_stream(&local, remote.clone(), None);
+        Some(protocol.when_made(move |local| local.listeners.arrived(key, stream)))
     }
 }
 
