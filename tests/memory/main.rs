@@ -5,6 +5,9 @@
 
 mod flood;
 mod tasks;
+mod tls;
+#[cfg(feature = "tokio-rustls")]
+mod tls_elsewhere;
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Write};
@@ -36,7 +39,12 @@ struct Peers {
 
 impl Peers {
     fn start(address: SocketAddr) -> Self {
-        let mut copy = process::copy("peers", &address.to_string());
+        Self::of("peers", address)
+    }
+
+    /// Those that this test of the copy makes.
+    fn of(test: &str, address: SocketAddr) -> Self {
+        let mut copy = process::copy(test, &address.to_string());
         let mut child = copy.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child");
         let orders = child.stdin.take();
         let reports = BufReader::new(child.stdout.take().expect("an output"));

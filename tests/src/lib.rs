@@ -7,6 +7,7 @@
 //! * `files`: files that leave nothing behind.
 //! * `process`: limits and signals of this process, and copies of it that play another part.
 //! * `running`: other processes, as the system tells of them.
+//! * `tls`: servers with a certificate of their own, and clients that trust anybody.
 
 #![warn(missing_docs)]
 
@@ -19,6 +20,7 @@ pub mod examples;
 pub mod files;
 pub mod process;
 pub mod running;
+pub mod tls;
 
 /// How long a test waits for something that has to happen. It decides nothing: it ends a test that hangs, and is longer
 /// than the slowest machine takes, with all the tests at once on one core and other programs beside them.

@@ -122,7 +122,7 @@ mod table;
 mod terminals;
 mod watched;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
@@ -332,11 +332,11 @@ pub trait Backend {
         false
     }
 
-    /// Sends from the front of `bytes` what the system takes at once: how many bytes, maybe none. The core asks for that with
+    /// Sends from the front of `parts` what the system takes at once: how many bytes, maybe none. The core asks for that with
     /// large writes that nothing waits before, where it saves the copy; it lends the rest by a [`send`](Self::send), which meets
     /// an error again. By default none are sent.
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
-        let _ = (key, bytes);
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
+        let _ = (key, parts);
         0
     }
 

@@ -3,6 +3,7 @@
 //! While the code of a filter runs, its chain is out of the connection, and nothing is borrowed.
 
 use std::any::Any;
+use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -46,6 +47,17 @@ impl Source for Raw<'_> {
 
     fn release(&mut self, chunk: Chunk) {
         self.shell.release(chunk);
+    }
+
+    fn send_now(&self, parts: &[IoSlice<'_>]) -> usize {
+        if self.shell.is_ended() {
+            return 0;
+        }
+        let sent = self.shell.backend().send_now(self.key, parts);
+        if sent > 0 {
+            self.shell.stats().sent();
+        }
+        sent
     }
 }
 

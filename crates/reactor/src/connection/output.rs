@@ -1,5 +1,6 @@
 //! Bytes out, and their flow control.
 
+use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use super::files::{Failure, InLine, SHARE};
 use super::{Connection, Flags, Notice};
 use crate::backend::{Outgoing, Sent, Started};
 use crate::error::{WatermarkError, WriteLimitExceeded};
+use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
@@ -27,9 +29,6 @@ enum Next {
     ShutIsOut,
 }
 
-/// A write of so many bytes may leave at once, if nothing waits before it: then a copy costs more than a call.
-const AT_ONCE: usize = 16 * 1024;
-
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
@@ -46,7 +45,7 @@ impl Shell {
         if !is_first || self.is_ended() {
             return 0;
         }
-        let sent = self.backend().send_now(key, data).min(data.len());
+        let sent = self.backend().send_now(key, &[IoSlice::new(data)]).min(data.len());
         if sent > 0 {
             self.stats().sent();
             self.alter(key, |connection| connection.traffic.sent += sent as u64);

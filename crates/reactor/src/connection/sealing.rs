@@ -10,7 +10,7 @@ use super::chain::{Chain, Leave, Shut};
 use super::files::{Failure, InLine};
 use super::{Connection, Flags};
 use crate::backend::{Close, Outgoing, Sent, Started};
-use crate::filter::FilterError;
+use crate::filter::{FilterError, SendNow};
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
@@ -136,12 +136,12 @@ impl Shell {
             outgoing.or_else(|| connection.outgoing.take_if(|outgoing| outgoing.is_void()))
         });
         let mut outgoing = outgoing.flatten();
-        let taken = self.with_chain(key, |chain, _| {
+        let taken = self.with_chain(key, |chain, source| {
             chain.settle()?;
             let Some(outgoing) = outgoing.as_deref().filter(|outgoing| !outgoing.is_empty()) else {
                 return Ok(0);
             };
-            seal_some(chain, outgoing, limit)
+            seal_some(chain, outgoing, limit, &|parts| source.send_now(parts))
         });
         if let Some(outgoing) = &mut outgoing {
             self.take_off(outgoing, taken.unwrap_or(0));
@@ -316,15 +316,20 @@ impl Shell {
 }
 
 /// Shows a filter what comes first of what was written, in some parts; all that it may get as one, if it can do nothing with those.
-fn seal_some(chain: &mut Chain, outgoing: &Outgoing, limit: usize) -> Result<usize, FilterError> {
+fn seal_some(
+    chain: &mut Chain,
+    outgoing: &Outgoing,
+    limit: usize,
+    now: SendNow<'_>,
+) -> Result<usize, FilterError> {
     let mut parts = [IoSlice::new(&[]); PARTS];
     let filled = outgoing.fill_up_to(limit, &mut parts);
-    let taken = chain.seal(&parts[..filled])?;
+    let taken = chain.seal(&parts[..filled], now)?;
     if taken > 0 || filled < PARTS {
         return Ok(taken);
     }
     let mut parts = vec![IoSlice::new(&[]); limit];
     let filled = outgoing.fill_up_to(limit, &mut parts);
     let joined: Vec<u8> = parts[..filled].iter().flat_map(|part| part.iter().copied()).collect();
-    if filled > PARTS { chain.seal(&[IoSlice::new(&joined)]) } else { Ok(0) }
+    if filled > PARTS { chain.seal(&[IoSlice::new(&joined)], now) } else { Ok(0) }
 }

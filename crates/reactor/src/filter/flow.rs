@@ -22,9 +22,17 @@ pub struct Flow<'a> {
 pub(crate) enum Down<'a> {
     /// Out, as they are.
     Wire(&'a mut Outgoing),
+    /// The same, where the system may take them from where they lie.
+    Straight(&'a mut Outgoing, SendNow<'a>),
     /// To the next layer, when that takes them.
     Layer(&'a mut Vec<u8>),
 }
+
+/// Sends what the system takes at once: how many bytes, maybe none.
+pub(crate) type SendNow<'a> = &'a dyn Fn(&[IoSlice<'_>]) -> usize;
+
+/// So many bytes may leave at once, if nothing waits before them: then a copy costs more than a call.
+pub(crate) const AT_ONCE: usize = 16 * 1024;
 
 /// How far a filter is, and what it asked for.
 #[derive(Default)]
@@ -96,7 +104,7 @@ impl<'a> Flow<'a> {
     /// Sends bytes to the peer, by way of the layers below. They are copied.
     pub fn send(&mut self, bytes: &[u8]) {
         match &mut self.down {
-            Down::Wire(wire) => wire.push_copy(bytes),
+            Down::Wire(wire) | Down::Straight(wire, _) => wire.push_copy(bytes),
             Down::Layer(layer) => layer.extend_from_slice(bytes),
         }
     }
@@ -155,8 +163,17 @@ impl io::Write for Flow<'_> {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        parts.iter().for_each(|part| self.send(part));
-        Ok(parts.iter().map(|part| part.len()).sum())
+        let total = parts.iter().map(|part| part.len()).sum();
+        let mut sent = match &mut self.down {
+            Down::Straight(wire, now) if total >= AT_ONCE && wire.is_empty() => now(parts).min(total),
+            _ => 0,
+        };
+        for part in parts {
+            let skipped = sent.min(part.len());
+            sent -= skipped;
+            self.send(&part[skipped..]);
+        }
+        Ok(total)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -20,7 +20,7 @@ pub(crate) use begin::Stage;
 pub use begin::{connect, listen};
 pub use error::{FilterError, PushFilterError, ReadAhead, ReadAheadRefused};
 pub use flow::Flow;
-pub(crate) use flow::{Bits, Down, State};
+pub(crate) use flow::{AT_ONCE, Bits, Down, SendNow, State};
 pub use output::Output;
 
 use std::io::IoSlice;

@@ -52,7 +52,7 @@ mod waiting;
 mod waker;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -347,11 +347,11 @@ impl Backend for Uring {
         self.table.stream(key).is_some_and(|stream| stream.sends_files(&mut self.calls))
     }
 
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         if let Some(stream) = self.table.stream(key) {
-            return stream.send_now(bytes, &mut self.calls);
+            return stream.send_now(parts, &mut self.calls);
         }
-        self.send_at_once(key, bytes)
+        self.send_at_once(key, parts)
     }
 
     fn expedite(&mut self, key: Key) {

@@ -8,10 +8,10 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
@@ -37,15 +37,16 @@ impl Uring {
 
     /// Sends from the front of `bytes` what there is room for, by a call of its own: for many bytes it costs less than their
     /// copy. A failure is met again by the next send.
-    pub(super) fn send_at_once(&mut self, key: Key, bytes: &[u8]) -> usize {
+    pub(super) fn send_at_once(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         let Some(connection) = self.table.connection(key).filter(|connection| !connection.is(FULL)) else {
             return 0;
         };
         let Some(socket) = connection.socket() else { return 0 };
         self.calls.sends += 1;
-        match rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags) {
             Ok(count) => {
-                connection.state.insert(FULL.when(count < bytes.len()));
+                connection.state.insert(FULL.when(count < parts.iter().map(|part| part.len()).sum()));
                 count
             }
             Err(Errno::AGAIN) => {

@@ -26,7 +26,7 @@ mod tests;
 mod waker;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -343,10 +343,10 @@ impl Backend for Readiness {
         }
     }
 
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         match self.table.get(key) {
-            Some(Object::Connection(connection)) => connection.send_now(bytes, &mut self.calls),
-            Some(Object::Stream(stream)) => stream.send_now(bytes, &mut self.calls),
+            Some(Object::Connection(connection)) => connection.send_now(parts, &mut self.calls),
+            Some(Object::Stream(stream)) => stream.send_now(parts, &mut self.calls),
             _ => 0,
         }
     }

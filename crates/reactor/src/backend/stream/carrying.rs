@@ -118,8 +118,8 @@ impl Channel for Carrying {
         Ok((sent, sent == offered))
     }
 
-    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        self.socket.send_bytes(bytes, calls)
+    fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        self.socket.send_slices(parts, calls)
     }
 
     /// A call that passes files on passes no descriptors, so files are read.

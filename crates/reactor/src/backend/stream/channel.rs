@@ -1,6 +1,6 @@
 //! What a connection asks of what it reads and writes.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 
 use crate::address::Addresses;
@@ -25,8 +25,8 @@ pub(in crate::backend) trait Channel {
     /// Sends from the front of `outgoing`. Tells how many bytes were sent, and whether there may be room for more.
     fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
 
-    /// Sends from the front of `bytes`: how many, and whether there may be room for more.
-    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
+    /// Sends from the front of `parts`: how many bytes, and whether there may be room for more.
+    fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)>;
 
     /// Makes it ready for [`send_file`](Self::send_file), if it can be: whether it is. If `shared`, its mode is somebody
     /// else's too and stays as it is.

@@ -1,7 +1,7 @@
 //! One connection: what is known about its channel without asking.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 
 use super::Channel;
@@ -245,12 +245,12 @@ impl<C: Channel> Connection<C> {
         takes
     }
 
-    /// Sends from the front of `bytes` what there is room for. A failure is met again by the next send.
-    pub(in crate::backend) fn send_now(&mut self, bytes: &[u8], calls: &mut SystemCalls) -> usize {
+    /// Sends from the front of `parts` what there is room for. A failure is met again by the next send.
+    pub(in crate::backend) fn send_now(&mut self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> usize {
         if !self.state.has(WRITABLE) {
             return 0;
         }
-        match self.channel.send_bytes(bytes, calls) {
+        match self.channel.send_slices(parts, calls) {
             Ok((count, more)) => {
                 self.state.remove(WRITABLE.when(!more));
                 count

@@ -11,7 +11,7 @@
 //! - close(2) takes a registration back only with the last descriptor of the open file description, which others may have.
 //!   So it is taken back by hand.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -179,8 +179,10 @@ impl Channel for Ends {
         output.write(outgoing.front(), calls)
     }
 
-    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        self.output()?.write(bytes, calls)
+    /// The first of them only: a call for several may block some kinds of files.
+    fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        let first = parts.first().map_or(&[][..], |part| part);
+        self.output()?.write(first, calls)
     }
 
     /// Pipes, whatever their mode. In one of packets a piece of a file would be one of a page.

@@ -69,7 +69,19 @@ impl Socket {
     fn send_parts(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let filled = outgoing.fill(&mut parts);
-        let parts = &parts[..filled];
+        self.send_message(&parts[..filled], calls)
+    }
+
+    /// What takes less than was offered is full, and tells when it has room again.
+    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        let sent = uninterrupted(|| {
+            calls.sends += 1;
+            rustix::net::send(&self.descriptor, bytes, SEND)
+        })?;
+        Ok((sent, sent == bytes.len()))
+    }
+
+    fn send_message(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
             rustix::net::sendmsg(&self.descriptor, parts, &mut SendAncillaryBuffer::default(), SEND)
@@ -117,13 +129,11 @@ impl Channel for Socket {
         self.send_bytes(outgoing.front(), calls)
     }
 
-    /// What takes less than was offered is full, and tells when it has room again.
-    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        let sent = uninterrupted(|| {
-            calls.sends += 1;
-            rustix::net::send(&self.descriptor, bytes, SEND)
-        })?;
-        Ok((sent, sent == bytes.len()))
+    fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        match parts {
+            [bytes] => self.send_bytes(bytes, calls),
+            _ => self.send_message(parts, calls),
+        }
     }
 
     /// sendfile(2) has no MSG_DONTWAIT: the socket itself must not block.

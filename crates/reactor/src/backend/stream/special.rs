@@ -1,6 +1,6 @@
 //! Streams that are no plain sockets. There are few of them, so one kind of connection stands for all.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{Carrying, Channel, Ends};
@@ -55,8 +55,8 @@ impl Channel for Special {
         either!(self, it => it.send(outgoing, calls))
     }
 
-    fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        either!(self, it => it.send_bytes(bytes, calls))
+    fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
+        either!(self, it => it.send_slices(parts, calls))
     }
 
     fn takes_files(&self, shared: bool, calls: &mut SystemCalls) -> bool {

@@ -1,6 +1,5 @@
 //! One filter, and what it was left with.
 
-use crate::backend::Outgoing;
 use crate::filter::{Bits, Down, Filter, FilterError, Flow, State};
 use crate::timer::queue::TimerId;
 
@@ -109,14 +108,14 @@ impl Layer {
         self.before == 0 && self.has(Bits::ESTABLISHED) && !self.has(Bits::FAILED)
     }
 
-    /// Calls its filter. What that sends goes to `wire` if there is nothing between them.
+    /// Calls its filter. What that sends goes down if there is nothing between them.
     pub(super) fn call(
         &mut self,
-        wire: Option<&mut Outgoing>,
+        down: Option<Down<'_>>,
         call: impl FnOnce(&mut dyn Filter, &mut Flow<'_>) -> Result<(), FilterError>,
     ) -> Result<(), FilterError> {
-        let down = match wire {
-            Some(wire) if self.before == 0 && self.held.is_empty() => Down::Wire(wire),
+        let down = match down {
+            Some(down) if self.before == 0 && self.held.is_empty() => down,
             _ => Down::Layer(&mut self.held),
         };
         let called = call(&mut *self.filter, &mut Flow::new(down, &mut self.state));

@@ -16,6 +16,8 @@ mod inbound;
 mod layer;
 mod outbound;
 
+use std::io::IoSlice;
+
 use crate::backend::{Chunk, Outgoing, Received};
 use crate::filter::{Bits, Filter, FilterError};
 pub(crate) use inbound::Filled;
@@ -25,6 +27,8 @@ pub(crate) use layer::Layer;
 pub(crate) trait Source {
     fn receive(&mut self) -> Received;
     fn release(&mut self, chunk: Chunk);
+    /// Sends what the system takes at once of what goes out next: how many bytes, maybe none.
+    fn send_now(&self, parts: &[IoSlice<'_>]) -> usize;
 }
 
 /// How far the end of our direction is.
@@ -71,6 +75,8 @@ pub(crate) enum Leave {
 impl Chain {
     /// Puts a filter on top, which begins when so many bytes that are written already have gone the old way.
     pub(crate) fn push(&mut self, filter: Box<dyn Filter>, before: usize) {
+        // There are one or two at most, and they stay as long as the connection does.
+        self.layers.reserve_exact(1);
         self.layers.push(Layer::new(self.next, filter, before));
         self.next = self.next.wrapping_add(1);
         self.told_end = false;

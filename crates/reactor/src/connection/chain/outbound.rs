@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use super::Chain;
-use crate::filter::{Filter, FilterError, Flow};
+use crate::filter::{Down, Filter, FilterError, Flow, SendNow};
 
 impl Chain {
     /// How many of the bytes that were written may go now, and whether there is any limit but their number: bytes from before
@@ -22,8 +22,9 @@ impl Chain {
         self.layers.iter().take_while(|layer| layer.before == 0).count()
     }
 
-    /// Takes bytes that were written, no more than [may go](Self::takes), and answers how many it took.
-    pub(crate) fn seal(&mut self, parts: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+    /// Takes bytes that were written, no more than [may go](Self::takes), and answers how many it took. What the lowest
+    /// filter makes of them may go at once, where nothing waits before it.
+    pub(crate) fn seal(&mut self, parts: &[IoSlice<'_>], now: SendNow<'_>) -> Result<usize, FilterError> {
         let entry = self.entry();
         let offered = parts.iter().map(|part| part.len()).sum();
         let taken = match entry.checked_sub(1) {
@@ -37,11 +38,19 @@ impl Chain {
                 offered
             }
             Some(index) => {
+                let down = if index == 0 {
+                    Some(Down::Straight(self.wire.get_or_insert_default(), now))
+                } else {
+                    None
+                };
                 let mut taken = 0;
-                self.call(index, |filter, flow| {
+                let called = self.layers[index].call(down, |filter, flow| {
                     taken = filter.outbound(flow, parts)?;
                     Ok(())
-                })?;
+                });
+                // Also what a filter sent that failed: it tells the peer why.
+                let settled = self.settle();
+                called.and(settled)?;
                 taken.min(offered)
             }
         };
@@ -61,8 +70,8 @@ impl Chain {
         index: usize,
         call: impl FnOnce(&mut dyn Filter, &mut Flow<'_>) -> Result<(), FilterError>,
     ) -> Result<(), FilterError> {
-        let wire = if index == 0 { Some(&mut **self.wire.get_or_insert_default()) } else { None };
-        let called = self.layers[index].call(wire, call);
+        let down = if index == 0 { Some(Down::Wire(self.wire.get_or_insert_default())) } else { None };
+        let called = self.layers[index].call(down, call);
         // Also what a filter sent that failed: it tells the peer why.
         let settled = self.settle();
         called.and(settled)
@@ -95,9 +104,9 @@ impl Chain {
         if !lower.takes_bytes() {
             return Ok(false);
         }
-        let wire = if below == 0 { Some(&mut **self.wire.get_or_insert_default()) } else { None };
+        let down = if below == 0 { Some(Down::Wire(self.wire.get_or_insert_default())) } else { None };
         let (parts, mut taken) = ([IoSlice::new(&upper.held)], 0);
-        lower.call(wire, |filter, flow| {
+        lower.call(down, |filter, flow| {
             taken = filter.outbound(flow, &parts)?;
             Ok(())
         })?;
