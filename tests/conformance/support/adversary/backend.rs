@@ -1,6 +1,6 @@
 //! The adversary as a backend.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -183,10 +183,11 @@ impl<B: Backend> Backend for Adversary<B> {
     }
 
     /// All of what the backend below takes, some of it, or nothing.
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         let whole = self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0;
-        let count = if whole { bytes.len() } else { self.part(ChoiceKind::SendSize, bytes.len()) };
-        if count == 1 { 0 } else { self.inner.send_now(key, &bytes[..count]) }
+        let Some(first) = parts.first().filter(|_| !whole) else { return self.inner.send_now(key, parts) };
+        let count = self.part(ChoiceKind::SendSize, first.len());
+        if count == 1 { 0 } else { self.inner.send_now(key, &[IoSlice::new(&first[..count])]) }
     }
 
     fn expedite(&mut self, key: Key) {
