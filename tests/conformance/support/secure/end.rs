@@ -75,7 +75,7 @@ impl SecureEnd {
             let mut read = self.read.borrow_mut();
             let count = read.len().min(limit - bytes.len());
             bytes.extend(read.drain(..count));
-            if !moved {
+            if !moved && count == 0 {
                 break;
             }
         }
