@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -400,12 +400,12 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     /// Failures and what is held back are for sends that are lent.
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         let is_tame = {
             let script = self.faults.script.borrow();
             script.sends.is_empty() && !script.holding
         };
-        if is_tame { self.inner.send_now(key, bytes) } else { 0 }
+        if is_tame { self.inner.send_now(key, parts) } else { 0 }
     }
 
     fn expedite(&mut self, key: Key) {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -150,8 +150,8 @@ impl<B: Backend> Backend for Naming<B> {
         self.inner.sends_files(key)
     }
 
-    fn send_now(&mut self, key: Key, bytes: &[u8]) -> usize {
-        self.inner.send_now(key, bytes)
+    fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
+        self.inner.send_now(key, parts)
     }
 
     fn expedite(&mut self, key: Key) {
