@@ -4,6 +4,7 @@
 mod datagrams;
 mod files;
 mod tasks;
+mod tls;
 
 use std::cell::Cell;
 use std::io;

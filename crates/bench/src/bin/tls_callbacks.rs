@@ -3,6 +3,8 @@
 use marline::prelude::*;
 use marline_bench::secure::{self, CHUNK, FILLER, Role, UNIT, Units};
 
+static FULL: [u8; CHUNK] = [FILLER; CHUNK];
+
 struct Echo;
 
 impl Protocol for Echo {
@@ -21,7 +23,7 @@ impl Source {
     fn go_on(&mut self, transport: &Transport) {
         while self.owed > 0 {
             self.owed -= 1;
-            if transport.write(&[FILLER; CHUNK]) != WriteStatus::Ok {
+            if transport.write(&FULL[..]) != WriteStatus::Ok {
                 transport.notify_drained();
                 return;
             }

@@ -275,8 +275,10 @@ impl Shell {
             }
             let (mut published, addresses) = (std::mem::take(&mut state.published), state.addresses.take());
             self.alter(key, |connection| {
-                connection.layered().filtered.get_or_insert_default().published.append(&mut published);
-                addresses.into_iter().for_each(|addresses| connection.addresses = addresses);
+                let known = &mut connection.layered().filtered.get_or_insert_default().published;
+                known.reserve_exact(published.len());
+                known.append(&mut published);
+                addresses.into_iter().for_each(|addresses| connection.addresses = *addresses);
             });
         }
         let (finished, left) = chain.take_finished();

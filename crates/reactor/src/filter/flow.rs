@@ -41,7 +41,8 @@ pub(crate) struct State {
     /// A change of its deadline, which the loop has not made yet.
     pub(crate) deadline: Option<Option<Duration>>,
     pub(crate) published: Vec<Rc<dyn Any>>,
-    pub(crate) addresses: Option<Addresses>,
+    /// Boxed, as few filters have any.
+    pub(crate) addresses: Option<Box<Addresses>>,
 }
 
 /// A set of facts about a filter.
@@ -146,13 +147,15 @@ impl<'a> Flow<'a> {
     /// Makes a value known to the program, which asks by its type: [`Transport::published`](crate::Transport::published). It
     /// lives until the loss was told.
     pub fn publish(&mut self, value: Rc<impl Any>) {
+        // Filters publish one value, and it stays as long as the connection does.
+        self.state.published.reserve_exact(1);
         self.state.published.push(value);
     }
 
     /// From now on these are the addresses that the transport tells: a proxy's header names the real ones. What is asked when a
     /// connection is accepted, factories and limits, knows those of the connection itself.
     pub fn set_addresses(&mut self, addresses: Addresses) {
-        self.state.addresses = Some(addresses);
+        self.state.addresses = Some(Box::new(addresses));
     }
 }
 

@@ -184,10 +184,17 @@ impl<B: Backend> Backend for Adversary<B> {
 
     /// All of what the backend below takes, some of it, or nothing.
     fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
+        let total = parts.iter().map(|part| part.len()).sum();
         let whole = self.temper.sends_whole.get() || self.choices.choose(ChoiceKind::SendSize, 2) == 0;
-        let Some(first) = parts.first().filter(|_| !whole) else { return self.inner.send_now(key, parts) };
-        let count = self.part(ChoiceKind::SendSize, first.len());
-        if count == 1 { 0 } else { self.inner.send_now(key, &[IoSlice::new(&first[..count])]) }
+        let count = if whole { total } else { self.part(ChoiceKind::SendSize, total) };
+        let mut left = count;
+        let cut = parts.iter().map(|part| {
+            let taken = left.min(part.len());
+            left -= taken;
+            IoSlice::new(&part[..taken])
+        });
+        let cut: Vec<IoSlice<'_>> = cut.filter(|part| !part.is_empty()).collect();
+        if count == 1 { 0 } else { self.inner.send_now(key, &cut) }
     }
 
     fn expedite(&mut self, key: Key) {
