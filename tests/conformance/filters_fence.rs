@@ -11,7 +11,7 @@ use marline_reactor::{Lost, Reason, Transport};
 use marline_tests::files::file_of;
 
 use crate::support::toys::{ANSWER, Calls, Toy, turned};
-use crate::support::{Event, Log, Trace, World, collect, reason_name, skip};
+use crate::support::{Event, Log, Trace, World, collect, reason_name};
 use crate::{conformance, streams};
 
 const KEY: u8 = 0x15;
@@ -53,9 +53,6 @@ streams! {
     }
 
     fn pushes_at_once_with_writes_between(world: &World) {
-        if world.is_secure() {
-            return skip("within TLS that is no end in good order, and no reset");
-        }
         let (log, payload) = (Log::new(), world.payload());
         let sent = payload.clone();
         let protocol = Trace::new(&log).on(Event::Data(0), move |transport| {
@@ -94,9 +91,6 @@ streams! {
     }
 
     fn an_alert_goes_behind_what_was_written_before(world: &World) {
-        if world.is_secure() {
-            return skip("within TLS that is no end in good order, and no reset");
-        }
         let (log, payload) = (Log::new(), world.payload());
         let (transport, raw) = world.accept_one(Trace::new(&log));
         transport.write(&payload);

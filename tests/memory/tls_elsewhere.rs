@@ -26,6 +26,7 @@ struct Progress {
 
 /// With a buffer that is as small as can be, since it is the program's.
 async fn echo(acceptor: TlsAcceptor, stream: TcpStream, progress: Rc<Progress>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut stream = acceptor.accept(stream).await?;
     let mut buffer = [0; 16];
     loop {

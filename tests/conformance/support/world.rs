@@ -286,7 +286,8 @@ impl World {
                 // Nothing can happen any more without time passing.
                 Outside::Memory(memory) => match memory.reactor().next_deadline() {
                     Some(next) => memory.advance(next - memory.clock().now()),
-                    None => return false,
+                    // A far end may have moved while it was asked, and be there when it is asked again.
+                    None => return done(),
                 },
             }
         }

@@ -148,6 +148,12 @@ impl Connection {
         chain.push(filter, before - taken);
     }
 
+    /// Whether the notice that all filters are established is due, and nothing has to come before it.
+    fn may_hear_of_filters(&mut self) -> bool {
+        let before = Flags::UNMADE | Flags::BUSY | Flags::LOST;
+        self.flags.any(Flags::ESTABLISHED_QUEUED) && !self.flags.any(before)
+    }
+
     /// Whether a filter failed, so that only what was sent before still goes out.
     pub(super) fn has_failed(&self) -> bool {
         self.filtered().is_some_and(|filtered| filtered.parting.is_some())
@@ -334,8 +340,10 @@ impl Shell {
     /// Every filter is established: the protocol hears of it, and then bytes flow.
     pub(super) fn deliver_established(self: &Rc<Self>, key: Key) {
         let is_so = self.ask(key, |connection| {
+            // It may have been told before its turn.
+            let is_due = connection.flags.any(Flags::ESTABLISHED_QUEUED);
             connection.flags.clear(Flags::ESTABLISHED_QUEUED);
-            let stands = !connection.flags.any(Flags::CLOSING | Flags::LOST);
+            let stands = is_due && !connection.flags.any(Flags::CLOSING | Flags::LOST);
             let is_so = stands && connection.chain().is_some_and(Chain::is_established);
             if is_so {
                 connection.flags.clear(Flags::SHAKING);
@@ -421,7 +429,15 @@ impl Shell {
             }
             Some(Filled::Broken(error)) => self.broken(key, error),
         };
+        // The protocol need not wait for those who became ready before. What it writes leaves with the end of the handshake.
+        let is_established = self.ask(key, Connection::may_hear_of_filters);
+        if is_established {
+            self.deliver_established(key);
+        }
         self.flush(key);
+        if is_established {
+            return self.ask(key, |connection| connection.flags.any(Flags::INPUT));
+        }
         more && self.ask(key, |connection| connection.flags.any(Flags::SHAKING | Flags::PARTING))
     }
 

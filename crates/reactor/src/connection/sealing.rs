@@ -248,7 +248,15 @@ impl Shell {
             !at_once
         });
         if !takes_leave {
-            return true;
+            self.with_chain(key, |chain, _| {
+                chain.leave_at_once();
+                Ok(())
+            });
+            let has_wire = self.ask(key, |connection| connection.chain().is_some_and(Chain::has_wire));
+            if has_wire {
+                self.flush(key);
+            }
+            return !has_wire;
         }
         let Some(leave) = self.with_chain(key, |chain, _| chain.close()) else { return false };
         let has_wire = self.ask(key, |connection| {

@@ -175,6 +175,19 @@ impl Chain {
         Ok(Leave::Done)
     }
 
+    /// Lets the filters that stand say goodbye, and waits for no answer: those above them have failed, or never stood.
+    pub(crate) fn leave_at_once(&mut self) {
+        for index in (0..self.layers.len()).rev() {
+            let layer = &mut self.layers[index];
+            let stands = layer.has(Bits::ESTABLISHED) && !layer.has_any(GONE);
+            if stands && layer.state.bits.raise(Bits::TOLD_CLOSE) {
+                // Why it cannot is no news: the connection ends for another reason.
+                drop(self.call(index, |filter, flow| filter.close(flow)));
+            }
+            self.layers[index].state.bits |= Bits::CLOSED;
+        }
+    }
+
     /// Nothing can come any more: no filter waits for the peer.
     pub(crate) fn give_up(&mut self) {
         self.source_ended = true;
