@@ -182,7 +182,10 @@ impl Shell {
         }
         let over = Flags::EOF | Flags::KEEPS_INPUT;
         let ended = self.inspect(key, |connection| connection.flags.any(over)).unwrap_or(true);
-        let left = if ended { Left::End } else { self.drop_input(key) };
+        let mut left = if ended { Left::End } else { self.drop_input(key) };
+        if matches!(left, Left::Nothing) && self.ask(key, |connection| connection.awaits_answer()) {
+            left = Left::Bytes;
+        }
         match left {
             Left::Nothing | Left::End => self.lose_as_closed(key),
             Left::Bytes => {

@@ -31,6 +31,8 @@ pub(super) struct Filtered {
     pub(super) published: Vec<Rc<dyn Any>>,
     /// A filter failed: how the connection ends when what was sent before is out.
     pub(super) parting: Option<Reason>,
+    /// Then the peer may still answer a filter that stood below it, and is not to be reset for that.
+    pub(super) answer_is_due: bool,
 }
 
 /// The backend, as a chain reads from it.

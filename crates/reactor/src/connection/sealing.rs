@@ -85,6 +85,11 @@ impl Connection {
         })
     }
 
+    /// Whether the peer may still answer a filter that said goodbye.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.filtered().is_some_and(|filtered| filtered.answer_is_due)
+    }
+
     /// What a connection is lost with that closes of its own accord.
     fn end_reason(&mut self) -> Reason {
         let unsent = self.flags.any(Flags::SHAKING) && self.buffered() > 0;
@@ -294,6 +299,8 @@ impl Shell {
             let reads = !connection.flags.any(Flags::WRITES_ONLY);
             connection.flags.put(Flags::EOF, chain.source_ended || !reads);
             connection.flags.put(Flags::SHUT, matches!(chain.shut, Shut::Done { below: true }));
+            let answer_is_due = chain.answer_is_due && connection.has_failed();
+            connection.filtered_mut()?.answer_is_due = answer_is_due;
             Some(chain)
         });
         chain.flatten().into_iter().for_each(|chain| self.end_chain(*chain));

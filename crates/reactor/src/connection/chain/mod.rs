@@ -56,6 +56,8 @@ pub(crate) struct Chain {
     pub(crate) shut: Shut,
     /// The peer's direction of the connection itself ended: the source has nothing more.
     pub(crate) source_ended: bool,
+    /// A filter said goodbye, and its peer's answer was not waited for.
+    pub(crate) answer_is_due: bool,
     /// Whoever is above was told that the peer's direction ended.
     told_end: bool,
     /// The number of the next layer.
@@ -181,6 +183,7 @@ impl Chain {
             let layer = &mut self.layers[index];
             let stands = layer.has(Bits::ESTABLISHED) && !layer.has_any(GONE);
             if stands && layer.state.bits.raise(Bits::TOLD_CLOSE) {
+                self.answer_is_due = true;
                 // Why it cannot is no news: the connection ends for another reason.
                 drop(self.call(index, |filter, flow| filter.close(flow)));
             }
