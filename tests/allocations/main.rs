@@ -6,6 +6,7 @@
 mod datagrams;
 mod policies;
 mod tasks;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
