@@ -219,6 +219,27 @@ fn a_peer_that_never_answers_a_close_is_cut_off() {
 }
 
 #[test]
+fn whichever_of_both_timeouts_is_shorter_ends_a_close_without_answer() {
+    let (client, server) = client_and_server();
+    let seconds = Duration::from_secs;
+    for (shutdown, close) in
+        [(Some(seconds(60)), seconds(90)), (Some(seconds(90)), seconds(60)), (None, seconds(60))]
+    {
+        let memory = MemoryReactor::new();
+        let trace = Rc::new(Trace::default());
+        let _server =
+            serve(&memory.handle(), PLACE, &server.clone().with_shutdown_timeout(shutdown), Log::new(&trace));
+        let _hand = Hand::established(&memory, &client, &server);
+        trace.transport().set_close_timeout(close);
+        trace.transport().close();
+        memory.advance(seconds(59));
+        assert_eq!(trace.events(), ["made"]);
+        memory.advance(seconds(1));
+        assert!(matches!(trace.reason(), Reason::Timeout), "{:?}", trace.reason());
+    }
+}
+
+#[test]
 fn a_close_within_the_handshake_ends_at_once() {
     on_memory(|memory| {
         let (client, _) = client_and_server();
