@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use marline_reactor::Endpoint;
 use marline_reactor::testing::Peer;
 use rustls::{AlertDescription, Error};
 
@@ -237,6 +238,33 @@ fn whichever_of_both_timeouts_is_shorter_ends_a_close_without_answer() {
         memory.advance(seconds(1));
         assert!(matches!(trace.reason(), Reason::Timeout), "{:?}", trace.reason());
     }
+}
+
+#[test]
+fn the_timeout_and_the_limit_of_an_endpoint_with_tls_hold() {
+    let (memory, (client, server)) = (MemoryReactor::new(), client_and_server());
+    let ignore = |_: &Addresses| |_: &Transport, _: &[u8]| ();
+    let endpoint = server.endpoint(Endpoint::unix("/run/tls.sock")).limit(1);
+    let listener = memory.handle().listen(endpoint, ignore).unwrap();
+    let _queued = [memory.connect(PLACE).unwrap(), memory.connect(PLACE).unwrap()];
+    memory.pump();
+    assert_eq!(listener.connections(), 1);
+    listener.stop();
+
+    let _silent = memory.network().listen(marline_reactor::UnixAddress::path("/run/silent.sock")).unwrap();
+    let endpoint = client.endpoint(Endpoint::unix("/run/silent.sock"), "a.example").unwrap();
+    let (outcome, deadline) = (Outcome::default(), memory.reactor().next_deadline());
+    let told = Rc::clone(&outcome);
+    let endpoint = endpoint.timeout(Duration::from_secs(2));
+    memory.handle().connect(endpoint, ignore, move |result| *told.borrow_mut() = Some(result));
+    memory.advance(Duration::from_secs(1));
+    assert!(outcome.borrow().is_none());
+    memory.advance(Duration::from_secs(1));
+    let after = Duration::from_secs(2);
+    assert!(
+        matches!(&*outcome.borrow(), Some(Err(ConnectError::TimedOut { after: told, .. })) if *told == after)
+    );
+    assert_eq!(memory.reactor().next_deadline(), deadline);
 }
 
 #[test]
