@@ -357,3 +357,27 @@ fn nobody_but_the_peer_can_read_what_is_sent() {
     hand.side.receive(&wire, 64).unwrap();
     assert_eq!(hand.side.plaintext, b"a secret of ours");
 }
+
+/// A reader as fast as that would let nobody else have a turn.
+#[test]
+fn a_file_has_no_more_than_its_share_of_a_turn() {
+    const SIZE: usize = 8 << 20;
+
+    let memory = MemoryReactor::new();
+    memory.network().set_capacity(usize::MAX);
+    let (client, server) = client_and_server();
+    let (here, there) = (Rc::new(Trace::default()), Rc::new(Trace::default()));
+    let _server = serve(&memory.handle(), PLACE, &server, Log::new(&there));
+    connect(&memory.handle(), PLACE, &client, Log::new(&here));
+    memory.pump();
+    let path = std::env::temp_dir().join(format!("marline-tls-share-{}", std::process::id()));
+    std::fs::write(&path, vec![1; SIZE]).unwrap();
+    there.transport().send_file(std::fs::File::open(&path).unwrap(), ..).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    memory.reactor().turn(Some(Duration::ZERO)).unwrap();
+    assert!(there.transport().buffered() >= SIZE - (1 << 20), "{}", there.transport().buffered());
+    there.transport().close();
+    memory.pump();
+    assert_eq!(here.data.borrow().len(), SIZE);
+    assert_eq!(there.events(), ["made", "lost"]);
+}
