@@ -96,11 +96,17 @@ impl ClientTls {
     /// # Ok::<(), ConfigError>(())
     /// ```
     pub fn filter(&self, server_name: &str) -> Result<TlsFilter, ConfigError> {
-        let name = match &self.server_name {
-            Some(fixed) => fixed.clone(),
-            None => parse_name(server_name)?,
-        };
-        Ok(TlsFilter::client(Arc::clone(&self.config), name, self.timeouts))
+        Ok(self.filter_for(self.name(server_name)?))
+    }
+
+    /// The name of the server, where that was asked for.
+    pub(crate) fn name(&self, server_name: &str) -> Result<ServerName<'static>, ConfigError> {
+        self.server_name.clone().map_or_else(|| parse_name(server_name), Ok)
+    }
+
+    /// Takes a session that can be resumed, which is good for one connection, so it is made when that stands.
+    pub(crate) fn filter_for(&self, name: ServerName<'static>) -> TlsFilter {
+        TlsFilter::client(Arc::clone(&self.config), name, self.timeouts)
     }
 }
 

@@ -381,3 +381,34 @@ fn a_file_has_no_more_than_its_share_of_a_turn() {
     assert_eq!(here.data.borrow().len(), SIZE);
     assert_eq!(there.events(), ["made", "lost"]);
 }
+
+/// A session can be resumed once, and this server offers one with each connection.
+#[test]
+fn an_endpoint_that_is_made_for_each_connection_takes_one_session_each() {
+    let memory = MemoryReactor::new();
+    let (client, server) = client_and_server();
+    let mut config = (**server.config()).clone();
+    config.send_tls13_tickets = 1;
+    let server = ServerTls::from_config(config);
+    let ignore = |_: &Addresses| |_: &Transport, _: &[u8]| ();
+    memory.handle().listen(server.endpoint(Endpoint::unix("/run/tls.sock")), ignore).unwrap();
+    let missing = client.endpoint(Endpoint::unix("/run/missing.sock"), "a.example").unwrap();
+    for is_resumed in [false, true, true] {
+        let _unused = client.endpoint(Endpoint::unix("/run/tls.sock"), "a.example").unwrap();
+        let endpoint = client.endpoint(Endpoint::unix("/run/tls.sock"), "a.example").unwrap();
+        memory.handle().connect(missing.clone(), ignore, |outcome| assert!(outcome.is_err()));
+        memory.pump();
+        let trace = Rc::new(Trace::default());
+        let mut log = Some(Log::new(&trace));
+        memory.handle().connect(
+            endpoint,
+            move |_: &Addresses| log.take(),
+            |outcome| assert!(outcome.is_ok()),
+        );
+        memory.pump();
+        let info = trace.transport().tls().expect("a handshake that is done");
+        assert_eq!(info.is_resumed(), is_resumed);
+        trace.transport().close();
+        memory.pump();
+    }
+}
