@@ -412,3 +412,14 @@ fn an_endpoint_that_is_made_for_each_connection_takes_one_session_each() {
         memory.pump();
     }
 }
+
+#[test]
+fn a_dump_names_the_protocol_that_waits_for_a_handshake() {
+    let memory = MemoryReactor::new();
+    let (_, server) = client_and_server();
+    let _server = serve(&memory.handle(), PLACE, &server, Log::new(&Rc::default()));
+    let _silent = memory.connect(PLACE).unwrap();
+    memory.pump();
+    let dump = memory.handle().dump().to_string();
+    assert!(dump.contains("::Log"), "{dump}");
+}
