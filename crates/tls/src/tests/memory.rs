@@ -420,6 +420,6 @@ fn a_dump_names_the_protocol_that_waits_for_a_handshake() {
     let _server = serve(&memory.handle(), PLACE, &server, Log::new(&Rc::default()));
     let _silent = memory.connect(PLACE).unwrap();
     memory.pump();
-    let dump = memory.handle().dump().to_string();
+    let dump = memory.handle().dump();
     assert!(dump.contains("::Log"), "{dump}");
 }
