@@ -11,8 +11,9 @@ use std::mem::take;
 
 use marline::prelude::*;
 
-/// A letter longer than this is refused.
+/// A letter longer than this is refused, and so are recipients beyond as many as that.
 const LONGEST: usize = 10 << 20;
+const MOST: usize = 100;
 
 struct Session {
     tls: ServerTls,
@@ -46,6 +47,7 @@ impl Session {
                 self.letter = Letter { from: Some(rest.to_owned()), ..Letter::default() };
                 "250 fine\r\n"
             }
+            "RCPT" if self.letter.to.len() >= MOST => "452 too many recipients\r\n",
             "RCPT" if self.letter.from.is_some() => {
                 self.letter.to.push(rest.to_owned());
                 "250 fine\r\n"

@@ -125,7 +125,9 @@ impl Server {
             Target::Registered(parts) => {
                 let kind = parts.kind();
                 let kind = kind.ok_or_else(|| ListenError::WrongKind { target: parts.to_string() })?;
-                return kind.listen(&crate::reactor::Handle::new(Rc::clone(shell)), parts, factory);
+                let server = kind.listen(&crate::reactor::Handle::new(Rc::clone(shell)), parts, factory)?;
+                endpoint.limit_value().into_iter().for_each(|limit| server.set_limit(limit));
+                return Ok(server);
             }
             _ => return Err(ListenError::WrongKind { target: endpoint.to_string() }),
         };

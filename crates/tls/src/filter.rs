@@ -23,7 +23,8 @@ use crate::timeouts::Timeouts;
 /// * `write_eof` sends close_notify and reading goes on, until the peer says the same. (One that speaks TLS 1.2 may answer by
 ///   ending the connection, as RFC 5246 wants it to.)
 /// * `close` sends close_notify too, and waits for the peer's answer, or the end of its direction, no longer than the shutdown
-///   timeout.
+///   timeout, nor without anything sent for longer than the connection's
+///   [close timeout](marline_reactor::Transport::set_close_timeout).
 /// * The end of the peer's direction without close_notify is [`Reason::Truncated`](marline_reactor::Reason::Truncated).
 ///
 /// A connection takes a few KiB when it is idle: its keys, the peer's certificates, and up to 4 KiB of rustls's buffer.

@@ -4,12 +4,14 @@
 //! * `candidates`: the addresses, in the order in which they are tried.
 //! * `opened`: what is opened rather than reached.
 //! * `race`: when each of them begins, and what becomes of it.
+//! * `timed`: the timeout of an endpoint of a program's kind.
 //! * This file: an attempt, from its beginning to its end.
 
 mod candidates;
 mod look_up;
 mod opened;
 mod race;
+mod timed;
 
 use std::fmt;
 use std::io;
@@ -191,7 +193,11 @@ impl Connecting {
         let target = endpoint.target().clone();
         if let Target::Registered(parts) = &target {
             if let Some(kind) = parts.kind() {
-                return kind.connect(&Handle::new(Rc::clone(shell)), parts, factory, done);
+                let handle = Handle::new(Rc::clone(shell));
+                return match endpoint.timeout_value() {
+                    Some(after) => timed::connect(&*kind, &handle, parts, after, factory, done),
+                    None => kind.connect(&handle, parts, factory, done),
+                };
             }
         }
         let place = Location::caller();

@@ -105,7 +105,7 @@ impl Shell {
         }
     }
 
-    fn flush_in_next_turn(&self, key: Key) {
+    pub(super) fn flush_in_next_turn(&self, key: Key) {
         if self.ask(key, Connection::wants_flush) {
             self.flush_later(key);
         }

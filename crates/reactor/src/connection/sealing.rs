@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::chain::{Chain, Leave, Shut};
-use super::files::{Failure, InLine};
+use super::files::{Failure, InLine, SHARE};
 use super::{Connection, Flags};
 use crate::backend::{Close, Outgoing, Sent, Started};
 use crate::filter::{FilterError, SendNow};
@@ -100,7 +100,7 @@ impl Connection {
 
 impl Shell {
     pub(super) fn flush_filtered(self: &Rc<Self>, key: Key) {
-        let turn = self.turn_number();
+        let (turn, mut share) = (self.turn_number(), SHARE);
         loop {
             match self.alter(key, |connection| connection.lend_wire(turn)) {
                 None | Some(Wire::Waits) => break,
@@ -114,7 +114,7 @@ impl Shell {
                 }
                 Some(Wire::Empty) => {
                     self.wire_is_out(key);
-                    if !self.seal(key) {
+                    if !self.seal(key, &mut share) {
                         break;
                     }
                 }
@@ -130,10 +130,11 @@ impl Shell {
         });
     }
 
-    /// Has the filters take some of what was written. Whether there is something on the wire now.
-    fn seal(self: &Rc<Self>, key: Key) -> bool {
+    /// Has the filters take some of what was written, and of files no more than what is left of `share`. Whether there is something
+    /// on the wire now.
+    fn seal(self: &Rc<Self>, key: Key, share: &mut usize) -> bool {
         let limit = self.inspect(key, Connection::may_seal).unwrap_or(0);
-        if limit > 0 && self.read_files_first(key).is_none() {
+        if limit > 0 && self.read_files_first(key, share).is_none() {
             return false;
         }
         let outgoing = self.alter(key, |connection| {
@@ -165,14 +166,22 @@ impl Shell {
         has_wire || taken.is_some_and(|taken| taken > 0)
     }
 
-    /// Puts bytes in the place of a file that comes first.
-    fn read_files_first(self: &Rc<Self>, key: Key) -> Option<()> {
+    /// Puts bytes in the place of a file that comes first. `None` if that has to wait for the next turn, or was the
+    /// connection's end.
+    fn read_files_first(self: &Rc<Self>, key: Key, share: &mut usize) -> Option<()> {
         loop {
             let look = |connection: &Connection| {
                 (connection.outgoing.as_deref().map(InLine::of), connection.buffered())
             };
             let (Some(InLine::File { .. }), before) = self.inspect(key, look)? else { return Some(()) };
+            if *share == 0 {
+                self.flush_in_next_turn(key);
+                return None;
+            }
+            let in_memory = self.inspect(key, Connection::in_memory)?;
             self.read_file(key)?;
+            let read = self.inspect(key, Connection::in_memory)?.saturating_sub(in_memory);
+            *share = share.saturating_sub(read);
             // A file that is shorter than it was takes up less room in the queue.
             let after = self.inspect(key, Connection::buffered)?;
             if after < before {

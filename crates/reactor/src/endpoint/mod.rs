@@ -155,7 +155,8 @@ impl Endpoint {
     /// An endpoint that brings its [kind](EndpointKind) along, which need not be registered: a kind may hold what no string can
     /// say, like certificates that the program made. `text` is what stands for it in messages, and what the kind is given to
     /// take apart: `SCHEME:REST?OPTIONS`. Neither [`check`](EndpointKind::check) nor
-    /// [`options`](EndpointKind::options) is asked about it.
+    /// [`options`](EndpointKind::options) is asked about it. Of what the methods below set, its [`timeout`](Self::timeout) and its
+    /// [`limit`](Self::limit) hold, whatever the kind connects to or listens on; the rest does nothing.
     ///
     /// ```
     /// use marline_reactor::{ConnectDone, ConnectFactory, Connecting, Endpoint, EndpointKind, EndpointParts, Handle};

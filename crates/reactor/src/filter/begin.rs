@@ -11,7 +11,7 @@ use crate::connect::Connecting;
 use crate::endpoint::{ConnectDone, ConnectFactory, Endpoint, IntoEndpoint, ListenFactory};
 use crate::error::{ConnectError, ListenError};
 use crate::lost::{Lost, Reason};
-use crate::protocol::Protocol;
+use crate::protocol::{Internal, Protocol};
 use crate::reactor::Handle;
 use crate::server::Server;
 use crate::timer::Timer;
@@ -21,7 +21,8 @@ use crate::transport::Transport;
 /// filter is established. It is for whoever gives a filter a scheme ([`EndpointKind`](crate::EndpointKind)).
 ///
 /// If the filter fails first, the protocol's only callback is `connection_lost`, and the outcome is
-/// [`ConnectError::Lost`]. The endpoint's [timeout](crate::Endpoint::timeout) is for both, connecting and the filter's negotiation. [`Connecting::cancel`] gives up until the outcome is certain, also while the filter negotiates.
+/// [`ConnectError::Lost`]. The endpoint's [timeout](crate::Endpoint::timeout) is for both, connecting and the filter's
+/// negotiation. [`Connecting::cancel`] gives up until the outcome is certain, also while the filter negotiates.
 ///
 /// ```
 /// use marline_reactor::filter::{self, Filter, FilterError, Flow, Output};
@@ -245,5 +246,10 @@ impl Protocol for Behind {
         if let Some(stage) = self.stage.take() {
             stage.settle(&transport.handle(), Err(ConnectError::Lost(lost.clone())));
         }
+    }
+
+    /// The program knows its own protocol, and not this one.
+    fn type_name(&self, internal: Internal) -> &'static str {
+        self.protocol.as_ref().map_or(std::any::type_name::<Self>(), |protocol| protocol.type_name(internal))
     }
 }

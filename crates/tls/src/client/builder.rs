@@ -139,7 +139,8 @@ impl ClientTlsBuilder {
         self
     }
 
-    /// How long the server may take to answer when we close, 30 s by default; `None` is for no limit.
+    /// How long the server may take to answer when we close, 30 s by default. The connection's
+    /// [close timeout](marline_reactor::Transport::set_close_timeout) of 30 s holds as well, and is all there is with `None`.
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeouts.shutdown = timeout.into();

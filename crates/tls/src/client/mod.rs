@@ -64,7 +64,8 @@ impl ClientTls {
         self
     }
 
-    /// The same with another limit for the server's answer when we close, 30 s by default; `None` is for no limit.
+    /// The same with another limit for the server's answer when we close, 30 s by default. The connection's
+    /// [close timeout](marline_reactor::Transport::set_close_timeout) of 30 s holds as well, and is all there is with `None`.
     #[must_use]
     pub fn with_shutdown_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeouts.shutdown = timeout.into();
@@ -95,11 +96,17 @@ impl ClientTls {
     /// # Ok::<(), ConfigError>(())
     /// ```
     pub fn filter(&self, server_name: &str) -> Result<TlsFilter, ConfigError> {
-        let name = match &self.server_name {
-            Some(fixed) => fixed.clone(),
-            None => parse_name(server_name)?,
-        };
-        Ok(TlsFilter::client(Arc::clone(&self.config), name, self.timeouts))
+        Ok(self.filter_for(self.name(server_name)?))
+    }
+
+    /// The name of the server, where that was asked for.
+    pub(crate) fn name(&self, server_name: &str) -> Result<ServerName<'static>, ConfigError> {
+        self.server_name.clone().map_or_else(|| parse_name(server_name), Ok)
+    }
+
+    /// Takes a session that can be resumed, which is good for one connection, so it is made when that stands.
+    pub(crate) fn filter_for(&self, name: ServerName<'static>) -> TlsFilter {
+        TlsFilter::client(Arc::clone(&self.config), name, self.timeouts)
     }
 }
 

@@ -4,6 +4,7 @@ use marline_reactor::{
     ConnectDone, ConnectFactory, Connecting, Endpoint, EndpointKind, EndpointParts, Handle, ListenError,
     ListenFactory, Server, filter,
 };
+use rustls::pki_types::ServerName;
 
 use crate::error::ConfigError;
 use crate::{ClientTls, ServerTls};
@@ -11,7 +12,7 @@ use crate::{ClientTls, ServerTls};
 /// A client's TLS over another endpoint.
 struct Client {
     tls: ClientTls,
-    server_name: String,
+    name: ServerName<'static>,
     inner: Endpoint,
 }
 
@@ -38,9 +39,8 @@ impl ClientTls {
     /// # Ok::<(), marline_tls::ConfigError>(())
     /// ```
     pub fn endpoint(&self, inner: Endpoint, server_name: &str) -> Result<Endpoint, ConfigError> {
-        self.filter(server_name)?;
         let text = format!("tls+{inner}");
-        let kind = Client { tls: self.clone(), server_name: server_name.to_owned(), inner };
+        let kind = Client { tls: self.clone(), name: self.name(server_name)?, inner };
         Ok(Endpoint::of_kind(kind, &text))
     }
 }
@@ -58,14 +58,12 @@ impl EndpointKind for Client {
     fn connect(
         &self,
         handle: &Handle,
-        parts: &EndpointParts,
+        _: &EndpointParts,
         factory: ConnectFactory,
         done: ConnectDone,
     ) -> Connecting {
-        match self.tls.filter(&self.server_name) {
-            Ok(made) => filter::connect(handle, &self.inner, |_| made, factory, done),
-            Err(error) => super::kind::refused(handle, parts, error, done),
-        }
+        let (tls, name) = (self.tls.clone(), self.name.clone());
+        filter::connect(handle, &self.inner, move |_| tls.filter_for(name), factory, done)
     }
 }
 

@@ -6,12 +6,12 @@ use marline_reactor::{
     Address, ConnectDone, ConnectError, ConnectFactory, Connecting, Endpoint, EndpointKind, EndpointParts,
     Handle, ListenError, ListenFactory, Server, filter,
 };
+use rustls::pki_types::ServerName;
 
 use super::cache;
 use super::options::{self, NAMES, Options};
 use crate::error::ConfigError;
-use crate::filter::TlsFilter;
-use crate::server::ServerTls;
+use crate::{ClientTls, ServerTls};
 
 /// What a client calls a server without a name, whom it trusts whoever it is: an address is not told (RFC 6066).
 const NOBODY: &str = "0.0.0.0";
@@ -45,7 +45,7 @@ impl Kind {
         if matches!(self.inner, "tcp" | "tls") { host(parts.rest()) } else { None }
     }
 
-    fn client(&self, parts: &EndpointParts) -> Result<TlsFilter, ConfigError> {
+    fn client(&self, parts: &EndpointParts) -> Result<(ClientTls, ServerName<'static>), ConfigError> {
         options::check_for_client(parts)?;
         let options = Options::of(parts)?;
         let name = match (options.server_name.as_deref(), self.host(parts), options.verify) {
@@ -53,7 +53,9 @@ impl Kind {
             (None, None, false) => NOBODY,
             (None, None, true) => return Err(ConfigError::NoServerName { endpoint: parts.to_string() }),
         };
-        cache::client(&options)?.filter(name)
+        let client = cache::client(&options)?;
+        let name = client.name(name)?;
+        Ok((client, name))
     }
 
     fn server(&self, parts: &EndpointParts) -> Result<ServerTls, ConfigError> {
@@ -82,7 +84,9 @@ impl EndpointKind for Kind {
         done: ConnectDone,
     ) -> Connecting {
         match self.client(parts) {
-            Ok(made) => filter::connect(handle, self.inner(parts), |_| made, factory, done),
+            Ok((tls, name)) => {
+                filter::connect(handle, self.inner(parts), move |_| tls.filter_for(name), factory, done)
+            }
             Err(error) => refused(handle, parts, error, done),
         }
     }
@@ -103,12 +107,7 @@ impl EndpointKind for Kind {
 
 /// An attempt that failed before there was anything to connect to.
 #[track_caller]
-pub(super) fn refused(
-    handle: &Handle,
-    parts: &EndpointParts,
-    error: ConfigError,
-    done: ConnectDone,
-) -> Connecting {
+fn refused(handle: &Handle, parts: &EndpointParts, error: ConfigError, done: ConnectDone) -> Connecting {
     let (target, source) = (parts.to_string(), io::Error::other(error));
     Connecting::failed(handle, ConnectError::Open { target, source }, done)
 }

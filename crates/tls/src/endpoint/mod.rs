@@ -22,7 +22,7 @@
 //! | `client_ca` | path | servers | only clients with a certificate from these authorities are accepted |
 //! | `alpn` | names, with commas | both | the application protocols, the most wanted first |
 //! | `tls_min`, `tls_max` | `1.2` or `1.3` | both | the versions to accept; both by default |
-//! | `handshake_timeout`, `shutdown_timeout` | seconds | both | how long the peer may take, like `2.5`; 30 by default |
+//! | `handshake_timeout`, `shutdown_timeout` | seconds | both | how long the peer may take, like `2.5`; 30 by default. More than 30 for a shutdown needs a longer [close timeout](marline_reactor::Transport::set_close_timeout), too |
 //!
 //! A file is read when it is first needed. Clients keep what they made of an endpoint's options (of the last 64), with the
 //! sessions to resume; servers share it as long as one of them listens. [`reload_endpoints`] has all files read again.

@@ -77,6 +77,23 @@ impl Options {
         Ok(options)
     }
 
+    /// Those of `?cert=PATH`.
+    #[cfg(test)]
+    pub(super) fn with_certificate(path: &std::path::Path) -> Self {
+        Self {
+            cert: Some(path.display().to_string()),
+            key: None,
+            ca: None,
+            client_ca: None,
+            alpn: Vec::new(),
+            server_name: None,
+            verify: true,
+            versions: Versions::default(),
+            handshake_timeout: None,
+            shutdown_timeout: None,
+        }
+    }
+
     pub(super) fn client(&self) -> Result<ClientTls, ConfigError> {
         let mut builder = ClientTls::builder()
             .alpn(&self.alpn)

@@ -1,6 +1,13 @@
-use marline_reactor::Endpoint;
+use std::fs;
+use std::sync::{Arc, Barrier};
+use std::thread;
 
+use marline_reactor::Endpoint;
+use parking_lot::Mutex;
+
+use super::options::Options;
 use super::*;
+use crate::fixtures::Authority;
 
 fn problem(text: &str) -> String {
     register();
@@ -67,4 +74,27 @@ fn mistakes_are_found_when_a_string_is_parsed() {
         let problem = problem(text);
         assert!(problem.contains(words), "{problem}");
     }
+}
+
+#[test]
+fn loops_that_begin_together_share_what_is_made_of_an_endpoint() {
+    let folder = std::env::temp_dir().join(format!("marline-tls-together-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (certificate, key) = Authority::new().pem_for(&["a.example"]);
+    let path = folder.join("both.pem");
+    fs::write(&path, certificate + &key).unwrap();
+    let (servers, barrier) = (Mutex::new(Vec::new()), Barrier::new(8));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let options = Options::with_certificate(&path);
+                barrier.wait();
+                let server = cache::server(&options).unwrap().expect("a certificate");
+                servers.lock().push(server);
+            });
+        }
+    });
+    let servers = servers.into_inner();
+    assert!(servers.iter().all(|server| Arc::ptr_eq(server.config(), servers[0].config())));
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -15,6 +15,8 @@ use crate::identity::{Files, Identity};
 pub(super) struct Certificate {
     provider: Arc<CryptoProvider>,
     current: RwLock<Current>,
+    /// Held over a change: one that began earlier, and read older files, must not be the last.
+    change: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -26,19 +28,25 @@ struct Current {
 impl Certificate {
     pub(super) fn new(identity: &Identity, provider: &Arc<CryptoProvider>) -> Result<Self, ConfigError> {
         let current = RwLock::new(Current::new(identity, provider)?);
-        Ok(Self { provider: Arc::clone(provider), current })
+        Ok(Self { provider: Arc::clone(provider), current, change: Mutex::new(()) })
     }
 
     pub(super) fn set(&self, identity: &Identity) -> Result<(), ConfigError> {
+        let _change = self.change.lock();
+        self.put(identity)
+    }
+
+    fn put(&self, identity: &Identity) -> Result<(), ConfigError> {
         let current = Current::new(identity, &self.provider)?;
         *self.current.write() = current;
         Ok(())
     }
 
-    /// Nothing is locked while the files are read.
+    /// Handshakes go on while the files are read.
     pub(super) fn reload(&self) -> Result<(), ConfigError> {
+        let _change = self.change.lock();
         let files = self.current.read().files.clone();
-        self.set(&files.ok_or(ConfigError::NotFromFiles)?.read()?)
+        self.put(&files.ok_or(ConfigError::NotFromFiles)?.read()?)
     }
 }
 

@@ -79,7 +79,8 @@ impl ServerTls {
         self
     }
 
-    /// The same with another limit for the client's answer when we close, 30 s by default; `None` is for no limit.
+    /// The same with another limit for the client's answer when we close, 30 s by default. The connection's
+    /// [close timeout](marline_reactor::Transport::set_close_timeout) of 30 s holds as well, and is all there is with `None`.
     #[must_use]
     pub fn with_shutdown_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeouts.shutdown = timeout.into();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use marline_reactor::Endpoint;
 use marline_reactor::testing::Peer;
 use rustls::{AlertDescription, Error};
 
@@ -219,6 +220,54 @@ fn a_peer_that_never_answers_a_close_is_cut_off() {
 }
 
 #[test]
+fn whichever_of_both_timeouts_is_shorter_ends_a_close_without_answer() {
+    let (client, server) = client_and_server();
+    let seconds = Duration::from_secs;
+    for (shutdown, close) in
+        [(Some(seconds(60)), seconds(90)), (Some(seconds(90)), seconds(60)), (None, seconds(60))]
+    {
+        let memory = MemoryReactor::new();
+        let trace = Rc::new(Trace::default());
+        let _server =
+            serve(&memory.handle(), PLACE, &server.clone().with_shutdown_timeout(shutdown), Log::new(&trace));
+        let _hand = Hand::established(&memory, &client, &server);
+        trace.transport().set_close_timeout(close);
+        trace.transport().close();
+        memory.advance(seconds(59));
+        assert_eq!(trace.events(), ["made"]);
+        memory.advance(seconds(1));
+        assert!(matches!(trace.reason(), Reason::Timeout), "{:?}", trace.reason());
+    }
+}
+
+#[test]
+fn the_timeout_and_the_limit_of_an_endpoint_with_tls_hold() {
+    let (memory, (client, server)) = (MemoryReactor::new(), client_and_server());
+    let ignore = |_: &Addresses| |_: &Transport, _: &[u8]| ();
+    let endpoint = server.endpoint(Endpoint::unix("/run/tls.sock")).limit(1);
+    let listener = memory.handle().listen(endpoint, ignore).unwrap();
+    let _queued = [memory.connect(PLACE).unwrap(), memory.connect(PLACE).unwrap()];
+    memory.pump();
+    assert_eq!(listener.connections(), 1);
+    listener.stop();
+
+    let _silent = memory.network().listen(marline_reactor::UnixAddress::path("/run/silent.sock")).unwrap();
+    let endpoint = client.endpoint(Endpoint::unix("/run/silent.sock"), "a.example").unwrap();
+    let (outcome, deadline) = (Outcome::default(), memory.reactor().next_deadline());
+    let told = Rc::clone(&outcome);
+    let endpoint = endpoint.timeout(Duration::from_secs(2));
+    memory.handle().connect(endpoint, ignore, move |result| *told.borrow_mut() = Some(result));
+    memory.advance(Duration::from_secs(1));
+    assert!(outcome.borrow().is_none());
+    memory.advance(Duration::from_secs(1));
+    let after = Duration::from_secs(2);
+    assert!(
+        matches!(&*outcome.borrow(), Some(Err(ConnectError::TimedOut { after: told, .. })) if *told == after)
+    );
+    assert_eq!(memory.reactor().next_deadline(), deadline);
+}
+
+#[test]
 fn a_close_within_the_handshake_ends_at_once() {
     on_memory(|memory| {
         let (client, _) = client_and_server();
@@ -307,4 +356,70 @@ fn nobody_but_the_peer_can_read_what_is_sent() {
     assert!(!wire.is_empty() && !wire.windows(8).any(|window| window == b"a secret"));
     hand.side.receive(&wire, 64).unwrap();
     assert_eq!(hand.side.plaintext, b"a secret of ours");
+}
+
+/// A reader as fast as that would let nobody else have a turn.
+#[test]
+fn a_file_has_no_more_than_its_share_of_a_turn() {
+    const SIZE: usize = 8 << 20;
+
+    let memory = MemoryReactor::new();
+    memory.network().set_capacity(usize::MAX);
+    let (client, server) = client_and_server();
+    let (here, there) = (Rc::new(Trace::default()), Rc::new(Trace::default()));
+    let _server = serve(&memory.handle(), PLACE, &server, Log::new(&there));
+    connect(&memory.handle(), PLACE, &client, Log::new(&here));
+    memory.pump();
+    let path = std::env::temp_dir().join(format!("marline-tls-share-{}", std::process::id()));
+    std::fs::write(&path, vec![1; SIZE]).unwrap();
+    there.transport().send_file(std::fs::File::open(&path).unwrap(), ..).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    memory.reactor().turn(Some(Duration::ZERO)).unwrap();
+    assert!(there.transport().buffered() >= SIZE - (1 << 20), "{}", there.transport().buffered());
+    there.transport().close();
+    memory.pump();
+    assert_eq!(here.data.borrow().len(), SIZE);
+    assert_eq!(there.events(), ["made", "lost"]);
+}
+
+/// A session can be resumed once, and this server offers one with each connection.
+#[test]
+fn an_endpoint_that_is_made_for_each_connection_takes_one_session_each() {
+    let memory = MemoryReactor::new();
+    let (client, server) = client_and_server();
+    let mut config = (**server.config()).clone();
+    config.send_tls13_tickets = 1;
+    let server = ServerTls::from_config(config);
+    let ignore = |_: &Addresses| |_: &Transport, _: &[u8]| ();
+    memory.handle().listen(server.endpoint(Endpoint::unix("/run/tls.sock")), ignore).unwrap();
+    let missing = client.endpoint(Endpoint::unix("/run/missing.sock"), "a.example").unwrap();
+    for is_resumed in [false, true, true] {
+        let _unused = client.endpoint(Endpoint::unix("/run/tls.sock"), "a.example").unwrap();
+        let endpoint = client.endpoint(Endpoint::unix("/run/tls.sock"), "a.example").unwrap();
+        memory.handle().connect(missing.clone(), ignore, |outcome| assert!(outcome.is_err()));
+        memory.pump();
+        let trace = Rc::new(Trace::default());
+        let mut log = Some(Log::new(&trace));
+        memory.handle().connect(
+            endpoint,
+            move |_: &Addresses| log.take(),
+            |outcome| assert!(outcome.is_ok()),
+        );
+        memory.pump();
+        let info = trace.transport().tls().expect("a handshake that is done");
+        assert_eq!(info.is_resumed(), is_resumed);
+        trace.transport().close();
+        memory.pump();
+    }
+}
+
+#[test]
+fn a_dump_names_the_protocol_that_waits_for_a_handshake() {
+    let memory = MemoryReactor::new();
+    let (_, server) = client_and_server();
+    let _server = serve(&memory.handle(), PLACE, &server, Log::new(&Rc::default()));
+    let _silent = memory.connect(PLACE).unwrap();
+    memory.pump();
+    let dump = memory.handle().dump();
+    assert!(dump.contains("::Log"), "{dump}");
 }
