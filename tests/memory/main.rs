@@ -56,6 +56,14 @@ impl Peers {
         writeln!(orders, "{text}").expect("a child that listens");
     }
 
+    /// As [`confirm`](Self::confirm), while the loop goes on: answers may still be on their way.
+    fn confirm_beside(&mut self, reactor: &Reactor, text: &str) {
+        std::thread::scope(|scope| {
+            let confirmed = scope.spawn(|| self.confirm(text));
+            until(reactor, || confirmed.is_finished());
+        });
+    }
+
     /// Waits until an order is carried out. The harness may begin the line.
     fn confirm(&mut self, text: &str) {
         let mut line = String::new();

@@ -70,7 +70,7 @@ pub(super) fn of_callbacks(backend: &str, config: Arc<ServerConfig>) -> i64 {
     let before = Counts::here();
     peers.order("connect");
     until(&reactor, || counter.echoed.get() == CONNECTIONS);
-    peers.confirm("done: connect");
+    peers.confirm_beside(&reactor, "done: connect");
     let each = each(before);
     drop(peers);
     until(&reactor, || counter.lost.get() == CONNECTIONS);

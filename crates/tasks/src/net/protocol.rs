@@ -13,8 +13,6 @@ use super::turns::Wakers;
 use crate::local::Local;
 use crate::table::TableKey;
 
-type Arrival = Box<dyn FnOnce(&Local)>;
-
 /// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
 ///
 /// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
@@ -23,8 +21,6 @@ pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,
     key: TableKey,
-    /// What is to be done when the connection is made. It may hold the stream.
-    arrival: Option<Arrival>,
 }
 
 impl StreamProtocol {
@@ -36,12 +32,14 @@ impl StreamProtocol {
         transport: Option<Transport>,
     ) -> (Self, Stream) {
         let key = local.streams.add(transport);
-        (Self { local: Rc::downgrade(local), key, arrival: None }, Stream::new(remote, key))
+        (Self { local: Rc::downgrade(local), key }, Stream::new(remote, key))
     }
 
     /// Does this when the connection is made. Behind filters that is when they are established.
-    pub(super) fn when_made(mut self, arrival: impl FnOnce(&Local) + 'static) -> Self {
-        self.arrival = Some(Box::new(arrival));
+    pub(super) fn when_made(self, arrival: impl FnOnce(&Local) + 'static) -> Self {
+        if let Some(local) = self.local.upgrade() {
+            local.streams.when_made(self.key, Box::new(arrival));
+        }
         self
     }
 
@@ -99,8 +97,9 @@ impl Protocol for StreamProtocol {
         }
         // What they asked of the connection before was asked in the name of its old protocol.
         writer.wake();
-        if let Some((arrival, local)) = self.arrival.take().zip(self.local.upgrade()) {
-            arrival(&local);
+        if let Some(local) = self.local.upgrade() {
+            let arrival = local.streams.take_arrival(self.key);
+            arrival.into_iter().for_each(|arrival| arrival(&local));
         }
     }
 
@@ -179,6 +178,8 @@ impl Drop for StreamProtocol {
     /// One that was never put in place, because its connection did not come about or another took over first; or one
     /// that is gone with its connection before another could take over.
     fn drop(&mut self) {
+        // With the stream, if nobody else has got it.
+        drop(self.local.upgrade().and_then(|local| local.streams.take_arrival(self.key)));
         let told = self.with(|state| {
             (state.phase != Phase::Over && state.lost.is_none()).then(|| {
                 state.phase = Phase::Over;

@@ -1,6 +1,7 @@
 //! What the loop keeps of a stream.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 
 use marline_reactor::{Addresses, Lost, Transport, Warning};
@@ -8,6 +9,7 @@ use marline_reactor::{Addresses, Lost, Transport, Warning};
 use super::descriptors::Untaken;
 use super::turns::{Ticket, Turn};
 use crate::error::HandedOver;
+use crate::local::Local;
 use crate::table::{Table, TableKey};
 
 /// How many empty read buffers are kept for whoever receives next, and how large they may be.
@@ -23,7 +25,12 @@ pub(crate) struct Streams {
     tickets: Cell<Ticket>,
     /// The stream whose conversation is being made, and the ends that its connection will have.
     expected: RefCell<Option<(TableKey, Addresses)>>,
+    /// What is to be done when the connection of a stream is made. Here, because it is there for a short time only.
+    arrivals: RefCell<HashMap<TableKey, Arrival>>,
 }
+
+/// It may hold the stream.
+pub(super) type Arrival = Box<dyn FnOnce(&Local)>;
 
 /// While it lives, a stream that has no connection yet knows its ends.
 pub(super) struct Expected<'a> {
@@ -142,6 +149,15 @@ impl Streams {
         expected.as_ref().filter(|(stream, _)| *stream == key).map(|(_, addresses)| addresses.clone())
     }
 
+    /// Does this when the connection of the stream is made.
+    pub(super) fn when_made(&self, key: TableKey, arrival: Arrival) {
+        self.arrivals.borrow_mut().insert(key, arrival);
+    }
+
+    pub(super) fn take_arrival(&self, key: TableKey) -> Option<Arrival> {
+        self.arrivals.borrow_mut().remove(&key)
+    }
+
     pub(super) fn ticket(&self) -> Ticket {
         self.tickets.set(self.tickets.get() + 1);
         self.tickets.get()
@@ -181,6 +197,7 @@ impl Streams {
 
     /// The loop has ended.
     pub(crate) fn end(&self) {
+        drop(self.arrivals.take());
         for state in self.table.take().into_values() {
             state.reader.end();
             state.writer.end();
