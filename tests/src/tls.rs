@@ -4,8 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use marline_reactor::{Addresses, Endpoint, EndpointKind, EndpointParts, Handle, ListenError, ListenFactory};
-use marline_reactor::{Server, filter};
+use marline_reactor::Endpoint;
 use marline_tls::{ClientTls, ServerTls};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -30,21 +29,7 @@ pub fn server_config() -> Arc<ServerConfig> {
 /// TLS over TCP on a free port.
 #[must_use]
 pub fn endpoint(config: Arc<ServerConfig>) -> Endpoint {
-    Endpoint::of_kind(Tls(ServerTls::from_config(config)), "tls://127.0.0.1:0")
-}
-
-struct Tls(ServerTls);
-
-impl EndpointKind for Tls {
-    fn listen(
-        &self,
-        handle: &Handle,
-        parts: &EndpointParts,
-        factory: ListenFactory,
-    ) -> Result<Server, ListenError> {
-        let tls = self.0.clone();
-        filter::listen(handle, format!("tcp:{}", parts.rest()), move |_: &Addresses| tls.filter(), factory)
-    }
+    ServerTls::from_config(config).endpoint(SocketAddr::from(([127, 0, 0, 1], 0)).into())
 }
 
 /// A client that waits for the server, whoever that is.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use marline::{
-    Addresses, Endpoint, EndpointKind, EndpointParts, Handle, ListenError, ListenFactory, Server, filter,
-};
+use marline::Endpoint;
 use marline_tls::ServerTls;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -85,21 +83,7 @@ pub fn server_config() -> marline::Result<Arc<ServerConfig>> {
 /// Those of [`server_config`].
 pub fn endpoint() -> marline::Result<Endpoint> {
     let place = std::env::args().nth(1).unwrap_or_else(|| "tcp://127.0.0.1:0".to_owned());
-    Ok(Endpoint::of_kind(Tls(ServerTls::from_config(server_config()?)), &place))
-}
-
-struct Tls(ServerTls);
-
-impl EndpointKind for Tls {
-    fn listen(
-        &self,
-        handle: &Handle,
-        parts: &EndpointParts,
-        factory: ListenFactory,
-    ) -> Result<Server, ListenError> {
-        let tls = self.0.clone();
-        filter::listen(handle, format!("tcp:{}", parts.rest()), move |_: &Addresses| tls.filter(), factory)
-    }
+    Ok(ServerTls::from_config(server_config()?).endpoint(place.parse()?))
 }
 
 #[cfg(test)]

@@ -247,8 +247,7 @@ impl Shell {
 
     /// Whether the backend has more; if not, the connection waits for the next input.
     fn may_receive(&self, key: Key) -> bool {
-        let backlog = self.ask(key, |connection| connection.has_filter_backlog());
-        backlog || self.backend().may_receive(key) || self.dry(key)
+        self.backend().may_receive(key) || self.dry(key)
     }
 
     pub(super) fn dry(&self, key: Key) -> bool {

@@ -131,15 +131,17 @@ impl Shell {
 
     /// A send that was pending is done.
     pub(crate) fn send_completed(self: &Rc<Self>, key: Key, sent: Sent) {
-        let through_filters = self.ask(key, |connection| connection.flags.any(Flags::FILTERED));
-        let plain = self.ask(key, |connection| {
-            connection.chain_mut().is_some_and(|chain| std::mem::take(&mut chain.has_lent_plain))
+        let lent_plain = self.alter(key, |connection| {
+            let lent_plain = |chain: &mut chain::Chain| std::mem::take(&mut chain.has_lent_plain);
+            connection.is_filtered().then(|| connection.chain_mut().is_some_and(lent_plain))
         });
-        if through_filters && !plain {
-            self.wire_sent(key, sent);
-        } else {
-            let count = self.sent(key, sent);
-            if plain {
+        match lent_plain.flatten() {
+            None => {
+                self.sent(key, sent);
+            }
+            Some(false) => self.wire_sent(key, sent),
+            Some(true) => {
+                let count = self.sent(key, sent);
                 self.with_chain(key, |chain, _| chain.went_the_old_way(count));
             }
         }
@@ -235,9 +237,7 @@ impl Shell {
             Next::ArmTimer => self.arm_close_timer(key),
             Next::ShutIsOut => self.shut_is_out(key),
         }
-        if self.ask(key, |connection| connection.is_filtered()) {
-            self.drop_chain_if_over(key);
-        }
+        self.drop_chain_if_over(key);
     }
 
     fn expedite(&self, key: Key) {
