@@ -26,18 +26,37 @@ impl Shell {
         key: Key,
         call: impl FnOnce(&mut dyn Protocol, &Transport) -> R,
     ) -> Option<R> {
+        let (answer, is_dirty) = self.call_unflushed(key, call)?;
+        if is_dirty {
+            self.flush(key);
+        }
+        self.go_on_reading(key);
+        answer
+    }
+
+    /// The same, but what was written is left to the caller, who is told whether there is something to flush.
+    pub(super) fn call_unflushed<R>(
+        self: &Rc<Self>,
+        key: Key,
+        call: impl FnOnce(&mut dyn Protocol, &Transport) -> R,
+    ) -> Option<(Option<R>, bool)> {
         let mut protocol = self.check_out(key)?;
         let transport = Transport::new(Rc::clone(self), key);
         let outcome =
             self.timed_protocol(key, &mut *protocol, |protocol| contain(|| call(protocol, &transport)));
         let answer = outcome.map_err(|panic| self.abort(key, Reason::Panicked(panic))).ok();
-        self.check_in(key, protocol);
-        self.go_on_reading(key);
-        answer
+        Some((answer, self.return_protocol(key, protocol)))
     }
 
-    /// Puts the protocol back after a callback, or its successor in its place, and sends what was written.
+    /// Puts the protocol back after a callback, and sends what was written.
     pub(super) fn check_in(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
+        if self.return_protocol(key, protocol) {
+            self.flush(key);
+        }
+    }
+
+    /// Puts the protocol back after a callback, or its successor in its place. Whether there is something to flush.
+    fn return_protocol(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) -> bool {
         let mut protocol = protocol;
         loop {
             // What the one before had not used is for filters that were pushed, and not for its successor.
@@ -48,14 +67,11 @@ impl Shell {
                 break;
             }
         }
-        let dirty = self.ask(key, |connection| {
+        self.ask(key, |connection| {
             connection.protocol = Some(protocol);
             connection.flags.clear(Flags::BUSY);
             connection.flags.any(Flags::DIRTY)
-        });
-        if dirty {
-            self.flush(key);
-        }
+        })
     }
 
     /// Delivers a notice from the ready queue.
@@ -66,7 +82,10 @@ impl Shell {
         }
         match notice {
             Notice::Made | Notice::Filters => self.deliver_made(key),
-            Notice::Established => self.deliver_established(key),
+            Notice::Established => {
+                self.deliver_established(key);
+                self.flush(key);
+            }
             Notice::Flow => self.deliver_flow(key),
             Notice::Drained => {
                 let asked = self.ask(key, |connection| {

@@ -156,6 +156,11 @@ impl Connection {
         self.flags.any(Flags::ESTABLISHED_QUEUED) && !self.flags.any(before)
     }
 
+    /// Whether filters have bytes for the protocol, which wants them.
+    fn receives_next(&mut self) -> bool {
+        self.is_reading() && self.has_filter_backlog()
+    }
+
     /// Whether a filter failed, so that only what was sent before still goes out.
     pub(super) fn has_failed(&self) -> bool {
         self.filtered().is_some_and(|filtered| filtered.parting.is_some())
@@ -339,7 +344,7 @@ impl Shell {
         }
     }
 
-    /// Every filter is established: the protocol hears of it, and then bytes flow.
+    /// Every filter is established: the protocol hears of it, and then bytes flow. What is to be flushed is left to the caller.
     pub(super) fn deliver_established(self: &Rc<Self>, key: Key) {
         let is_so = self.ask(key, |connection| {
             // It may have been told before its turn.
@@ -359,7 +364,8 @@ impl Shell {
             is_so
         });
         if is_so {
-            self.call_protocol(key, Protocol::filter_established);
+            self.call_unflushed(key, Protocol::filter_established);
+            self.go_on_reading(key);
             self.drop_chain_if_over(key);
         }
     }
@@ -431,15 +437,17 @@ impl Shell {
             }
             Some(Filled::Broken(error)) => self.broken(key, error),
         };
-        // The protocol need not wait for those who became ready before. What it writes leaves with the end of the handshake.
-        let is_established = self.ask(key, Connection::may_hear_of_filters);
-        if is_established {
+        // The protocol need not wait for those who became ready before. What it writes leaves with the end of the handshake, also
+        // what it answers to bytes that came with the peer's last message: these are received next.
+        if self.ask(key, Connection::may_hear_of_filters) {
             self.deliver_established(key);
-        }
-        self.flush(key);
-        if is_established {
+            if self.ask(key, Connection::receives_next) {
+                return true;
+            }
+            self.flush(key);
             return self.ask(key, |connection| connection.flags.any(Flags::INPUT));
         }
+        self.flush(key);
         more && self.ask(key, |connection| connection.flags.any(Flags::SHAKING | Flags::PARTING))
     }
 

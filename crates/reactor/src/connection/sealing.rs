@@ -19,18 +19,26 @@ use crate::reactor::Shell;
 const AT_A_TIME: usize = 64 * 1024;
 const PARTS: usize = 64;
 
+/// With less than this on the wire, what was written goes through the filters first, so that both leave together: the end of a
+/// handshake, and the first answer.
+const SHORT: usize = 4 * 1024;
+
 enum Wire {
     Empty,
+    Short,
     /// A send is under way, or may not be made.
     Waits,
     Lent(Box<Outgoing>),
 }
 
 impl Connection {
-    fn lend_wire(&mut self, turn: u32) -> Wire {
+    fn lend_wire(&mut self, turn: u32, may_be_short: bool) -> Wire {
         self.flags.clear(Flags::DIRTY);
         if self.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
             return Wire::Waits;
+        }
+        if !may_be_short && self.has_short_wire() && self.outgoing.is_some() && self.may_seal() > 0 {
+            return Wire::Short;
         }
         let Some(chain) = self.chain_mut() else { return Wire::Waits };
         match chain.wire().take_if(|wire| !wire.is_empty()) {
@@ -41,6 +49,11 @@ impl Connection {
             }
             None => Wire::Empty,
         }
+    }
+
+    fn has_short_wire(&self) -> bool {
+        let wire = self.chain().map_or(0, Chain::wire_len);
+        0 < wire && wire < SHORT
     }
 
     /// How many of the bytes that were written may go through the filters now.
@@ -100,10 +113,14 @@ impl Connection {
 
 impl Shell {
     pub(super) fn flush_filtered(self: &Rc<Self>, key: Key) {
-        let (turn, mut share) = (self.turn_number(), SHARE);
+        let (turn, mut share, mut is_joined) = (self.turn_number(), SHARE, false);
         loop {
-            match self.alter(key, |connection| connection.lend_wire(turn)) {
+            match self.alter(key, |connection| connection.lend_wire(turn, is_joined)) {
                 None | Some(Wire::Waits) => break,
+                Some(Wire::Short) => {
+                    is_joined = true;
+                    self.seal(key, &mut share);
+                }
                 Some(Wire::Lent(wire)) => {
                     self.stats().sent();
                     let started = self.backend().send(key, wire);

@@ -128,7 +128,11 @@ impl Chain {
     }
 
     pub(crate) fn has_wire(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| !wire.is_empty())
+        self.wire_len() > 0
+    }
+
+    pub(crate) fn wire_len(&self) -> usize {
+        self.wire.as_ref().map_or(0, |wire| wire.len())
     }
 
     pub(crate) fn needs_start(&self) -> bool {
