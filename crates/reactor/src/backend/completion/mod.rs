@@ -43,6 +43,7 @@ mod message;
 #[cfg(not(marline_guard))]
 mod no_guard;
 mod options;
+mod patience;
 mod ring;
 mod sending;
 mod tag;
@@ -81,6 +82,7 @@ use host::Host;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
+use patience::Patience;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
 use waker::Waker;
@@ -119,6 +121,8 @@ pub struct Uring {
     unbegun: bool,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
+    /// Sends that wait to be submitted.
+    patience: Patience,
     /// Operations that are not over, of all keys.
     under_way: usize,
     /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
@@ -181,6 +185,7 @@ impl Uring {
             starved: false,
             unbegun: false,
             urgent: false,
+            patience: Patience::default(),
             under_way: 0,
             foreign: None,
             desk: Desk::default(),

@@ -19,6 +19,7 @@ use super::ring::{Answer, LONGEST, Manner};
 use super::tag::{Tag, What};
 use super::{Uring, aborted, unknown};
 use crate::backend::{Completion, Outgoing, Sent, Started};
+use crate::instant::Instant;
 use crate::key::Key;
 
 impl Uring {
@@ -32,6 +33,10 @@ impl Uring {
         self.urgent |= manner == Manner::Quiet && offered(&outgoing) < outgoing.len();
         connection.outgoing = Some(outgoing);
         self.submit_send(key, manner);
+        if self.patience.ends(Instant::monotonic) {
+            // What fails is met again by the wait.
+            let _ = self.ring.submit(&mut self.calls);
+        }
         Started::Pending
     }
 

@@ -32,6 +32,7 @@ impl Uring {
             Some(Duration::ZERO) => self.look()?,
             limit => self.wait_for_answers(limit)?,
         }
+        self.patience.begin();
         self.collect()?;
         self.end_wait();
         Ok(())
