@@ -7,6 +7,8 @@ use std::task::{Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::scratch::Scratch;
+
 /// Bytes are copied in pieces of at most this size.
 const PIECE: usize = 64 * 1024;
 
@@ -27,16 +29,16 @@ where
     W: AsyncWrite + Unpin,
 {
     let mut total = 0;
-    let mut buffer = Vec::new();
+    let mut buffer = Scratch::none();
     loop {
         let count = poll_fn(|context| {
             let first = buffer.is_empty();
             if first {
-                buffer = super::scratch::take(PIECE);
+                buffer = Scratch::take(PIECE);
             }
             let polled = Pin::new(&mut reader).poll_read(context, &mut buffer);
             if polled.is_pending() {
-                super::scratch::keep(std::mem::take(&mut buffer));
+                buffer = Scratch::none();
             }
             polled
         })

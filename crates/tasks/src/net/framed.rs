@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use marline_reactor::framing::{Encode, Feed};
 use polonius_the_crab::{polonius, polonius_return};
 
-use super::scratch;
+use super::scratch::Scratch;
 
 /// How many bytes are read at most for one look at them.
 const PIECE: usize = 64 * 1024;
@@ -61,7 +61,7 @@ pub struct Framed<S, F> {
     stream: S,
     parser: F,
     /// A buffer, while some of what is in it was not parsed yet: that from `used` to `filled`.
-    received: Vec<u8>,
+    received: Scratch,
     used: usize,
     filled: usize,
     /// The stream ended.
@@ -102,7 +102,7 @@ impl<S, F> Framed<S, F> {
         Self {
             stream,
             parser,
-            received: Vec::new(),
+            received: Scratch::none(),
             used: 0,
             filled: 0,
             has_ended: false,
@@ -197,9 +197,9 @@ impl<S: AsyncRead + Unpin, F: Feed + 'static> Framed<S, F> {
     /// while there are bytes in it.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         (self.used, self.filled) = (0, 0);
-        let mut buffer = std::mem::take(&mut self.received);
+        let mut buffer = std::mem::replace(&mut self.received, Scratch::none());
         if buffer.is_empty() {
-            buffer = scratch::take(PIECE);
+            buffer = Scratch::take(PIECE);
         }
         let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
         match read {
@@ -207,10 +207,7 @@ impl<S: AsyncRead + Unpin, F: Feed + 'static> Framed<S, F> {
                 (self.received, self.filled) = (buffer, count);
                 Poll::Ready(Ok(true))
             }
-            other => {
-                scratch::keep(buffer);
-                other.map_ok(|_| false)
-            }
+            other => other.map_ok(|_| false),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Buffers that exist only while bytes are under way.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
 /// How many are kept on a thread.
 const KEPT: usize = 8;
@@ -9,21 +10,49 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of at least `size` bytes, which hold anything.
-pub(super) fn take(size: usize) -> Vec<u8> {
-    let mut buffer = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
-    if buffer.len() < size {
-        buffer.resize(size, 0);
+/// A buffer, which is kept for the next one who needs it when it is dropped.
+#[derive(Debug)]
+pub(super) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// No buffer.
+    pub(super) const fn none() -> Self {
+        Self(Vec::new())
     }
-    buffer
+
+    /// At least `size` bytes, which hold anything.
+    pub(super) fn take(size: usize) -> Self {
+        let mut buffer = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+        Self(buffer)
+    }
 }
 
-/// Keeps a buffer for the next one who needs it.
-pub(super) fn keep(buffer: Vec<u8>) {
-    SPARE.with(|spare| {
-        let mut spare = spare.borrow_mut();
-        if spare.len() < KEPT {
-            spare.push(buffer);
-        }
-    });
+impl Deref for Scratch {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        // At the end of a thread there may be no more place for it.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < KEPT && !buffer.is_empty() {
+                spare.push(buffer);
+            }
+        });
+    }
 }
