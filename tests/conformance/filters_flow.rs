@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use marline_reactor::filter::{Filter, FilterError, Flow, Output, ReadAhead};
-use marline_reactor::{Protocol, Transport};
+use marline_reactor::{Protocol, Reason, Transport, WriteStatus};
 
 use crate::filters_handshake::idle;
 use crate::support::toys::{Blocks, Calls, Many, Toy, turned};
@@ -73,7 +73,7 @@ conformance! {
         let (log, calls, taken) = (Log::new(), Calls::default(), Rc::new(Cell::new(0)));
         let (transport, raw) = world.accept_one(Trace::new(&log));
         push(&transport, Toy::new(KEY));
-        push(&transport, Counting(Rc::clone(&taken)));
+        push(&transport, Counting { taken: Rc::clone(&taken), at_once: true, fails: false });
         push(&transport, Many::new(10, &calls));
         world.until(|| log.count(&Event::Established) == 1);
         let count = flood(world, &transport);
@@ -87,6 +87,37 @@ conformance! {
         assert!(transport.buffered() > 0);
         raw.close();
         world.until(|| log.is_lost());
+    }
+
+    fn a_large_piece_is_taken_within_the_write_only_by_a_filter_that_allows_it(world: &World) {
+        for at_once in [false, true] {
+            let (log, taken) = (Log::new(), Rc::new(Cell::new(0)));
+            let (transport, raw) = world.accept_one(Trace::new(&log));
+            push(&transport, Counting { taken: Rc::clone(&taken), at_once, fails: false });
+            world.until(|| log.count(&Event::Established) == 1);
+            assert_eq!(transport.write([b'a'; 20_000]), WriteStatus::Ok);
+            assert_eq!(taken.get(), if at_once { 20_000 } else { 0 });
+            transport.write([b'b'; 100]);
+            // Something waits before it now.
+            transport.write([b'c'; 20_000]);
+            assert_eq!(taken.get(), if at_once { 20_000 } else { 0 });
+            let all = world.read(&raw, 40_100);
+            assert!(all == [&[b'a'; 20_000][..], &[b'b'; 100], &[b'c'; 20_000]].concat());
+            world.until(|| transport.buffered() == 0);
+            raw.close();
+            world.until(|| log.is_lost());
+        }
+    }
+
+    fn a_filter_that_fails_within_the_write_ends_the_connection(world: &World) {
+        let (log, taken) = (Log::new(), Rc::new(Cell::new(0)));
+        let (transport, _raw) = world.accept_one(Trace::new(&log));
+        push(&transport, Counting { taken, at_once: true, fails: true });
+        world.until(|| log.count(&Event::Established) == 1);
+        assert_eq!(transport.write([b'a'; 20_000]), WriteStatus::Closed);
+        assert!(!log.is_lost(), "the protocol hears of it later");
+        world.until(|| log.is_lost());
+        assert!(matches!(log.lost().expect("a loss").reason(), Reason::Failed(_)));
     }
 
     fn buffered_returns_to_nothing_and_the_protocol_hears_of_it(world: &World) {
@@ -188,7 +219,11 @@ impl Protocol for Own {
 }
 
 /// Counts the bytes that it is asked to send.
-struct Counting(Rc<Cell<usize>>);
+struct Counting {
+    taken: Rc<Cell<usize>>,
+    at_once: bool,
+    fails: bool,
+}
 
 impl Filter for Counting {
     fn inbound(
@@ -201,9 +236,16 @@ impl Filter for Counting {
     }
 
     fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
+        if self.fails {
+            return Err(FilterError::new("as it was told"));
+        }
         input.iter().for_each(|part| flow.send(part));
         let count = input.iter().map(|part| part.len()).sum();
-        self.0.set(self.0.get() + count);
+        self.taken.set(self.taken.get() + count);
         Ok(count)
+    }
+
+    fn takes_at_once(&self) -> bool {
+        self.at_once
     }
 }

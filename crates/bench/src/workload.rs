@@ -130,7 +130,7 @@ pub fn tls(effort: f64) -> Vec<Workload> {
     let sizes = [64, 1024, 16_384, 102_400];
     let echo = sizes.iter().flat_map(|size| [1, 64].map(|count| Workload::echo(*size, count, effort / 2.0)));
     let streams = [Kind::Upload, Kind::Download].map(|kind| Workload::stream(kind, (1000.0 * effort) as u64));
-    let churn = Workload { size: 1, ..Workload::churn(Close::Fin, 16, (4000.0 * effort) as u64) };
+    let churn = Workload { size: 1, ..Workload::churn(Close::Fin, 64, (4000.0 * effort) as u64) };
     let all = echo.chain(streams).chain([churn]).map(|workload| workload.over_tls(false));
     all.chain([churn.over_tls(true)]).collect()
 }

@@ -129,6 +129,10 @@ impl Filter for TlsFilter {
         Ok(self.session()?.send(input, flow)?)
     }
 
+    fn takes_at_once(&self) -> bool {
+        true
+    }
+
     /// In TLS 1.3 the peer goes on. The direction below stays open too: what answers the peer's requests for new keys goes there.
     fn outbound_end(&mut self, flow: &mut Flow<'_>) -> Result<(), FilterError> {
         self.session()?.send_close_notify(flow);

@@ -35,6 +35,10 @@ impl Filter for Transparent {
         input.iter().for_each(|part| flow.send(part));
         Ok(input.iter().map(|part| part.len()).sum())
     }
+
+    fn takes_at_once(&self) -> bool {
+        true
+    }
 }
 
 struct Kind;

@@ -32,19 +32,26 @@ enum Next {
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
-        let sent = if data.len() >= AT_ONCE { self.send_now(key, data) } else { 0 };
-        self.write(key, |outgoing| outgoing.push_copy(&data[sent..]))
+        let taken = if data.len() >= AT_ONCE { self.take_now(key, data) } else { 0 };
+        self.write(key, |outgoing| outgoing.push_copy(&data[taken..]))
+    }
+
+    /// Sends what goes without waiting, if nothing waits before it, or has a filter take it.
+    fn take_now(self: &Rc<Self>, key: Key, data: &[u8]) -> usize {
+        let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
+        let first = self.alter(key, |connection| {
+            let empty = connection.buffered() == 0 && !connection.has_waiting_descriptors();
+            let is_first = connection.accepts_writes() && !connection.flags.any(busy) && empty;
+            is_first.then(|| connection.is_filtered())
+        });
+        match first.flatten().filter(|_| !self.is_ended()) {
+            None => 0,
+            Some(true) => self.seal_now(key, data),
+            Some(false) => self.send_now(key, data),
+        }
     }
 
     fn send_now(&self, key: Key, data: &[u8]) -> usize {
-        let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
-        let is_first = self.ask(key, |connection| {
-            let empty = connection.buffered() == 0 && !connection.has_waiting_descriptors();
-            connection.accepts_writes() && !connection.flags.any(busy | Flags::FILTERED) && empty
-        });
-        if !is_first || self.is_ended() {
-            return 0;
-        }
         let sent = self.backend().send_now(key, &[IoSlice::new(data)]).min(data.len());
         if sent > 0 {
             self.stats().sent();

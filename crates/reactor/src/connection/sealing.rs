@@ -67,6 +67,11 @@ impl Connection {
         if is_held_back { 0 } else { takes.min(AT_A_TIME) }
     }
 
+    /// Whether a filter may take bytes within the program's call.
+    fn seals_now(&mut self) -> bool {
+        self.may_seal() > 0 && self.chain().is_some_and(Chain::takes_at_once)
+    }
+
     /// Whether what was written for filters that will never be established is dropped.
     fn gives_up(&self) -> bool {
         self.has_failed() || self.flags.all(Flags::CLOSING | Flags::SHAKING)
@@ -138,6 +143,25 @@ impl Shell {
             }
         }
         self.after_flush(key);
+    }
+
+    /// Has the filter take bytes right where the program wrote them, before anything else: how many. What it makes of them goes
+    /// to the system at once, as far as that takes it.
+    pub(super) fn seal_now(self: &Rc<Self>, key: Key, data: &[u8]) -> usize {
+        let mut total = 0;
+        while total < data.len() && self.ask(key, Connection::seals_now) {
+            let piece = IoSlice::new(&data[total..data.len().min(total + AT_A_TIME)]);
+            let taken =
+                self.with_chain(key, |chain, source| chain.seal(&[piece], &|parts| source.send_now(parts)));
+            let Some(taken) = taken.filter(|taken| *taken > 0) else { break };
+            self.alter(key, |connection| connection.lent += taken);
+            total += taken;
+        }
+        let is_out = self.ask(key, |connection| !connection.chain().is_some_and(Chain::has_wire));
+        if total > 0 && is_out {
+            self.wire_is_out(key);
+        }
+        total
     }
 
     /// Everything that went through the filters was handed to the system.

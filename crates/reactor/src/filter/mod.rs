@@ -119,6 +119,12 @@ pub trait Filter: 'static {
     /// What keeps it from sending them.
     fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError>;
 
+    /// Whether [`outbound`](Self::outbound) may run within the program's call of `write`, where a large piece of bytes is the
+    /// first thing to send: that saves a copy of it. By default not, as a filter may touch what the program has borrowed there.
+    fn takes_at_once(&self) -> bool {
+        false
+    }
+
     /// Our direction ended above (`write_eof`), and everything before was taken. By default it [ends below](Flow::shut) too.
     ///
     /// # Errors
@@ -173,6 +179,10 @@ impl Filter for Box<dyn Filter> {
 
     fn outbound(&mut self, flow: &mut Flow<'_>, input: &[IoSlice<'_>]) -> Result<usize, FilterError> {
         (**self).outbound(flow, input)
+    }
+
+    fn takes_at_once(&self) -> bool {
+        (**self).takes_at_once()
     }
 
     fn outbound_end(&mut self, flow: &mut Flow<'_>) -> Result<(), FilterError> {

@@ -108,6 +108,11 @@ impl Layer {
         self.before == 0 && self.has(Bits::ESTABLISHED) && !self.has(Bits::FAILED)
     }
 
+    /// Whether it does so also while the program writes.
+    pub(super) fn takes_bytes_at_once(&self) -> bool {
+        self.takes_bytes() && !self.is_finished() && self.filter.takes_at_once()
+    }
+
     /// Calls its filter. What that sends goes down if there is nothing between them.
     pub(super) fn call(
         &mut self,

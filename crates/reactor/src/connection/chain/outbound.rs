@@ -17,6 +17,12 @@ impl Chain {
         }
     }
 
+    /// Whether bytes go through a single filter, which takes them also while the program writes, and nothing is before them.
+    pub(crate) fn takes_at_once(&self) -> bool {
+        let [layer] = &self.layers[..] else { return false };
+        !self.has_wire() && layer.before == 0 && layer.takes_bytes_at_once()
+    }
+
     /// How many of the layers the bytes go through that were written first.
     fn entry(&self) -> usize {
         self.layers.iter().take_while(|layer| layer.before == 0).count()
