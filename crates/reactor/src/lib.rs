@@ -56,6 +56,7 @@ mod instant;
 mod key;
 mod lost;
 mod os_signal;
+mod patience;
 pub mod policy;
 mod pool;
 mod process;

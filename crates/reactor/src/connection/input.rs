@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::unread::Unread;
 use super::{Connection, Flags, Notice};
 use crate::backend::{Chunk, Received};
-use crate::contain::contain;
+use crate::contain::{Panic, contain};
 use crate::error::EmptyReceiveBuffer;
 use crate::key::Key;
 use crate::lost::Reason;
@@ -28,6 +28,14 @@ enum Next {
     Negotiate,
     /// After the end of the peer's direction, only an error can still come.
     Probe,
+}
+
+/// What is known about a connection that is received from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It has no filters.
+    Straight,
+    Any,
 }
 
 /// What a pull brought.
@@ -95,6 +103,12 @@ impl Connection {
 impl Shell {
     /// The backend may have input for the connection.
     pub(crate) fn input(self: &Rc<Self>, key: Key) {
+        if let Some(protocol) = self.begin_straight(key) {
+            if self.pull_straight(key, protocol) {
+                self.pull(key);
+            }
+            return;
+        }
         let listed = self.ask(key, |connection| {
             connection.flags.set(Flags::INPUT);
             connection.flags.any(Flags::LISTED)
@@ -143,12 +157,22 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let mut chunk = None;
         let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
-            contain(|| self.receive_for(protocol, &transport, &mut chunk))
+            contain(|| self.receive_for(protocol, &transport, &mut chunk, Way::Any))
         });
         if let Some(chunk) = chunk {
             self.end_delivery(key, chunk.bytes());
             self.release(chunk);
         }
+        self.conclude_pull(key, protocol, pulled)
+    }
+
+    /// Does what follows from a pull, and puts the protocol back. Whether there may be more.
+    pub(super) fn conclude_pull(
+        self: &Rc<Self>,
+        key: Key,
+        protocol: Box<dyn Protocol>,
+        pulled: Result<Pulled, Panic>,
+    ) -> bool {
         let more = match pulled {
             Ok(Pulled::Data) => self.may_receive(key),
             Ok(Pulled::Dry) => self.dry(key),
@@ -166,11 +190,13 @@ impl Shell {
 
     /// Receives into the protocol's memory or the backend's, and hands over. Runs code of the user's, so it is contained;
     /// the chunk stays with the caller, who releases it also after a panic.
-    fn receive_for(
+    #[inline]
+    pub(super) fn receive_for(
         self: &Rc<Self>,
         protocol: &mut dyn Protocol,
         transport: &Transport,
         chunk: &mut Option<Chunk>,
+        way: Way,
     ) -> Pulled {
         let received = if let Some(buffer) = protocol.receive_buffer() {
             if !self.wants_input(transport.key()) {
@@ -179,7 +205,7 @@ impl Shell {
             if buffer.is_empty() {
                 return self.receive_for_nothing(transport.key());
             }
-            match self.receive_bytes(transport.key(), Some(&mut *buffer)) {
+            match self.receive_bytes(transport.key(), Some(&mut *buffer), way) {
                 Some(Received::Chunk(lent)) => {
                     // A backend may ignore the offer. What does not fit is given back.
                     let count = lent.bytes().len().min(buffer.len());
@@ -192,7 +218,7 @@ impl Shell {
                 other => other,
             }
         } else {
-            self.receive_bytes(transport.key(), None)
+            self.receive_bytes(transport.key(), None, way)
         };
         let Some(received) = received else { return Pulled::Data };
         match received {
@@ -216,8 +242,10 @@ impl Shell {
 
     /// Bytes, through filters if there are any. What came with descriptors is set aside; then, and where filters have
     /// made nothing of the bytes yet, the answer is `None`.
-    fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Option<Received> {
-        if self.ask(key, |connection| connection.is_filtered() && connection.has_filters()) {
+    #[inline]
+    fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>, way: Way) -> Option<Received> {
+        if way == Way::Any && self.ask(key, |connection| connection.is_filtered() && connection.has_filters())
+        {
             return self.receive_filtered(key, into);
         }
         let received = self.backend().receive(key, into);
@@ -227,7 +255,7 @@ impl Shell {
 
     /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
     fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
-        let Some(received) = self.receive_bytes(key, None) else { return Pulled::Data };
+        let Some(received) = self.receive_bytes(key, None, Way::Any) else { return Pulled::Data };
         match received {
             Received::Chunk(chunk) => {
                 self.release(chunk);

@@ -1,6 +1,7 @@
 //! Connections: what the loop keeps of one, and everything that happens to it.
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
+//! * `straight`: the usual, by itself.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
@@ -25,6 +26,7 @@ mod layers;
 mod output;
 mod sealing;
 mod spares;
+mod straight;
 mod unread;
 
 use std::any::Any;

@@ -8,8 +8,8 @@
 //!
 //! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready. If nothing
 //!    is, the hooks before sleep run first, and may change that.
-//! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
-//!    threads posted goes to the ready queue, and flow notices too.
+//! 2. Deliver the events, each to its protocol, as many as do not keep others waiting for long; then the connections left over
+//!    from the turn before; then what other threads posted goes to the ready queue, and flow notices too.
 //! 3. Timers that are due go to the ready queue, in order.
 //! 4. Run the ready queue, batch by batch, within a budget of batches, callbacks and time.
 //! 5. Send what was written to connections whose own callback did not run.
@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
+use crate::patience::{Patience, SHORT};
 use crate::ready::Entry;
 use crate::watch::Ready;
 
@@ -35,6 +36,10 @@ const CALLBACKS: usize = 8192;
 /// and after the last.
 const TIME: Duration = Duration::from_millis(10);
 const TIME_CHECK: usize = 64;
+
+/// Where events woke something in the ready queue, no more than so many come before that: the bytes that tasks wait for are still
+/// in the processor's cache then, and need not all be kept at once.
+const EVENTS: usize = 32;
 
 /// What a turn's callbacks have used of their budget.
 #[derive(Default)]
@@ -123,21 +128,32 @@ impl Shell {
 
     // Phase 2.
 
+    /// What is left when others have waited for long stays with the backend, which does not sleep before it is delivered.
     fn deliver_completions(self: &Rc<Self>) {
-        loop {
+        let mut patience = Patience::default();
+        for count in 1.. {
             let completion = self.backend().next();
             let Some(completion) = completion else { return };
             self.stats().event();
-            match completion {
-                Completion::Input(key) => self.deliver_input(key),
-                Completion::Output(key) => self.datagrams_have_room(key),
-                Completion::Sent(key, sent) => self.send_completed(key, sent),
-                Completion::Connected(key, result) => self.connected(key, result),
-                Completion::Shut(key, result) => self.shut_completed(key, result),
-                Completion::Closed(key) => self.closed(key),
-                Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
-                Completion::Ready { key, ready } => self.deliver_ready(key, ready),
+            self.deliver_completion(completion);
+            let somebody_waits = !self.ready.borrow().is_empty();
+            let longest = if somebody_waits { SHORT } else { TIME };
+            if (somebody_waits && count >= EVENTS) || patience.ends(longest, || self.now()) {
+                return;
             }
+        }
+    }
+
+    fn deliver_completion(self: &Rc<Self>, completion: Completion) {
+        match completion {
+            Completion::Input(key) => self.deliver_input(key),
+            Completion::Output(key) => self.datagrams_have_room(key),
+            Completion::Sent(key, sent) => self.send_completed(key, sent),
+            Completion::Connected(key, result) => self.connected(key, result),
+            Completion::Shut(key, result) => self.shut_completed(key, result),
+            Completion::Closed(key) => self.closed(key),
+            Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
+            Completion::Ready { key, ready } => self.deliver_ready(key, ready),
         }
     }
 

@@ -43,7 +43,6 @@ mod message;
 #[cfg(not(marline_guard))]
 mod no_guard;
 mod options;
-mod patience;
 mod ring;
 mod sending;
 mod tag;
@@ -73,6 +72,7 @@ use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::key::Key;
+use crate::patience::Patience;
 use crate::watch::Interest;
 use answers::Answers;
 use buffers::Buffers;
@@ -82,7 +82,6 @@ use host::Host;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
-use patience::Patience;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
 use waker::Waker;
