@@ -308,6 +308,12 @@ pub trait Backend {
     /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
 
+    /// Whether a [`receive`](Self::receive) for a protocol that offers no memory gets some of the core's all the same: for
+    /// backends that would only copy the bytes to memory of their own. By default not. It is asked once.
+    fn takes_room(&self) -> bool {
+        false
+    }
+
     /// Whether [`receive`](Self::receive) would look for more, told without a call to the operating system, so that a
     /// protocol is asked for memory only when bytes are at hand. `true` (the default) may turn out wrong; `false` means
     /// what `Dry` means.

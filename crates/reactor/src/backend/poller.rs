@@ -43,6 +43,9 @@ pub(super) mod says {
     pub(crate) const ERROR: Bits = Bits::bit(4);
     /// There is urgent data.
     pub(crate) const URGENT: Bits = Bits::bit(5);
+
+    /// Bytes arrived on a connection that takes some.
+    pub(crate) const USUAL: Bits = READABLE.or(WRITABLE);
 }
 
 /// What there is to do about an event, in this order: data comes before everything that ends a connection.

@@ -17,6 +17,9 @@ use crate::transport::Transport;
 /// How often one connection is pulled from in a turn, so that a busy one does not starve the others.
 const PULLS: usize = 8;
 
+/// How much a receive asks for that gets room of the loop's.
+const ROOM: usize = 64 * 1024;
+
 /// What comes next for a protocol.
 enum Next {
     Nothing,
@@ -36,6 +39,15 @@ pub(super) enum Way {
     /// It has no filters.
     Straight,
     Any,
+}
+
+/// The memory of the bytes that a protocol is shown.
+#[derive(Default)]
+pub(super) struct Shown {
+    chunk: Option<Chunk>,
+    /// The loop's, and how many bytes of it.
+    room: Vec<u8>,
+    filled: usize,
 }
 
 /// What a pull brought.
@@ -103,12 +115,6 @@ impl Connection {
 impl Shell {
     /// The backend may have input for the connection.
     pub(crate) fn input(self: &Rc<Self>, key: Key) {
-        if let Some(protocol) = self.begin_straight(key) {
-            if self.pull_straight(key, protocol) {
-                self.pull(key);
-            }
-            return;
-        }
         let listed = self.ask(key, |connection| {
             connection.flags.set(Flags::INPUT);
             connection.flags.any(Flags::LISTED)
@@ -155,14 +161,11 @@ impl Shell {
             return false;
         };
         let transport = Transport::new(Rc::clone(self), key);
-        let mut chunk = None;
+        let mut shown = Shown::default();
         let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
-            contain(|| self.receive_for(protocol, &transport, &mut chunk, Way::Any))
+            contain(|| self.receive_for(protocol, &transport, &mut shown, Way::Any))
         });
-        if let Some(chunk) = chunk {
-            self.end_delivery(key, chunk.bytes());
-            self.release(chunk);
-        }
+        self.was_shown(key, shown);
         self.conclude_pull(key, protocol, pulled)
     }
 
@@ -188,14 +191,29 @@ impl Shell {
         more
     }
 
-    /// Receives into the protocol's memory or the backend's, and hands over. Runs code of the user's, so it is contained;
-    /// the chunk stays with the caller, who releases it also after a panic.
+    /// Takes back what a protocol was shown, but for what it gave back.
+    #[inline]
+    pub(super) fn was_shown(&self, key: Key, shown: Shown) {
+        if shown.filled > 0 {
+            self.end_delivery(key, &shown.room[..shown.filled]);
+        }
+        if !shown.room.is_empty() {
+            self.room.set(shown.room);
+        }
+        if let Some(chunk) = shown.chunk {
+            self.end_delivery(key, chunk.bytes());
+            self.release(chunk);
+        }
+    }
+
+    /// Receives into the protocol's memory, the loop's or the backend's, and hands over. Runs code of the user's, so it is
+    /// contained; what is shown stays with the caller, who takes it back also after a panic.
     #[inline]
     pub(super) fn receive_for(
         self: &Rc<Self>,
         protocol: &mut dyn Protocol,
         transport: &Transport,
-        chunk: &mut Option<Chunk>,
+        shown: &mut Shown,
         way: Way,
     ) -> Pulled {
         let received = if let Some(buffer) = protocol.receive_buffer() {
@@ -217,6 +235,21 @@ impl Shell {
                 }
                 other => other,
             }
+        } else if self.gives_room {
+            shown.room = self.room.take();
+            if shown.room.is_empty() {
+                shown.room = vec![0; ROOM];
+            }
+            match self.receive_bytes(transport.key(), Some(&mut shown.room), way) {
+                Some(Received::Filled(count)) => {
+                    shown.filled = count;
+                    self.count_received(transport.key(), count);
+                    self.begin_delivery(transport.key(), &shown.room[..count]);
+                    protocol.data_received(transport, &shown.room[..count]);
+                    return Pulled::Data;
+                }
+                other => other,
+            }
         } else {
             self.receive_bytes(transport.key(), None, way)
         };
@@ -228,7 +261,7 @@ impl Shell {
                 Pulled::Data
             }
             Received::Chunk(lent) => {
-                let bytes = chunk.insert(lent).bytes();
+                let bytes = shown.chunk.insert(lent).bytes();
                 self.count_received(transport.key(), bytes.len());
                 self.begin_delivery(transport.key(), bytes);
                 protocol.data_received(transport, bytes);

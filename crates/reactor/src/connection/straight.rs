@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::input::{Pulled, Way};
+use super::input::{Pulled, Shown, Way};
 use super::{Connection, Flags};
 use crate::backend::{Outgoing, Sent, Started};
 use crate::contain::contain;
@@ -136,9 +136,19 @@ impl Shell {
         self.flush(key);
     }
 
+    /// The backend may have input. `false` if that is to be looked at more closely.
+    #[inline]
+    pub(crate) fn input_straight(self: &Rc<Self>, key: Key) -> bool {
+        let Some(protocol) = self.begin_straight(key) else { return false };
+        if self.pull_straight(key, protocol) {
+            self.pull(key);
+        }
+        true
+    }
+
     /// Takes the protocol out of a connection that is as usual and has input for it.
     #[inline]
-    pub(super) fn begin_straight(&self, key: Key) -> Option<Box<dyn Protocol>> {
+    fn begin_straight(&self, key: Key) -> Option<Box<dyn Protocol>> {
         if self.debug.is_on() {
             return None;
         }
@@ -154,14 +164,11 @@ impl Shell {
 
     /// Receives, delivers, and sends what the protocol wrote. Whether there may be more to pull.
     #[inline]
-    pub(super) fn pull_straight(self: &Rc<Self>, key: Key, mut protocol: Box<dyn Protocol>) -> bool {
+    fn pull_straight(self: &Rc<Self>, key: Key, mut protocol: Box<dyn Protocol>) -> bool {
         let transport = Transport::new(Rc::clone(self), key);
-        let mut chunk = None;
-        let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut chunk, Way::Straight));
-        if let Some(chunk) = chunk {
-            self.end_delivery(key, chunk.bytes());
-            self.release(chunk);
-        }
+        let mut shown = Shown::default();
+        let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut shown, Way::Straight));
+        self.was_shown(key, shown);
         if !matches!(pulled, Ok(Pulled::Data)) {
             return self.conclude_pull(key, protocol, pulled);
         }

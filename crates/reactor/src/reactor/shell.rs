@@ -65,6 +65,8 @@ pub(crate) struct Shell {
     pub(crate) id: LoopId,
     pub(super) life: Cell<Life>,
     pub(super) in_turn: Cell<bool>,
+    /// The backend may have events of the turn before.
+    pub(super) left_events: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     pub(super) backend: RefCell<Box<dyn Backend>>,
     pub(super) host: Host,
@@ -97,6 +99,9 @@ pub(crate) struct Shell {
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
+    /// Room for what backends receive that want it.
+    pub(crate) room: Cell<Vec<u8>>,
+    pub(crate) gives_room: bool,
     /// Room for what filters deliver.
     pub(crate) filter_room: Cell<Vec<u8>>,
 
@@ -119,8 +124,11 @@ impl Shell {
             id,
             life: Cell::new(Life::Alive),
             in_turn: Cell::new(false),
+            left_events: Cell::new(false),
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
+            room: Cell::default(),
+            gives_room: backend.takes_room(),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),

@@ -90,6 +90,9 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        if self.left_events.get() {
+            return Ok(());
+        }
         let is_ready = self.has_work() || (limit != Some(Duration::ZERO) && self.prepare_to_sleep());
         let mut until = if is_ready { Some(Instant::ZERO) } else { self.wait_limit(limit) };
         let remote = self.remote.shared();
@@ -121,6 +124,7 @@ impl Shell {
             || !self.listed.borrow().is_empty()
             || !self.flow_checks.borrow().is_empty()
             || !self.dirty.borrow().is_empty()
+            || self.left_events.get()
             || self.stopping.get()
             || self.remote.shared().has_work()
             || self.all_closed()
@@ -128,8 +132,10 @@ impl Shell {
 
     // Phase 2.
 
-    /// What is left when others have waited for long stays with the backend, which does not sleep before it is delivered.
+    /// What is left when others have waited for long stays with the backend, and is delivered in the next turn, which asks for no
+    /// more.
     fn deliver_completions(self: &Rc<Self>) {
+        self.left_events.set(false);
         let mut patience = Patience::default();
         for count in 1.. {
             let completion = self.backend().next();
@@ -139,7 +145,7 @@ impl Shell {
             let somebody_waits = !self.ready.borrow().is_empty();
             let longest = if somebody_waits { SHORT } else { TIME };
             if (somebody_waits && count >= EVENTS) || patience.ends(longest, || self.now()) {
-                return;
+                return self.left_events.set(true);
             }
         }
     }
@@ -157,7 +163,11 @@ impl Shell {
         }
     }
 
+    #[inline]
     fn deliver_input(self: &Rc<Self>, key: Key) {
+        if self.input_straight(key) {
+            return;
+        }
         match self.source_kind(key) {
             Some(Kind::Listener) => self.acceptable(key),
             Some(Kind::Datagram) => self.datagrams_arrived(key),

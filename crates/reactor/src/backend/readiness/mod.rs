@@ -187,8 +187,8 @@ impl Backend for Readiness {
 
     fn next(&mut self) -> Option<Completion> {
         loop {
-            if let Some(answer) = self.answers.pop_front() {
-                return Some(answer);
+            if !self.answers.is_empty() {
+                return self.answers.pop_front();
             }
             let mut event = self.poller.pop()?;
             let completion = match self.table.get(event.key) {
@@ -313,6 +313,10 @@ impl Backend for Readiness {
             Some(Object::Stream(stream)) => self.scratch.receive(stream, into, &mut self.calls),
             _ => Received::Failed(unknown()),
         }
+    }
+
+    fn takes_room(&self) -> bool {
+        true
     }
 
     fn may_receive(&mut self, key: Key) -> bool {

@@ -39,6 +39,9 @@ const FAREWELL: Bits = Bits::bit(11);
 /// The channel was made ready for files.
 const TAKES_FILES: Bits = Bits::bit(12);
 
+/// An event is no simple matter.
+const ODD: Bits = CONNECTING.or(FAILED).or(EOF).or(WATCHED);
+
 /// A connection, or an attempt at one.
 #[derive(Debug)]
 pub(in crate::backend) struct Connection<C> {
@@ -94,6 +97,16 @@ impl<C: Channel> Connection<C> {
         event: &mut Event,
         calls: &mut SystemCalls,
     ) -> Option<Completion> {
+        // Nearly all events are of this kind.
+        if event.due == due::LOOK
+            && event.says == says::USUAL
+            && !self.state.has(ODD)
+            && self.outgoing.is_none()
+        {
+            self.state.insert(READABLE.or(WRITABLE));
+            event.due = Bits::NONE;
+            return Some(Completion::Input(event.key));
+        }
         while let Some(step) = event.due.pop() {
             let completion = match step {
                 due::CONNECT => self.connected(event, calls),

@@ -123,7 +123,7 @@ impl Channel for Socket {
     }
 
     fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        if outgoing.segments() > 1 {
+        if !outgoing.is_plain() && outgoing.segments() > 1 {
             return self.send_parts(outgoing, calls);
         }
         self.send_bytes(outgoing.front(), calls)
