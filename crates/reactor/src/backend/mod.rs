@@ -308,6 +308,14 @@ pub trait Backend {
     /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
 
+    /// The two calls of [`receive`](Self::receive) and [`may_receive`](Self::may_receive) in one, for backends that have both
+    /// answers at the same place.
+    fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        let received = self.receive(key, into);
+        *more = self.may_receive(key);
+        received
+    }
+
     /// Whether a [`receive`](Self::receive) for a protocol that offers no memory gets some of the core's all the same: for
     /// backends that would only copy the bytes to memory of their own. By default not. It is asked once.
     fn takes_room(&self) -> bool {

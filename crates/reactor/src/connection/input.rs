@@ -3,9 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use super::show::{Shown, Way};
 use super::unread::Unread;
 use super::{Connection, Flags, Notice};
-use crate::backend::{Chunk, Received};
+use crate::backend::Received;
 use crate::contain::{Panic, contain};
 use crate::error::EmptyReceiveBuffer;
 use crate::key::Key;
@@ -16,9 +17,6 @@ use crate::transport::Transport;
 
 /// How often one connection is pulled from in a turn, so that a busy one does not starve the others.
 const PULLS: usize = 8;
-
-/// How much a receive asks for that gets room of the loop's.
-const ROOM: usize = 64 * 1024;
 
 /// What comes next for a protocol.
 enum Next {
@@ -31,23 +29,6 @@ enum Next {
     Negotiate,
     /// After the end of the peer's direction, only an error can still come.
     Probe,
-}
-
-/// What is known about a connection that is received from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It has no filters.
-    Straight,
-    Any,
-}
-
-/// The memory of the bytes that a protocol is shown.
-#[derive(Default)]
-pub(super) struct Shown {
-    chunk: Option<Chunk>,
-    /// The loop's, and how many bytes of it.
-    room: Vec<u8>,
-    filled: usize,
 }
 
 /// What a pull brought.
@@ -163,10 +144,10 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let mut shown = Shown::default();
         let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
-            contain(|| self.receive_for(protocol, &transport, &mut shown, Way::Any))
+            contain(|| self.show(protocol, &transport, &mut shown, Way::Any))
         });
-        self.was_shown(key, shown);
-        self.conclude_pull(key, protocol, pulled)
+        self.was_shown(key, &mut shown);
+        self.conclude_pull(key, protocol, pulled.map(|pulled| shown.what_came(pulled)))
     }
 
     /// Does what follows from a pull, and puts the protocol back. Whether there may be more.
@@ -191,94 +172,10 @@ impl Shell {
         more
     }
 
-    /// Takes back what a protocol was shown, but for what it gave back.
-    #[inline]
-    pub(super) fn was_shown(&self, key: Key, shown: Shown) {
-        if shown.filled > 0 {
-            self.end_delivery(key, &shown.room[..shown.filled]);
-        }
-        if !shown.room.is_empty() {
-            self.room.set(shown.room);
-        }
-        if let Some(chunk) = shown.chunk {
-            self.end_delivery(key, chunk.bytes());
-            self.release(chunk);
-        }
-    }
-
-    /// Receives into the protocol's memory, the loop's or the backend's, and hands over. Runs code of the user's, so it is
-    /// contained; what is shown stays with the caller, who takes it back also after a panic.
-    #[inline]
-    pub(super) fn receive_for(
-        self: &Rc<Self>,
-        protocol: &mut dyn Protocol,
-        transport: &Transport,
-        shown: &mut Shown,
-        way: Way,
-    ) -> Pulled {
-        let received = if let Some(buffer) = protocol.receive_buffer() {
-            if !self.wants_input(transport.key()) {
-                return Pulled::Unwanted;
-            }
-            if buffer.is_empty() {
-                return self.receive_for_nothing(transport.key());
-            }
-            match self.receive_bytes(transport.key(), Some(&mut *buffer), way) {
-                Some(Received::Chunk(lent)) => {
-                    // A backend may ignore the offer. What does not fit is given back.
-                    let count = lent.bytes().len().min(buffer.len());
-                    buffer[..count].copy_from_slice(&lent.bytes()[..count]);
-                    self.count_received(transport.key(), lent.bytes().len() - count);
-                    self.unread(transport.key(), &lent.bytes()[count..]);
-                    self.release(lent);
-                    Some(Received::Filled(count))
-                }
-                other => other,
-            }
-        } else if self.gives_room {
-            shown.room = self.room.take();
-            if shown.room.is_empty() {
-                shown.room = vec![0; ROOM];
-            }
-            match self.receive_bytes(transport.key(), Some(&mut shown.room), way) {
-                Some(Received::Filled(count)) => {
-                    shown.filled = count;
-                    self.count_received(transport.key(), count);
-                    self.begin_delivery(transport.key(), &shown.room[..count]);
-                    protocol.data_received(transport, &shown.room[..count]);
-                    return Pulled::Data;
-                }
-                other => other,
-            }
-        } else {
-            self.receive_bytes(transport.key(), None, way)
-        };
-        let Some(received) = received else { return Pulled::Data };
-        match received {
-            Received::Filled(count) => {
-                self.count_received(transport.key(), count);
-                protocol.buffer_filled(transport, count);
-                Pulled::Data
-            }
-            Received::Chunk(lent) => {
-                let bytes = shown.chunk.insert(lent).bytes();
-                self.count_received(transport.key(), bytes.len());
-                self.begin_delivery(transport.key(), bytes);
-                protocol.data_received(transport, bytes);
-                Pulled::Data
-            }
-            Received::Eof => Pulled::Eof,
-            Received::Dry => Pulled::Dry,
-            Received::Failed(error) => Pulled::Failed(error),
-        }
-    }
-
     /// Bytes, through filters if there are any. What came with descriptors is set aside; then, and where filters have
     /// made nothing of the bytes yet, the answer is `None`.
-    #[inline]
-    fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>, way: Way) -> Option<Received> {
-        if way == Way::Any && self.ask(key, |connection| connection.is_filtered() && connection.has_filters())
-        {
+    pub(super) fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Option<Received> {
+        if self.ask(key, |connection| connection.is_filtered() && connection.has_filters()) {
             return self.receive_filtered(key, into);
         }
         let received = self.backend().receive(key, into);
@@ -287,8 +184,8 @@ impl Shell {
     }
 
     /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
-    fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
-        let Some(received) = self.receive_bytes(key, None, Way::Any) else { return Pulled::Data };
+    pub(super) fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
+        let Some(received) = self.receive_bytes(key, None) else { return Pulled::Data };
         match received {
             Received::Chunk(chunk) => {
                 self.release(chunk);

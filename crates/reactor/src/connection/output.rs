@@ -32,11 +32,14 @@ enum Next {
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
-        if data.len() < AT_ONCE {
-            if let Some(status) = self.write_straight(key, data) {
-                return status;
-            }
+        match self.write_straight(key, data) {
+            Some(status) => status,
+            None => self.write_closely(key, data),
         }
+    }
+
+    #[inline(never)]
+    fn write_closely(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
         let taken = if data.len() >= AT_ONCE { self.take_now(key, data) } else { 0 };
         self.write(key, |outgoing| outgoing.push_copy(&data[taken..]))
     }

@@ -6,10 +6,12 @@
 
 use std::rc::Rc;
 
-use super::input::{Pulled, Shown, Way};
+use super::input::Pulled;
+use super::show::{Shown, Way};
 use super::{Connection, Flags};
 use crate::backend::{Outgoing, Sent, Started};
 use crate::contain::contain;
+use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::protocol::Protocol;
 use crate::reactor::Shell;
@@ -49,37 +51,38 @@ impl Flags {
 }
 
 impl Connection {
-    /// Lends what was written, if it is bytes and no more than may wait without a word to the protocol.
+    /// Takes what was written, if it is bytes and no more than may wait without a word to the protocol. It counts as sent.
     #[inline]
-    fn lend_straight(&mut self, turn: u32) -> Option<Box<Outgoing>> {
-        let high = self.high;
-        let is_plain = |outgoing: &mut Box<Outgoing>| {
-            outgoing.is_plain() && !outgoing.is_empty() && outgoing.len() <= high
-        };
+    fn take_straight(&mut self) -> Option<Box<Outgoing>> {
         if self.flags.any(Flags::NO_STRAIGHT_SEND) || self.rare.is_some() {
             return None;
         }
-        let outgoing = self.outgoing.take_if(is_plain)?;
+        let high = self.high;
+        let fits = |outgoing: &mut Box<Outgoing>| outgoing.is_plain() && (1..=high).contains(&outgoing.len());
+        let outgoing = self.outgoing.take_if(fits)?;
         self.flags.clear(Flags::DIRTY);
-        self.flags.set(Flags::SENDING);
-        self.lent = outgoing.len();
-        self.lent_in = turn;
+        self.traffic.sent += outgoing.len() as u64;
         Some(outgoing)
     }
 
-    /// Everything that was lent is sent.
-    #[inline]
-    fn sent_straight(&mut self) {
-        self.flags.clear(Flags::SENDING);
-        self.traffic.sent += std::mem::take(&mut self.lent) as u64;
+    /// It is under way, and not sent.
+    fn lend_after_all(&mut self, len: usize, turn: u32) {
+        self.flags.set(Flags::SENDING);
+        self.traffic.sent -= len as u64;
+        (self.lent, self.lent_in) = (len, turn);
     }
 }
 
 impl Shell {
+    #[inline]
+    fn take_spare(&self) -> Box<Outgoing> {
+        self.spare.take().unwrap_or_else(|| self.spares.borrow_mut().take())
+    }
+
     /// Copies a few bytes behind others. `None` if that is to be looked at more closely.
     #[inline]
     pub(super) fn write_straight(&self, key: Key, data: &[u8]) -> Option<WriteStatus> {
-        if data.is_empty() || self.is_ended() {
+        if data.is_empty() || data.len() >= AT_ONCE || self.is_ended() {
             return None;
         }
         let mut list = false;
@@ -87,7 +90,7 @@ impl Shell {
             if connection.flags.any(Flags::NO_STRAIGHT_WRITE) || connection.rare.is_some() {
                 return None;
             }
-            let outgoing = connection.outgoing.get_or_insert_with(|| self.spares.borrow_mut().take());
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.take_spare());
             let waiting = connection.lent + outgoing.len();
             if !outgoing.is_plain() || waiting > connection.write_limit {
                 return None;
@@ -112,8 +115,7 @@ impl Shell {
     /// Sends what was written. `false` if that is to be looked at more closely.
     #[inline]
     pub(super) fn flush_straight(self: &Rc<Self>, key: Key) -> bool {
-        let turn = self.turn_number();
-        match self.alter(key, |connection| connection.lend_straight(turn)).flatten() {
+        match self.alter(key, Connection::take_straight).flatten() {
             Some(outgoing) => {
                 self.send_straight(key, outgoing);
                 true
@@ -122,18 +124,35 @@ impl Shell {
         }
     }
 
+    /// Most backends send at once, and all of it. Then nothing of the connection has to be changed any more.
     #[inline]
     fn send_straight(self: &Rc<Self>, key: Key, outgoing: Box<Outgoing>) {
         self.stats().sent();
-        let started = self.backend().send(key, outgoing);
-        let Started::Done(Sent { mut outgoing, result }) = started else { return };
-        let all = result.as_ref().is_ok_and(|count| *count == outgoing.len()) && outgoing.is_plain();
-        if all && self.alter(key, Connection::sent_straight).is_some() {
-            outgoing.clear_plain();
-            return self.recycle(outgoing);
+        let (len, turn) = (outgoing.len(), self.turn_number());
+        match self.backend().send(key, outgoing) {
+            Started::Done(Sent { mut outgoing, result: Ok(count) })
+                if count == len && outgoing.is_plain() =>
+            {
+                outgoing.clear_plain();
+                if let Some(other) = self.spare.replace(Some(outgoing)) {
+                    self.recycle(other);
+                }
+            }
+            started => self.send_after_all(key, started, len, turn),
         }
-        self.sent(key, Sent { outgoing, result });
+    }
+
+    #[cold]
+    fn sent_in_part(self: &Rc<Self>, key: Key, sent: Sent) {
+        self.sent(key, sent);
         self.flush(key);
+    }
+
+    fn send_after_all(self: &Rc<Self>, key: Key, started: Started<Sent>, len: usize, turn: u32) {
+        self.alter(key, |connection| connection.lend_after_all(len, turn));
+        if let Started::Done(sent) = started {
+            self.sent_in_part(key, sent);
+        }
     }
 
     /// The backend may have input. `false` if that is to be looked at more closely.
@@ -167,12 +186,12 @@ impl Shell {
     fn pull_straight(self: &Rc<Self>, key: Key, mut protocol: Box<dyn Protocol>) -> bool {
         let transport = Transport::new(Rc::clone(self), key);
         let mut shown = Shown::default();
-        let pulled = contain(|| self.receive_for(&mut *protocol, &transport, &mut shown, Way::Straight));
-        self.was_shown(key, shown);
-        if !matches!(pulled, Ok(Pulled::Data)) {
-            return self.conclude_pull(key, protocol, pulled);
+        let bytes = contain(|| self.show(&mut *protocol, &transport, &mut shown, Way::Straight));
+        self.was_shown(key, &mut shown);
+        if !matches!(bytes, Ok(true)) {
+            return self.conclude_pull(key, protocol, bytes.map(|bytes| shown.what_came(bytes)));
         }
-        let (more, turn) = (self.backend().may_receive(key), self.turn_number());
+        let more = shown.more;
         let (mut protocol, mut is_dirty) = (Some(protocol), false);
         let outgoing = self.alter(key, |connection| {
             // A successor and new filters are rare, too.
@@ -183,7 +202,7 @@ impl Shell {
             connection.flags.clear(Flags::BUSY);
             connection.flags.put(Flags::INPUT, more);
             is_dirty = connection.flags.any(Flags::DIRTY);
-            if is_dirty { connection.lend_straight(turn) } else { None }
+            if is_dirty { connection.take_straight() } else { None }
         });
         match (outgoing.flatten(), protocol) {
             (Some(outgoing), _) => self.send_straight(key, outgoing),

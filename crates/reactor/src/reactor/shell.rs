@@ -19,7 +19,7 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk};
+use crate::backend::{Backend, Chunk, Outgoing};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
@@ -96,6 +96,8 @@ pub(crate) struct Shell {
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
     pub(crate) spares: RefCell<Spares>,
+    /// The queue of bytes that was emptied last.
+    pub(crate) spare: Cell<Option<Box<Outgoing>>>,
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
@@ -151,6 +153,7 @@ impl Shell {
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
             spares: RefCell::default(),
+            spare: Cell::default(),
             datagram_spares: DatagramSpares::default(),
             spent: Cell::default(),
             filter_room: Cell::default(),

@@ -315,6 +315,21 @@ impl Backend for Readiness {
         }
     }
 
+    fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => {
+                let received = self.scratch.receive(connection, into, &mut self.calls);
+                *more = connection.is_readable();
+                received
+            }
+            _ => {
+                let received = self.receive(key, into);
+                *more = self.may_receive(key);
+                received
+            }
+        }
+    }
+
     fn takes_room(&self) -> bool {
         true
     }

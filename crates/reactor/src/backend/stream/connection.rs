@@ -92,6 +92,7 @@ impl<C: Channel> Connection<C> {
     }
 
     /// Does what is due about `event`, until there is something to tell.
+    #[inline]
     pub(in crate::backend) fn advance(
         &mut self,
         event: &mut Event,
@@ -173,6 +174,7 @@ impl<C: Channel> Connection<C> {
     /// so the call that would find nothing is saved. There are exceptions: an end or an error that arrived with the
     /// data was announced by the same event and not again, and urgent data ends a receive in the middle. If an event
     /// told of such a thing, receiving goes on until the kernel says itself that there is no more.
+    #[inline]
     pub(in crate::backend) fn receive(
         &mut self,
         memory: &mut [u8],
@@ -219,6 +221,7 @@ impl<C: Channel> Connection<C> {
     ///
     /// A stream socket that takes less than was offered is full, and tells when it has room again. That saves the
     /// call that would find it full.
+    #[inline]
     pub(in crate::backend) fn send(
         &mut self,
         outgoing: Box<Outgoing>,
