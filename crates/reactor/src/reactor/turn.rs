@@ -8,8 +8,9 @@
 //!
 //! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready. If nothing
 //!    is, the hooks before sleep run first, and may change that.
-//! 2. Deliver the events, each to its protocol, as many as do not keep others waiting for long; then the connections left over
-//!    from the turn before; then what other threads posted goes to the ready queue, and flow notices too.
+//! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
+//!    threads posted goes to the ready queue, and flow notices too. Of many events some are delivered at a time, and the phases
+//!    3 to 5 come in between.
 //! 3. Timers that are due go to the ready queue, in order.
 //! 4. Run the ready queue, batch by batch, within a budget of batches, callbacks and time.
 //! 5. Send what was written to connections whose own callback did not run.
@@ -77,6 +78,13 @@ impl Shell {
         self.check_flows();
         self.timers.queue_due(self);
         self.run_ready();
+        while self.left_events.get() && !self.stopping.get() && !self.is_ended() {
+            self.flush_dirty();
+            self.deliver_completions();
+            self.take_arrivals();
+            self.timers.queue_due(self);
+            self.run_ready();
+        }
         self.go_on_shutting_down();
         self.flush_dirty();
         if limit == Some(Duration::ZERO) {
@@ -90,6 +98,7 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        // The turn before was stopped among its events.
         if self.left_events.get() {
             return Ok(());
         }
@@ -132,8 +141,7 @@ impl Shell {
 
     // Phase 2.
 
-    /// What is left when others have waited for long stays with the backend, and is delivered in the next turn, which asks for no
-    /// more.
+    /// What is left when others have waited for long stays with the backend until they had their turn.
     fn deliver_completions(self: &Rc<Self>) {
         self.left_events.set(false);
         let mut patience = Patience::default();

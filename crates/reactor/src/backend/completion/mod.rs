@@ -120,8 +120,9 @@ pub struct Uring {
     unbegun: bool,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
-    /// Sends that wait to be submitted.
+    /// Sends that wait to be submitted, and for how long they may.
     patience: Patience,
+    hold: std::time::Duration,
     /// Operations that are not over, of all keys.
     under_way: usize,
     /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
@@ -185,6 +186,7 @@ impl Uring {
             unbegun: false,
             urgent: false,
             patience: Patience::default(),
+            hold: options.hold,
             under_way: 0,
             foreign: None,
             desk: Desk::default(),

@@ -21,7 +21,6 @@ use super::{Uring, aborted, unknown};
 use crate::backend::{Completion, Outgoing, Sent, Started};
 use crate::instant::Instant;
 use crate::key::Key;
-use crate::patience::SHORT;
 
 impl Uring {
     pub(super) fn begin_send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
@@ -34,9 +33,7 @@ impl Uring {
         self.urgent |= manner == Manner::Quiet && offered(&outgoing) < outgoing.len();
         connection.outgoing = Some(outgoing);
         self.submit_send(key, manner);
-        // One call for all of a turn's sends is what a ring is for. But where callbacks take long, as handshakes do, the peer of
-        // the first would wait for all the others, and compute nothing meanwhile.
-        if self.patience.ends(SHORT, Instant::monotonic) {
+        if self.patience.ends(self.hold, Instant::monotonic) {
             // What fails is met again by the wait.
             let _ = self.ring.submit(&mut self.calls);
         }
