@@ -216,6 +216,12 @@ pub trait Backend {
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
 
+    /// The next completion, if it is an [`Input`](Completion::Input) that asks for no more than a look at what is known: its key.
+    /// By default there is none, and [`next`](Self::next) has them all.
+    fn next_input(&mut self) -> Option<Key> {
+        None
+    }
+
     /// Whether the next [`wait`](Self::wait) has something to do before it could sleep, told without a call to the operating
     /// system: completions that wait, operations that were not submitted. `false` is the default, for backends that
     /// answer everything at once or in `wait`.

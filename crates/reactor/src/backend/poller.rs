@@ -202,6 +202,13 @@ impl Poller {
         self.events.push_front(event);
     }
 
+    /// The connection of the next event, if that says no more than that bytes arrived, and was not looked at.
+    #[inline]
+    pub(super) fn usual_input(&self) -> Option<Key> {
+        let event = self.events.front()?;
+        (event.says == says::USUAL && event.due == due::LOOK).then_some(event.key)
+    }
+
     pub(super) fn pop(&mut self) -> Option<Event> {
         self.events.pop_front()
     }

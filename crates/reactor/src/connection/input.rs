@@ -166,7 +166,11 @@ impl Shell {
             Ok(Pulled::EmptyBuffer) => {
                 self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))
             }
-            Err(panic) => self.failed(key, Reason::Panicked(panic)),
+            Err(panic) => {
+                // What it was shown is given up, also what it had given back.
+                self.end_delivery(key, &[]);
+                self.failed(key, Reason::Panicked(panic))
+            }
         };
         self.check_in(key, protocol);
         more

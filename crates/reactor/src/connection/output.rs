@@ -109,9 +109,12 @@ impl Shell {
 
     /// Sends what waits, as far as the system takes it.
     pub(crate) fn flush(self: &Rc<Self>, key: Key) {
-        if self.flush_straight(key) {
-            return;
+        if !self.flush_straight(key) {
+            self.flush_closely(key);
         }
+    }
+
+    pub(super) fn flush_closely(self: &Rc<Self>, key: Key) {
         if self.ask(key, |connection| connection.is_filtered()) {
             return self.flush_filtered(key);
         }

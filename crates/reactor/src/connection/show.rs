@@ -23,9 +23,6 @@ pub(super) enum Way {
 /// What a protocol is shown, and what came in place of bytes.
 #[derive(Default)]
 pub(super) struct Shown {
-    /// The loop's memory, and how many bytes of it are shown.
-    room: Vec<u8>,
-    filled: usize,
     /// The backend's memory.
     chunk: Option<Chunk>,
     other: Option<Pulled>,
@@ -65,13 +62,7 @@ impl Shell {
                 Some(Received::Chunk(lent)) => (Some(self.fit(key, lent, buffer)), true),
                 received => (received, true),
             },
-            None if self.gives_room => {
-                shown.room = self.room.take();
-                if shown.room.is_empty() {
-                    shown.room = vec![0; ROOM];
-                }
-                (self.receive_some(key, Some(&mut shown.room), way, &mut shown.more), false)
-            }
+            None if self.gives_room => return self.show_room(protocol, transport, shown, way),
             None => (self.receive_some(key, None, way, &mut shown.more), false),
         };
         match received {
@@ -80,22 +71,55 @@ impl Shell {
                 protocol.buffer_filled(transport, count);
                 true
             }
+            received => self.show_other(protocol, transport, shown, received),
+        }
+    }
+
+    /// The bytes are in memory of the loop's.
+    #[inline]
+    fn show_room(
+        self: &Rc<Self>,
+        protocol: &mut dyn Protocol,
+        transport: &Transport,
+        shown: &mut Shown,
+        way: Way,
+    ) -> bool {
+        let key = transport.key();
+        // It is in use only if there is a delivery within another.
+        let (mut kept, mut own) = (self.room.try_borrow_mut().ok(), Vec::new());
+        let room = kept.as_deref_mut().unwrap_or(&mut own);
+        if room.is_empty() {
+            *room = vec![0; ROOM];
+        }
+        match self.receive_some(key, Some(&mut *room), way, &mut shown.more) {
             Some(Received::Filled(count)) => {
                 self.count_received(key, count);
-                shown.filled = count;
-                let bytes = &shown.room[..count];
+                let bytes = &room[..count];
                 self.begin_delivery(key, bytes);
                 protocol.data_received(transport, bytes);
+                self.end_delivery(key, bytes);
                 true
             }
+            received => self.show_other(protocol, transport, shown, received),
+        }
+    }
+
+    fn show_other(
+        self: &Rc<Self>,
+        protocol: &mut dyn Protocol,
+        transport: &Transport,
+        shown: &mut Shown,
+        received: Option<Received>,
+    ) -> bool {
+        match received {
             Some(Received::Chunk(lent)) => {
                 let bytes = shown.chunk.insert(lent).bytes();
-                self.count_received(key, bytes.len());
-                self.begin_delivery(key, bytes);
+                self.count_received(transport.key(), bytes.len());
+                self.begin_delivery(transport.key(), bytes);
                 protocol.data_received(transport, bytes);
                 true
             }
-            None => true,
+            None | Some(Received::Filled(_)) => true,
             Some(Received::Eof) => shown.note(Pulled::Eof),
             Some(Received::Dry) => shown.note(Pulled::Dry),
             Some(Received::Failed(error)) => shown.note(Pulled::Failed(error)),
@@ -114,7 +138,8 @@ impl Shell {
             return self.receive_bytes(key, into);
         }
         self.stats().received();
-        match self.backend().receive_and_look(key, into, more) {
+        let received = self.backend().receive_and_look(key, into, more);
+        match received {
             Received::Filled(count) => Some(Received::Filled(count)),
             other => self.set_aside(key, other),
         }
@@ -133,12 +158,6 @@ impl Shell {
     /// Takes back what a protocol was shown, but for what it gave back.
     #[inline]
     pub(super) fn was_shown(&self, key: Key, shown: &mut Shown) {
-        if shown.filled > 0 {
-            self.end_delivery(key, &shown.room[..shown.filled]);
-        }
-        if !shown.room.is_empty() {
-            self.room.set(std::mem::take(&mut shown.room));
-        }
         if let Some(chunk) = shown.chunk.take() {
             self.end_delivery(key, chunk.bytes());
             self.release(chunk);

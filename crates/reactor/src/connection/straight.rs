@@ -4,12 +4,13 @@
 //! and for every state there is, with a look at the connection in each step. These here look at it as seldom as they can, do
 //! nothing unless everything is as usual, and leave the rest to those: that is a third of the instructions of an echo.
 
+use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::input::Pulled;
 use super::show::{Shown, Way};
 use super::{Connection, Flags};
-use crate::backend::{Outgoing, Sent, Started};
+use crate::backend::{Outgoing, Started};
 use crate::contain::contain;
 use crate::filter::AT_ONCE;
 use crate::key::Key;
@@ -124,34 +125,45 @@ impl Shell {
         }
     }
 
-    /// Most backends send at once, and all of it. Then nothing of the connection has to be changed any more.
+    /// Where sending is a call to the system, it sends all of it nearly always. Then nothing of the connection has to be changed.
     #[inline]
-    fn send_straight(self: &Rc<Self>, key: Key, outgoing: Box<Outgoing>) {
-        self.stats().sent();
-        let (len, turn) = (outgoing.len(), self.turn_number());
-        match self.backend().send(key, outgoing) {
-            Started::Done(Sent { mut outgoing, result: Ok(count) })
-                if count == len && outgoing.is_plain() =>
-            {
+    fn send_straight(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>) {
+        if self.gives_room {
+            self.stats().sent();
+            let sent = self.backend().send_now(key, &[IoSlice::new(outgoing.front())]);
+            if sent == outgoing.len() {
                 outgoing.clear_plain();
                 if let Some(other) = self.spare.replace(Some(outgoing)) {
                     self.recycle(other);
                 }
+                return;
             }
-            started => self.send_after_all(key, started, len, turn),
+            return self.put_off(key, outgoing, sent);
         }
+        self.send_lent(key, outgoing);
     }
 
+    /// Only some of it was sent.
     #[cold]
-    fn sent_in_part(self: &Rc<Self>, key: Key, sent: Sent) {
-        self.sent(key, sent);
-        self.flush(key);
+    fn put_off(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>, sent: usize) {
+        let before = outgoing.len();
+        outgoing.advance(sent, &mut Vec::new());
+        self.alter(key, |connection| {
+            connection.traffic.sent -= (before - sent) as u64;
+            connection.outgoing = Some(outgoing);
+        });
+        self.flush_closely(key);
     }
 
-    fn send_after_all(self: &Rc<Self>, key: Key, started: Started<Sent>, len: usize, turn: u32) {
+    #[inline(never)]
+    fn send_lent(self: &Rc<Self>, key: Key, outgoing: Box<Outgoing>) {
+        self.stats().sent();
+        let (len, turn) = (outgoing.len(), self.turn_number());
         self.alter(key, |connection| connection.lend_after_all(len, turn));
+        let started = self.backend().send(key, outgoing);
         if let Started::Done(sent) = started {
-            self.sent_in_part(key, sent);
+            self.sent(key, sent);
+            self.flush_closely(key);
         }
     }
 

@@ -102,7 +102,7 @@ pub(crate) struct Shell {
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
     /// Room for what backends receive that want it.
-    pub(crate) room: Cell<Vec<u8>>,
+    pub(crate) room: RefCell<Vec<u8>>,
     pub(crate) gives_room: bool,
     /// Room for what filters deliver.
     pub(crate) filter_room: Cell<Vec<u8>>,
@@ -129,7 +129,7 @@ impl Shell {
             left_events: Cell::new(false),
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
-            room: Cell::default(),
+            room: RefCell::default(),
             gives_room: backend.takes_room(),
             backend: RefCell::new(backend),
             host: Host::default(),

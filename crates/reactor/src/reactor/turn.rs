@@ -146,10 +146,15 @@ impl Shell {
         self.left_events.set(false);
         let mut patience = Patience::default();
         for count in 1.. {
-            let completion = self.backend().next();
-            let Some(completion) = completion else { return };
+            let input = self.backend().next_input();
+            if let Some(key) = input {
+                self.deliver_input(key);
+            } else {
+                let completion = self.backend().next();
+                let Some(completion) = completion else { return };
+                self.deliver_completion(completion);
+            }
             self.stats().event();
-            self.deliver_completion(completion);
             let somebody_waits = !self.ready.borrow().is_empty();
             let longest = if somebody_waits { SHORT } else { TIME };
             if (somebody_waits && count >= EVENTS) || patience.ends(longest, || self.now()) {

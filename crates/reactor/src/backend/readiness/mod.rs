@@ -185,6 +185,16 @@ impl Backend for Readiness {
         Ok(())
     }
 
+    fn next_input(&mut self) -> Option<Key> {
+        let key = self.poller.usual_input().filter(|_| self.answers.is_empty())?;
+        let Some(Object::Connection(connection)) = self.table.get(key) else { return None };
+        if !connection.has_usual_input() {
+            return None;
+        }
+        self.poller.pop();
+        Some(key)
+    }
+
     fn next(&mut self) -> Option<Completion> {
         loop {
             if !self.answers.is_empty() {

@@ -91,6 +91,14 @@ impl<C: Channel> Connection<C> {
         self.channel.take_descriptors()
     }
 
+    /// Notes that there is input and room for output, if that is all there is to it.
+    #[inline]
+    pub(in crate::backend) fn has_usual_input(&mut self) -> bool {
+        let usual = !self.state.has(ODD) && self.outgoing.is_none();
+        self.state.insert(READABLE.or(WRITABLE).when(usual));
+        usual
+    }
+
     /// Does what is due about `event`, until there is something to tell.
     #[inline]
     pub(in crate::backend) fn advance(
@@ -98,16 +106,6 @@ impl<C: Channel> Connection<C> {
         event: &mut Event,
         calls: &mut SystemCalls,
     ) -> Option<Completion> {
-        // Nearly all events are of this kind.
-        if event.due == due::LOOK
-            && event.says == says::USUAL
-            && !self.state.has(ODD)
-            && self.outgoing.is_none()
-        {
-            self.state.insert(READABLE.or(WRITABLE));
-            event.due = Bits::NONE;
-            return Some(Completion::Input(event.key));
-        }
         while let Some(step) = event.due.pop() {
             let completion = match step {
                 due::CONNECT => self.connected(event, calls),
