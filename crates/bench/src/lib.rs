@@ -5,7 +5,7 @@
 //! cargo run --release -p marline-bench -- quick
 //! ```
 //!
-//! compares echo servers for some minutes and prints tables; `help` names the other modes, and `docs/performance.md` says
+//! compares echo servers for two minutes and prints tables; `help` names the other modes, and `docs/performance.md` says
 //! how to read what they print.
 //!
 //! Every server is a program of its own, with one thread, on the first core; the clients are another, on the second. In each

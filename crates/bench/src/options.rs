@@ -12,8 +12,8 @@ pub const HELP: &str = "\
 cargo run --release -p marline-bench -- MODE [OPTIONS]
 
 Modes:
-  quick      echo, six workloads, five rounds: some minutes
-  full       echo, every size with every number of connections, twenty rounds
+  quick      echo, six workloads, five rounds, ten servers: under two minutes
+  full       echo, every size with every number of connections, twenty rounds, every server
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
   calls      system calls for each echo, by strace
