@@ -50,15 +50,15 @@ fn one(contestant: Contestant, cores: Cores) -> Result<Ready, String> {
     Ok(ready)
 }
 
-/// A contestant, built. Those in Rust come from `rust`, which is given the name of their program and the feature that it needs.
+/// Builds a program in Rust by its name, with the feature that it needs.
+pub type BuildRust<'a> = &'a dyn Fn(&str, Option<&str>) -> Result<PathBuf, String>;
+
+/// A contestant, built.
 ///
 /// # Errors
 ///
 /// In words, if it cannot be built here.
-pub fn program(
-    contestant: Contestant,
-    rust: &dyn Fn(&str, Option<&str>) -> Result<PathBuf, String>,
-) -> Result<Ready, String> {
+pub fn program(contestant: Contestant, rust: BuildRust<'_>) -> Result<Ready, String> {
     let mut interpreter = None;
     let path = match contestant.program {
         Program::Ours { binary, .. } => rust(binary, None)?,

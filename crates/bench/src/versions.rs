@@ -57,12 +57,13 @@ fn version_of_library(package: &str) -> String {
 /// A module of the standard library has the version of the language alone.
 fn version_in_python(ready: &Ready, module: &str) -> Option<String> {
     let question = format!(
-        "import platform, {module}; print('{module}', getattr({module}, '__version__', ''), \
-         '/ Python', platform.python_version())"
+        "import platform, {module}; print(getattr({module}, '__version__', '')); \
+         print(platform.python_version())"
     );
     let output = Command::new(ready.interpreter.as_ref()?).args(["-c", &question]).output().ok()?;
-    let words = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    output.status.success().then(|| words.replace(" /", ","))
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (own, python) = text.trim_end().split_once('\n')?;
+    Some(format!("{}, Python {python}", format!("{module} {own}").trim_end()))
 }
 
 #[cfg(test)]
