@@ -30,6 +30,7 @@
 //! - [`stats`]: medians, and how sure one can be of them.
 //! - [`table`]: what is printed and written.
 //! - [`calls`]: the system calls of a round trip.
+//! - [`micro`]: what single operations cost.
 //! - [`million`]: a million connections, one after the other.
 //! - [`options`]: the command line.
 //! - [`peer`]: what the servers on other runtimes have in common.
@@ -39,6 +40,7 @@ pub mod contestant;
 pub mod cores;
 pub mod counts;
 pub mod load;
+pub mod micro;
 pub mod million;
 pub mod options;
 pub mod peer;

@@ -54,7 +54,12 @@ fn folder() -> Result<PathBuf, String> {
     own.parent().map(Path::to_owned).ok_or_else(|| "the runner lies in no folder".to_owned())
 }
 
-fn build_binary(name: &str, feature: Option<&str>) -> Result<PathBuf, String> {
+/// Builds a program of this package, behind a feature if one is named.
+///
+/// # Errors
+///
+/// In words, if it cannot be built.
+pub fn build_binary(name: &str, feature: Option<&str>) -> Result<PathBuf, String> {
     let folder = folder()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--quiet", "--manifest-path", MANIFEST, "--bin", name]);
