@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::contestant::LeftOut;
-use crate::prepare::build_binary;
+use crate::prepare::build_binaries;
 
 /// A program, before it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +65,15 @@ pub struct Ready {
     pub path: PathBuf,
 }
 
-/// Builds each of these.
+/// Builds these: all at once, which compiles what they share once, or one by one if that fails.
 #[must_use]
 pub fn prepare(contestants: &[Contestant]) -> (Vec<Ready>, Vec<LeftOut>) {
+    eprintln!("preparing {} contestants", contestants.len());
+    let all_at_once = build(contestants);
     let (mut ready, mut left_out) = (Vec::new(), Vec::new());
     for contestant in contestants {
-        eprintln!("preparing {}", contestant.name);
-        match build_binary(contestant.binary, Some(contestant.feature)) {
-            Ok(path) => ready.push(Ready { contestant: *contestant, path }),
+        match all_at_once.clone().or_else(|_| build(&[*contestant])) {
+            Ok(folder) => ready.push(Ready { contestant: *contestant, path: folder.join(contestant.binary) }),
             Err(reason) => {
                 eprintln!("left out: {}: {reason}", contestant.name);
                 left_out.push(LeftOut { name: contestant.name, reason });
@@ -80,6 +81,12 @@ pub fn prepare(contestants: &[Contestant]) -> (Vec<Ready>, Vec<LeftOut>) {
         }
     }
     (ready, left_out)
+}
+
+fn build(contestants: &[Contestant]) -> Result<PathBuf, String> {
+    let names: Vec<&str> = contestants.iter().map(|contestant| contestant.binary).collect();
+    let features: Vec<&str> = contestants.iter().map(|contestant| contestant.feature).collect();
+    build_binaries(&names, &features)
 }
 
 #[cfg(test)]
