@@ -42,7 +42,7 @@ mod runtime {
     }
 
     pub(crate) fn detach<T>(task: Task<T>) {
-        let _ = task.detach();
+        drop(task.detach());
     }
 
     pub(crate) async fn yield_now() {

@@ -140,7 +140,7 @@ pub fn ask(command: &mut Command, core: usize) -> Result<Said, String> {
         }
     }
     let complaint = read(child.stderr.as_mut().map(|pipe| pipe as _)).unwrap_or_default();
-    let line = complaint.lines().find(|line| !line.trim().is_empty());
+    let line = complaint.lines().find(|line| line.contains(char::is_alphabetic));
     let silent = if ended { "it said nothing" } else { "it took too long" };
     Err(line.map_or_else(|| silent.to_owned(), |line| line.trim().to_owned()))
 }
