@@ -30,11 +30,15 @@ pub fn run_if_named() -> Option<Result<(), marline::Error>> {
 }
 
 fn run() -> Result<(), marline::Error> {
-    let options = Options::parse(lexopt::Parser::from_env())?;
+    let mut options = Options::parse(lexopt::Parser::from_env())?;
     if cfg!(debug_assertions) {
         return Err("numbers of a debug build mean nothing; add --release".into());
     }
     let cores = Cores::choose(false)?;
+    if options.counts {
+        // Nothing of theirs can be counted, so they need not be built.
+        options.contestants.retain(|contestant| !contestant.is_ring);
+    }
     let (ready, left_out) = contestant::prepare(&options.contestants);
     if options.counts {
         let found = counts::run(&ready, &options.plans, cores);

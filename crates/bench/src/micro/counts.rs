@@ -1,8 +1,8 @@
 //! The instructions of each operation, as callgrind counts them: those of the program, without the kernel's.
 //!
 //! Each program runs with the case's few operations and with twice as many, and divided is the difference: starting and
-//! warming up are in neither. Who waits in a ring is left out, because valgrind does not know how to run one. So are two
-//! things that depend on time: what a program does while it waits for a thread differs from run to run, and under valgrind
+//! warming up are in neither. Who waits in a ring is left out, because valgrind does not know how to run one. Two numbers depend
+//! on time, and are less sure: what a program does while it waits for a thread differs from run to run, and under valgrind
 //! everything takes fifty times as long, so that fewer timers end in one turn.
 
 use std::fmt::Write;
