@@ -32,6 +32,7 @@
 //! - [`table`]: what is printed and written.
 //! - [`calls`]: the system calls of a round trip.
 //! - [`idle`]: the memory of connections that have nothing to say.
+//! - [`micro`]: what single operations cost.
 //! - [`million`]: a million connections, one after the other.
 //! - [`options`]: the command line.
 //! - [`peer`]: what the servers on other runtimes have in common.
@@ -42,6 +43,7 @@ pub mod cores;
 pub mod counts;
 pub mod idle;
 pub mod load;
+pub mod micro;
 pub mod million;
 pub mod options;
 pub mod peer;

@@ -7,7 +7,7 @@ use marline_bench::cores::{Cores, GoFirst};
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::rounds::Outcome;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, counts, idle, million, prepare, rounds, table};
+use marline_bench::{calls, counts, idle, micro, million, prepare, rounds, table};
 
 fn main() -> ExitCode {
     match run() {
@@ -20,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> marline::Result<()> {
+    if let Some(done) = micro::command::run_if_named() {
+        return done;
+    }
     let options = Options::parse(lexopt::Parser::from_env())?;
     if options.mode == Mode::Help {
         print!("{HELP}");

@@ -20,6 +20,8 @@ Modes:
   idle       memory of the server for each of 10 000 connections that have nothing to say
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
+  micro      single operations of the loop and of tasks, beside other runtimes
+  micro-counts  their instructions, by valgrind; of both: --only, --case NAME,..., --rounds, --effort
   help       this
 
 Options:

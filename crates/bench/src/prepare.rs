@@ -82,18 +82,27 @@ fn folder() -> Result<PathBuf, String> {
     own.parent().map(Path::to_owned).ok_or_else(|| "the runner lies in no folder".to_owned())
 }
 
+/// Builds a program of this package, behind a feature if one is named.
 fn build_binary(name: &str, feature: Option<&str>) -> Result<PathBuf, String> {
+    Ok(build_binaries(&[name], feature.as_slice())?.join(name))
+}
+
+/// Builds programs of this package, with all of these features together, and answers the folder where they are.
+///
+/// # Errors
+///
+/// In words, if one of them cannot be built.
+pub fn build_binaries(names: &[&str], features: &[&str]) -> Result<PathBuf, String> {
     let folder = folder()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--release", "--quiet", "--manifest-path", MANIFEST, "--bin", name]);
+    command.args(["build", "--release", "--quiet", "--manifest-path", MANIFEST]);
+    command.args(names.iter().flat_map(|name| ["--bin", name]));
     if let Some(target) = folder.parent() {
         command.arg("--target-dir").arg(target);
     }
-    if let Some(feature) = feature {
-        command.args(["--features", feature]);
-    }
+    command.args(["--features", &features.join(",")]);
     run(&mut command)?;
-    Ok(folder.join(name))
+    Ok(folder)
 }
 
 fn build_c(kind: &str, source: &str, flags: &[&str]) -> Result<PathBuf, String> {
