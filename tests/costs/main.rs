@@ -60,7 +60,10 @@ impl Protocol for Echo {
 }
 
 fn server(backend: &str, protocol: &Echo) -> (Reactor, Server, SocketAddr) {
-    let reactor = backends::reactor(backend);
+    server_on(backends::unhurried_reactor(backend), protocol)
+}
+
+fn server_on(reactor: Reactor, protocol: &Echo) -> (Reactor, Server, SocketAddr) {
     let protocol = protocol.clone();
     let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| protocol.clone());
     let server = server.expect("a listener");
@@ -161,10 +164,29 @@ fn a_connection_costs_two_registrations_at_most(backend: &str) {
 /// Here the clients are on the loop's own thread, so that all of a round's messages are there before the loop looks: how
 /// often it wakes up is then no matter of luck.
 fn in_lock_step_many_round_trips_share_a_wait(backend: &str) {
-    const CONNECTIONS: usize = 64;
-    const ROUNDS: usize = 200;
+    let calls = in_lock_step(backends::unhurried_reactor(backend));
+    assert_calls(calls, CONNECTIONS * ROUNDS, limits(backend).shared);
+    assert_registrations(backend, calls, CONNECTIONS as u64);
+}
+
+/// With a time of zero, the answers to some clients do not wait for those to all others.
+#[cfg(target_os = "linux")]
+#[test]
+fn sends_are_not_held_back_for_longer_than_allowed() {
+    if backends::has_completion() {
+        let [held, hurried] =
+            [PATIENCE, Duration::ZERO].map(|time| in_lock_step(backends::holding_reactor(time)).waits);
+        assert!(hurried > held + (ROUNDS * CONNECTIONS / 8) as u64, "{hurried}, and held back {held}");
+    }
+}
+
+const CONNECTIONS: usize = 64;
+const ROUNDS: usize = 200;
+
+/// The calls of so many round trips.
+fn in_lock_step(reactor: Reactor) -> SystemCalls {
     let protocol = Echo::new(Pauses::Never);
-    let (reactor, _server, address) = server(backend, &protocol);
+    let (reactor, _server, address) = server_on(reactor, &protocol);
     let mut streams: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| echo::connect(address).expect("a connection")).collect();
     for round in 0..ROUNDS {
@@ -174,9 +196,7 @@ fn in_lock_step_many_round_trips_share_a_wait(backend: &str) {
         }
         echo::read_all(&mut streams, round).expect("a read");
     }
-    let calls = reactor.handle().stats().system_calls;
-    assert_calls(calls, CONNECTIONS * ROUNDS, limits(backend).shared);
-    assert_registrations(backend, calls, CONNECTIONS as u64);
+    reactor.handle().stats().system_calls
 }
 
 fn an_idle_loop_makes_no_calls_and_does_not_turn(backend: &str) {

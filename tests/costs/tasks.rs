@@ -7,7 +7,7 @@ use std::thread;
 
 use marline_reactor::{Reactor, Stats};
 use marline_tasks::{Listener, copy, run_on, spawn, spawn_on, task_stats};
-use marline_tests::backends::reactor;
+use marline_tests::backends::unhurried_reactor;
 use marline_tests::{PATIENCE, echo};
 
 use super::{assert_calls, assert_registrations, limits};
@@ -27,7 +27,7 @@ async fn echo_for_ever(listener: Listener) -> io::Result<()> {
 
 /// Serves one connection from a client in another thread, from the beginning to the end.
 fn serve(backend: &str, rounds: usize) -> Stats {
-    let reactor = reactor(backend);
+    let reactor = unhurried_reactor(backend);
     let (listener, address) = bind(&reactor);
     let client = thread::spawn(move || -> io::Result<()> {
         let mut stream = echo::connect(address)?;
@@ -54,7 +54,7 @@ fn an_async_round_trip_is_a_wait_a_receive_and_a_send_or_one_call(backend: &str)
 fn in_lock_step_many_async_round_trips_share_a_wait(backend: &str) {
     const CONNECTIONS: usize = 64;
     const ROUNDS: usize = 200;
-    let reactor = reactor(backend);
+    let reactor = unhurried_reactor(backend);
     let (listener, address) = bind(&reactor);
     drop(spawn_on(&reactor.handle(), echo_for_ever(listener)));
     let mut streams: Vec<TcpStream> =

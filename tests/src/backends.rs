@@ -3,6 +3,9 @@
 use marline_reactor::backend::{Backend, named};
 use marline_reactor::{Builder, Reactor};
 
+#[cfg(target_os = "linux")]
+use crate::PATIENCE;
+
 /// Whether this system lets a ring be made. If not, what needs one is skipped; in CI that is a failure, unless
 /// `MARLINE_NO_RING` says that it is known.
 ///
@@ -49,6 +52,32 @@ pub fn builders() -> Vec<Builder> {
 #[must_use]
 pub fn reactor(name: &str) -> Reactor {
     Builder::new().boxed_backend(backend(name)).build().expect("a loop")
+}
+
+/// The same, where no number of system calls depends on how long callbacks take.
+///
+/// # Panics
+///
+/// If there can be none.
+#[must_use]
+pub fn unhurried_reactor(name: &str) -> Reactor {
+    #[cfg(target_os = "linux")]
+    if name == "completion" {
+        return holding_reactor(PATIENCE);
+    }
+    reactor(name)
+}
+
+/// A loop on a ring that holds the sends of a turn back for so long.
+///
+/// # Panics
+///
+/// If there can be none.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn holding_reactor(time: std::time::Duration) -> Reactor {
+    let backend = marline_reactor::backend::completion::Options::default().hold(time).build();
+    Builder::new().backend(backend.expect("a ring")).build().expect("a loop")
 }
 
 /// Stamps functions that are given a backend's name over the backends, each as a module of tests.

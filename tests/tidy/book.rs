@@ -119,7 +119,8 @@ fn links<'a>(page: &'a str, text: &'a str) -> impl Iterator<Item = (usize, Strin
     })
 }
 
-fn resolve(folder: &str, target: &str) -> String {
+/// A path from the root, of one from this folder.
+pub(crate) fn resolve(folder: &str, target: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.split('/') {
         match part {

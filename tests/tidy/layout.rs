@@ -1,5 +1,6 @@
 //! Folder modules introduce themselves, and no file or suite is left out of the build.
 
+use crate::book::resolve;
 use crate::lexer::{lex, matches_at};
 use crate::manifest::targets;
 use crate::tree::{Problem, Tree, assert_none, is_in};
@@ -33,7 +34,8 @@ fn stray_files(tree: &Tree) -> Vec<Problem> {
         let module = path.strip_suffix("/mod.rs").or(path.strip_suffix(".rs")).unwrap_or(path);
         let (folder, name) = module.rsplit_once('/').unwrap_or(("", module));
         let mut parents = tree.rust().filter(|(other, _)| *other != path && may_declare(other, folder));
-        if !parents.any(|(_, text)| declares(text, name)) {
+        let is_named = || tree.rust().any(|(other, text)| names_by_path(other, text, path));
+        if !parents.any(|(_, text)| declares(text, name)) && !is_named() {
             let advice =
                 format!("no file declares `mod {name};`, so this one is not compiled; declare or delete it");
             problems.push(Problem::new(path, 1, advice));
@@ -55,6 +57,13 @@ fn declares(text: &str, name: &str) -> bool {
     }
     let tokens = lex(text);
     (0..tokens.len()).any(|at| matches_at(&tokens, at, &["mod", name]))
+}
+
+/// Whether the file `other` compiles the one at `path`, as programs do that share files and nothing else.
+fn names_by_path(other: &str, text: &str, path: &str) -> bool {
+    let folder = other.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let named = text.split("#[path = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    named.filter(|named| named.contains('/')).any(|named| resolve(folder, named) == path)
 }
 
 /// Files that cargo or a test finds by their place.
@@ -96,6 +105,15 @@ mod tests {
         let found = undocumented_folders(&tree);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().starts_with("c/mod.rs:1: "));
+    }
+
+    #[test]
+    fn a_file_that_programs_share_is_named_by_its_path() {
+        let program = "#[path = \"../parts/a.rs\"]\nmod a;";
+        let files = [("x/src/bin/p.rs", program), ("x/src/parts/a.rs", ""), ("x/src/parts/b.rs", "")];
+        let found = stray_files(&Tree::fixture(&files));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].to_string().starts_with("x/src/parts/b.rs:1: "));
     }
 
     #[test]

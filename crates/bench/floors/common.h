@@ -28,7 +28,7 @@ static void *must_allocate(size_t count, size_t size)
 }
 
 /* Descriptors are below this number, so that tables are indexed by them. */
-static size_t descriptor_limit(void)
+__attribute__((unused)) static size_t descriptor_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

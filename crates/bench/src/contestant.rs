@@ -1,5 +1,6 @@
 //! The servers that are compared.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// A server, before it is built.
@@ -25,10 +26,14 @@ pub enum Program {
     Peer(&'static str),
     /// The system's bare calls, in C: `floors/NAME.c`, and the libraries that it wants.
     Floor(&'static str, &'static [&'static str]),
+    /// One on a library in C: `floors/NAME.c`, and what pkg-config calls the library.
+    Native(&'static str, &'static str),
+    /// One in Python: `python/echo_NAME.py`, which imports the module `NAME`.
+    Python(&'static str),
 }
 
 /// Every contestant without TLS, in the order of tables.
-pub const ALL: [Contestant; 10] = [
+pub const ALL: [Contestant; 18] = [
     ours("callbacks-completion", "bench-callbacks", "completion"),
     ours("async-completion", "bench-async", "completion"),
     ours("callbacks-readiness", "bench-callbacks", "readiness"),
@@ -39,7 +44,18 @@ pub const ALL: [Contestant; 10] = [
     Contestant { name: "compio", program: Program::Peer("compio") },
     Contestant { name: "glommio", program: Program::Peer("glommio") },
     Contestant { name: "tokio", program: Program::Peer("tokio") },
+    Contestant { name: "tokio-multi", program: Program::Peer("tokio-multi") },
+    Contestant { name: "smol", program: Program::Peer("smol") },
+    Contestant { name: "calloop", program: Program::Peer("calloop") },
+    Contestant { name: "mio", program: Program::Peer("mio") },
+    Contestant { name: "libuv", program: Program::Native("libuv", "libuv") },
+    Contestant { name: "uvloop", program: Program::Python("uvloop") },
+    Contestant { name: "asyncio", program: Program::Python("asyncio") },
+    Contestant { name: "twisted", program: Program::Python("twisted") },
 ];
+
+/// The peers that `quick` has time for, beside ours and the floors: what most programs are on, and the leanest of each kind.
+const QUICK: [&str; 4] = ["tokio", "monoio", "mio", "libuv"];
 
 /// Those with TLS, in the order of tables.
 pub const SECURE: [Contestant; 5] = [
@@ -73,6 +89,12 @@ impl Contestant {
         matches!(self.program, Program::Floor(..))
     }
 
+    /// Whether `quick` has time for it.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        self.is_ours() || self.is_floor() || QUICK.contains(&self.name)
+    }
+
     /// What `MARLINE_BACKEND` says to it.
     #[must_use]
     pub fn backend(&self) -> Option<&'static str> {
@@ -88,8 +110,17 @@ impl Contestant {
 pub struct Ready {
     /// Which one.
     pub contestant: Contestant,
-    /// Where its program is.
+    /// Where its program is. What belongs to it is written beside.
     pub path: PathBuf,
+    /// What runs the program, if it does not run by itself.
+    pub interpreter: Option<PathBuf>,
+}
+
+impl Ready {
+    /// The words of the command that starts it, without arguments.
+    pub fn words(&self) -> impl Iterator<Item = &OsStr> {
+        self.interpreter.iter().chain([&self.path]).map(|path| path.as_os_str())
+    }
 }
 
 /// A server that is not compared.

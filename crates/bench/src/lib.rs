@@ -5,7 +5,7 @@
 //! cargo run --release -p marline-bench -- quick
 //! ```
 //!
-//! compares echo servers for some minutes and prints tables; `help` names the other modes, and `docs/performance.md` says
+//! compares echo servers for two minutes and prints tables; `help` names the other modes, and `docs/performance.md` says
 //! how to read what they print.
 //!
 //! Every server is a program of its own, with one thread, on the first core; the clients are another, on the second. In each
@@ -20,6 +20,7 @@
 //! - [`contestant`]: the servers.
 //! - [`prepare`]: builds them.
 //! - [`server`]: one that runs.
+//! - [`versions`]: of which version it is.
 //! - [`usage`]: what the system says that it used.
 //! - [`cores`]: who runs where.
 //! - [`load`]: the clients.
@@ -30,6 +31,8 @@
 //! - [`stats`]: medians, and how sure one can be of them.
 //! - [`table`]: what is printed and written.
 //! - [`calls`]: the system calls of a round trip.
+//! - [`idle`]: the memory of connections that have nothing to say.
+//! - [`micro`]: what single operations cost.
 //! - [`million`]: a million connections, one after the other.
 //! - [`options`]: the command line.
 //! - [`peer`]: what the servers on other runtimes have in common.
@@ -38,7 +41,9 @@ pub mod calls;
 pub mod contestant;
 pub mod cores;
 pub mod counts;
+pub mod idle;
 pub mod load;
+pub mod micro;
 pub mod million;
 pub mod options;
 pub mod peer;
@@ -49,4 +54,5 @@ pub mod server;
 pub mod stats;
 pub mod table;
 pub mod usage;
+pub mod versions;
 pub mod workload;

@@ -7,7 +7,7 @@ use marline_bench::cores::{Cores, GoFirst};
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::rounds::Outcome;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, counts, million, prepare, rounds, table};
+use marline_bench::{calls, counts, idle, micro, million, prepare, rounds, table};
 
 fn main() -> ExitCode {
     match run() {
@@ -20,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> marline::Result<()> {
+    if let Some(done) = micro::command::run_if_named() {
+        return done;
+    }
     let options = Options::parse(lexopt::Parser::from_env())?;
     if options.mode == Mode::Help {
         print!("{HELP}");
@@ -60,6 +63,7 @@ fn run() -> marline::Result<()> {
             println!("{}", calls::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
+        Mode::Idle => bench.idle(),
         Mode::Help => Ok(()),
     }
 }
@@ -86,13 +90,19 @@ impl Bench {
             println!("\n{}", table::markdown(&outcome, &self.ready));
             outcomes.push(outcome);
             // Written after each workload, so that a run that is broken off leaves what it has.
-            self.write(mode, &outcomes)?;
+            self.write(mode, &table::document(mode, &outcomes, &self.ready, &self.left_out))?;
         }
         Ok(())
     }
 
-    fn write(&self, mode: &str, outcomes: &[Outcome]) -> marline::Result<()> {
-        let document = table::document(mode, outcomes, &self.ready, &self.left_out);
+    fn idle(&self) -> marline::Result<()> {
+        let Options { connections, rounds, .. } = self.options;
+        let found = idle::run(&self.ready, connections, rounds, self.cores)?;
+        println!("\n{}", idle::markdown(&found));
+        self.write("idle", &idle::document(&found, &self.left_out))
+    }
+
+    fn write(&self, mode: &str, document: &serde_json::Value) -> marline::Result<()> {
         let path = match (&self.options.json, self.load.parent().and_then(Path::parent)) {
             (Some(path), _) => path.clone(),
             (None, Some(target)) => target.join("bench").join(format!("{mode}.json")),
@@ -101,7 +111,7 @@ impl Bench {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::write(&path, serde_json::to_string_pretty(&document)?)?;
+        std::fs::write(&path, serde_json::to_string_pretty(document)?)?;
         eprintln!("wrote {}", path.display());
         Ok(())
     }

@@ -12,13 +12,16 @@ pub const HELP: &str = "\
 cargo run --release -p marline-bench -- MODE [OPTIONS]
 
 Modes:
-  quick      echo, six workloads, five rounds: some minutes
-  full       echo, every size with every number of connections, twenty rounds
+  quick      echo, six workloads, five rounds, ten servers: under two minutes
+  full       echo, every size with every number of connections, twenty rounds, every server
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
   calls      system calls for each echo, by strace
+  idle       memory of the server for each of 10 000 connections that have nothing to say
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
+  micro      single operations of the loop and of tasks, beside other runtimes
+  micro-counts  their instructions, by valgrind; of both: --only, --case NAME,..., --rounds, --effort
   help       this
 
 Options:
@@ -27,7 +30,7 @@ Options:
   --size N           quick, full, tls: messages of so many bytes only
   --effort X         so many times the usual number of requests
   --requests N       churn, million: so many connections
-  --connections N    churn, million: so many at a time (64)
+  --connections N    churn, million: so many at a time (64); idle: so many (10 000)
   --reset            churn, million: clients reset connections, in place of closing them
   --spin             clients never sleep, on a machine that does nothing else
   --json PATH        where the numbers go (target/bench/MODE.json)
@@ -46,6 +49,8 @@ pub enum Mode {
     Million,
     /// See [`HELP`].
     Calls,
+    /// See [`HELP`].
+    Idle,
     /// See [`HELP`].
     Tls,
     /// See [`HELP`].
@@ -69,7 +74,7 @@ pub struct Options {
     pub effort: f64,
     /// How many connections are made one after the other.
     pub requests: u64,
-    /// How many of them at a time.
+    /// How many of them at a time; how many are idle.
     pub connections: usize,
     /// How clients end them.
     pub close: Close,
@@ -88,7 +93,7 @@ impl Options {
     pub fn parse(mut arguments: lexopt::Parser) -> Result<Self, lexopt::Error> {
         let mut mode = None;
         let (mut only, mut rounds, mut requests) = (None, None, None);
-        let (mut effort, mut connections, mut close, mut json) = (1.0, 64, Close::Fin, None);
+        let (mut effort, mut connections, mut close, mut json) = (1.0, None, Close::Fin, None);
         let (mut spin, mut size) = (false, None);
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -98,7 +103,7 @@ impl Options {
                 Long("size") => size = Some(arguments.value()?.parse()?),
                 Long("effort") => effort = arguments.value()?.parse()?,
                 Long("requests") => requests = Some(arguments.value()?.parse()?),
-                Long("connections") => connections = arguments.value()?.parse()?,
+                Long("connections") => connections = Some(arguments.value()?.parse()?),
                 Long("reset") => close = Close::Reset,
                 Long("spin") => spin = true,
                 Long("json") => json = Some(arguments.value()?.into()),
@@ -114,7 +119,7 @@ impl Options {
             size,
             effort,
             requests: requests.unwrap_or(if mode == Mode::Million { 1_000_000 } else { 20_000 }).max(1),
-            connections: connections.max(1),
+            connections: connections.unwrap_or(if mode == Mode::Idle { 10_000 } else { 64 }).max(1),
             close,
             spin,
             json,
@@ -129,6 +134,7 @@ fn mode_of(text: &str) -> Result<Mode, String> {
         "churn" => Ok(Mode::Churn),
         "million" => Ok(Mode::Million),
         "calls" => Ok(Mode::Calls),
+        "idle" => Ok(Mode::Idle),
         "tls" => Ok(Mode::Tls),
         "tls-counts" => Ok(Mode::TlsCounts),
         "help" => Ok(Mode::Help),
@@ -147,6 +153,7 @@ fn contestants_of(text: &str) -> Result<Vec<Contestant>, String> {
 
 fn usual_contestants(mode: Mode) -> Vec<Contestant> {
     let usual = |contestant: &Contestant| match mode {
+        Mode::Quick => contestant.is_quick(),
         Mode::Churn => contestant.is_ours() || contestant.is_floor(),
         Mode::Million => contestant.is_ours(),
         _ => true,
@@ -172,6 +179,10 @@ mod tests {
         let options = parse(&["million", "--reset"]).unwrap();
         assert_eq!((options.requests, options.close), (1_000_000, Close::Reset));
         assert!(options.contestants.iter().all(Contestant::is_ours));
+        let options = parse(&["idle"]).unwrap();
+        assert_eq!((options.connections, options.contestants.len()), (10_000, ALL.len()));
+        let options = parse(&["quick"]).unwrap();
+        assert_eq!((options.connections, options.contestants.len()), (64, 10));
     }
 
     #[test]

@@ -22,6 +22,18 @@ pub fn buffer() -> usize {
     std::env::args().nth(2).and_then(|size| size.parse().ok()).unwrap_or(BUFFER)
 }
 
+/// How many threads work, of those who have several: as many as `MARLINE_BENCH_WORKERS` says, or else as there are cores for
+/// this process, but two at least. On the one core that the runner gives to a server, a runtime of several threads would
+/// otherwise be measured without what it costs it to have several.
+#[must_use]
+pub fn workers() -> usize {
+    let wanted = std::env::var("MARLINE_BENCH_WORKERS").ok().and_then(|count| count.parse().ok());
+    // The standard library looks at the cores that this process may use.
+    wanted
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+        .max(1)
+}
+
 /// Says on standard output where the server listens; the runner waits for this line.
 pub fn greet(address: SocketAddr) {
     println!("listening on tcp://{address}");

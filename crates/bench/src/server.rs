@@ -45,7 +45,10 @@ impl Server {
     ///
     /// In words, if it does not: the last line of what it said.
     pub fn start(ready: &Ready, service: Service, core: usize) -> Result<Self, String> {
-        Self::start_command(Command::new(&ready.path), ready, service, core)
+        let mut words = ready.words();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        Self::start_command(command, ready, service, core)
     }
 
     /// The same under strace, which writes its summary to this file when the server ends.
@@ -62,7 +65,7 @@ impl Server {
         summary: &Path,
     ) -> Result<Self, String> {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-qq", "-c", "-o"]).arg(summary).arg(&ready.path);
+        command.args(["-D", "-f", "-qq", "-c", "-o"]).arg(summary).args(ready.words());
         Self::start_command(command, ready, service, core)
     }
 
@@ -74,7 +77,7 @@ impl Server {
     pub fn start_counted(ready: &Ready, service: Service, core: usize, out: &Path) -> Result<Self, String> {
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "-q"]);
-        command.arg(format!("--callgrind-out-file={}", out.display())).arg(&ready.path);
+        command.arg(format!("--callgrind-out-file={}", out.display())).args(ready.words());
         Self::start_command(command, ready, service, core)
     }
 

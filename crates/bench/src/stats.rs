@@ -19,6 +19,16 @@ pub fn median(numbers: &[f64]) -> Option<f64> {
     }
 }
 
+/// The numbers a quarter and three quarters of the way from the lowest to the highest; `None` of none. Between two of them,
+/// it is the nearer.
+#[must_use]
+pub fn quartiles(numbers: &[f64]) -> Option<(f64, f64)> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    Some((sorted[(last + 2) / 4], sorted[(3 * last + 2) / 4]))
+}
+
 /// A median and the ends of its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -60,6 +70,13 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), Some(3.0));
+    }
+
+    #[test]
+    fn the_quartiles_leave_a_quarter_on_each_side() {
+        assert_eq!(quartiles(&[]), None);
+        assert_eq!(quartiles(&[3.0]), Some((3.0, 3.0)));
+        assert_eq!(quartiles(&[9.0, 1.0, 2.0, 4.0, 7.0]), Some((2.0, 7.0)));
     }
 
     #[test]

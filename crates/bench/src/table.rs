@@ -194,7 +194,7 @@ mod tests {
 
     fn ready() -> Vec<Ready> {
         let all = crate::contestant::ALL.into_iter();
-        all.map(|contestant| Ready { contestant, path: "none".into() }).collect()
+        all.map(|contestant| Ready { contestant, path: "none".into(), interpreter: None }).collect()
     }
 
     #[test]

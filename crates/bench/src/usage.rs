@@ -60,6 +60,21 @@ pub fn resident(pid: u32) -> io::Result<u64> {
     number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "status has no VmRSS"))
 }
 
+/// How many bytes of memory a process has that are its own and of no file: its heap and its stacks, and what it mapped for
+/// them. What the kernel keeps for it is not in that, nor are rings that it shares with the kernel.
+///
+/// # Errors
+///
+/// If there is no such process, or it belongs to somebody else.
+pub fn anonymous(pid: u32) -> io::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let kib =
+        number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "smaps_rollup has no Anonymous"))?;
+    Ok(kib * 1024)
+}
+
 /// How many descriptors a process has open.
 ///
 /// # Errors
@@ -93,5 +108,16 @@ mod tests {
         assert!(user_time(pid).is_ok());
         assert!(resident(pid).unwrap() > 0);
         assert!(descriptors(pid).unwrap() >= 3);
+    }
+
+    #[test]
+    fn what_is_written_to_the_heap_is_anonymous_memory() {
+        const GROWTH: usize = 64 << 20;
+        let before = anonymous(std::process::id()).unwrap();
+        let heap = std::hint::black_box(vec![1_u8; GROWTH]);
+        let after = anonymous(std::process::id()).unwrap();
+        // Other tests free and allocate meanwhile, but not as much.
+        assert!(after >= before + GROWTH as u64 / 2, "{before} bytes, then {after}");
+        drop(heap);
     }
 }

@@ -58,6 +58,7 @@ mod instant;
 mod key;
 mod lost;
 mod os_signal;
+mod patience;
 pub mod policy;
 mod pool;
 mod process;

@@ -47,11 +47,13 @@ impl<T> Slab<T> {
         Key::new(index, slot.generation)
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let slot = self.pages.get(key.index() / PAGE)?.get(key.index() % PAGE)?;
         if slot.generation == key.generation() { slot.value.as_ref() } else { None }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
         if slot.generation == key.generation() { slot.value.as_mut() } else { None }

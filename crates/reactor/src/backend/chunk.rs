@@ -80,6 +80,10 @@ impl Chunk {
         self
     }
 
+    pub(crate) fn has_descriptors(&self) -> bool {
+        !self.descriptors.is_empty()
+    }
+
     /// The descriptors that came with the bytes, in order. Another call answers with none.
     pub fn take_descriptors(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.descriptors)

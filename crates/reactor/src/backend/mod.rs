@@ -217,6 +217,12 @@ pub trait Backend {
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
 
+    /// The next completion, if it is an [`Input`](Completion::Input) that asks for no more than a look at what is known: its key.
+    /// By default there is none, and [`next`](Self::next) has them all.
+    fn next_input(&mut self) -> Option<Key> {
+        None
+    }
+
     /// Whether the next [`wait`](Self::wait) has something to do before it could sleep, told without a call to the operating
     /// system: completions that wait, operations that were not submitted. `false` is the default, for backends that
     /// answer everything at once or in `wait`.
@@ -316,6 +322,20 @@ pub trait Backend {
 
     /// Pulls bytes that arrived: into the caller's memory, which is not empty, or else as a chunk of the backend's.
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received;
+
+    /// The two calls of [`receive`](Self::receive) and [`may_receive`](Self::may_receive) in one, for backends that have both
+    /// answers at the same place.
+    fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        let received = self.receive(key, into);
+        *more = self.may_receive(key);
+        received
+    }
+
+    /// Whether a [`receive`](Self::receive) for a protocol that offers no memory gets some of the core's all the same: for
+    /// backends that would only copy the bytes to memory of their own. By default not. It is asked once.
+    fn takes_room(&self) -> bool {
+        false
+    }
 
     /// Whether [`receive`](Self::receive) would look for more, told without a call to the operating system, so that a
     /// protocol is asked for memory only when bytes are at hand. `true` (the default) may turn out wrong; `false` means

@@ -28,8 +28,10 @@ const SPARES: usize = 8;
 /// with the byte behind it, in the same message. In what is lent there always is one.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    /// All of the bytes, while they are copies that fit into one segment, as almost always. There are no `segments` then.
+    plain: Vec<u8>,
     segments: VecDeque<Segment>,
-    /// Bytes of the first segment that are sent. A file knows that itself.
+    /// Bytes of the first segment, or of the plain ones, that are sent. A file knows that itself.
     sent: usize,
     len: usize,
     /// How many segments are files, and how many of the bytes are theirs.
@@ -81,8 +83,25 @@ impl Outgoing {
     }
 
     /// Copies `bytes` to the end.
+    #[inline]
     pub fn push_copy(&mut self, bytes: &[u8]) {
+        if self.segments.is_empty() && self.plain.len() + bytes.len() <= self.plain.capacity().min(SEGMENT) {
+            self.len += bytes.len();
+            self.plain.extend_from_slice(bytes);
+        } else {
+            self.push_longer_copy(bytes);
+        }
+    }
+
+    fn push_longer_copy(&mut self, bytes: &[u8]) {
         self.len += bytes.len();
+        if self.segments.is_empty() && (self.plain.is_empty() || self.plain.len() + bytes.len() <= SEGMENT) {
+            if self.plain.capacity() == 0 {
+                self.plain = self.spares.pop().unwrap_or_default();
+            }
+            return extend(&mut self.plain, bytes);
+        }
+        self.make_segments();
         match self.segments.back_mut() {
             Some(Segment::Copied(last)) if last.len() + bytes.len() <= SEGMENT => extend(last, bytes),
             _ if bytes.is_empty() => {}
@@ -97,6 +116,7 @@ impl Outgoing {
     /// Puts `bytes` at the end without a copy.
     pub fn push_owned(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.make_segments();
             self.len += bytes.len();
             self.segments.push_back(Segment::Owned(bytes));
         }
@@ -105,6 +125,7 @@ impl Outgoing {
     /// Puts a part of a file at the end.
     pub fn push_file(&mut self, range: FileRange) {
         if !range.is_empty() {
+            self.make_segments();
             self.len += range.len();
             self.files += 1;
             self.in_files += range.len();
@@ -115,6 +136,8 @@ impl Outgoing {
     /// Puts everything that waits in `other` at the end, without a copy. The empty buffers go the other way: `other` is
     /// what will be written into next.
     pub fn append(&mut self, other: &mut Self) {
+        self.make_segments();
+        other.make_segments();
         if other.sent > 0 {
             // A queue that was sent from in part comes first, never second; should it, its bytes are copied.
             let rest = other.front().to_vec();
@@ -129,6 +152,7 @@ impl Outgoing {
         self.files += std::mem::take(&mut other.files);
         self.in_files += std::mem::take(&mut other.in_files);
         self.segments.append(&mut other.segments);
+        other.keep(std::mem::take(&mut self.plain));
         other.spares.append(&mut self.spares);
         other.spares.truncate(SPARES);
     }
@@ -141,6 +165,12 @@ impl Outgoing {
 
     /// As [`fill`](Self::fill), with no more than `limit` bytes.
     pub fn fill_up_to<'a>(&'a self, limit: usize, parts: &mut [IoSlice<'a>]) -> usize {
+        if !self.plain.is_empty() {
+            let bytes = &self.plain[self.sent..];
+            let Some(part) = parts.first_mut().filter(|_| limit > 0) else { return 0 };
+            *part = IoSlice::new(&bytes[..bytes.len().min(limit)]);
+            return 1;
+        }
         let (mut skip, mut left) = (self.sent, limit);
         let mut filled = 0;
         let bytes = self.segments.iter().map_while(Segment::bytes);
@@ -161,6 +191,9 @@ impl Outgoing {
     /// The bytes of the first segment that wait; empty if none do, or a file comes first.
     #[must_use]
     pub fn front(&self) -> &[u8] {
+        if !self.plain.is_empty() {
+            return &self.plain[self.sent..];
+        }
         self.segments.front().and_then(Segment::bytes).map_or(&[], |bytes| &bytes[self.sent..])
     }
 
@@ -176,18 +209,22 @@ impl Outgoing {
     /// How many segments wait.
     #[must_use]
     pub fn segments(&self) -> usize {
-        self.segments.len()
+        self.segments.len() + usize::from(!self.plain.is_empty())
     }
 
     /// Takes `count` bytes off the front (all of them, if there are not so many). Owned bytes that are done go to
     /// `spent`, because dropping them may run code of the user's.
     pub fn advance(&mut self, count: usize, spent: &mut Vec<Bytes>) {
         let count = count.min(self.len);
+        if self.is_plain() {
+            return self.advance_plain(count);
+        }
         self.len -= count;
         if let Some(descriptors) = &mut self.descriptors {
             descriptors.advance(count);
         }
         self.forget_descriptors_if_none();
+        self.make_segments();
         let mut left = count + self.sent;
         while let Some(first) = self.segments.front_mut() {
             let size = first.len();
@@ -212,8 +249,41 @@ impl Outgoing {
         self.sent = left;
     }
 
+    fn advance_plain(&mut self, count: usize) {
+        if count < self.len {
+            self.len -= count;
+            self.sent += count;
+            return;
+        }
+        (self.len, self.sent) = (0, 0);
+        if self.plain.capacity() > SEGMENT {
+            self.plain = Vec::new();
+        }
+        self.plain.clear();
+    }
+
+    /// All of the plain bytes are sent.
+    pub(crate) fn clear_plain(&mut self) {
+        self.advance_plain(self.len);
+    }
+
+    /// Whether it has nothing but bytes that are copies in one piece.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.segments.is_empty() && self.descriptors.is_none()
+    }
+
+    /// Bytes of another kind come behind the plain ones.
+    fn make_segments(&mut self) {
+        if !self.plain.is_empty() {
+            self.segments.push_back(Segment::Copied(std::mem::take(&mut self.plain)));
+        }
+    }
+
     /// How many bytes a [`fill`](Self::fill) of so many parts gives, where there are no files.
     pub(crate) fn len_of_parts(&self, parts: usize) -> usize {
+        if !self.plain.is_empty() {
+            return if parts > 0 { self.len } else { 0 };
+        }
         let segments = self.segments.iter().take(parts);
         segments.map(Segment::len).sum::<usize>() - self.sent
     }
@@ -297,6 +367,7 @@ impl Outgoing {
 
     /// Takes off what is not lent together with the front, and puts it into `rest`, which is empty.
     pub(crate) fn split_into(&mut self, rest: &mut Self) {
+        self.make_segments();
         let bytes = self.segments.iter().take_while(|segment| segment.bytes().is_some()).count();
         let stays = bytes.max(1).min(self.segments.len());
         let len = self.segments.iter().take(stays).map(Segment::len).sum::<usize>() - self.sent;
@@ -354,7 +425,7 @@ impl Outgoing {
     }
 
     fn keep(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= SEGMENT && self.spares.len() < SPARES {
+        if (1..=SEGMENT).contains(&buffer.capacity()) && self.spares.len() < SPARES {
             buffer.clear();
             self.spares.push(buffer);
         }
@@ -362,12 +433,14 @@ impl Outgoing {
 
     /// How many bytes of memory the emptied buffers have.
     pub(crate) fn spare_memory(&self) -> usize {
-        self.spares.iter().map(Vec::capacity).sum()
+        let spares: usize = self.spares.iter().map(Vec::capacity).sum();
+        self.plain.capacity() + spares
     }
 
     /// Frees the emptied buffers.
     pub(crate) fn free_spares(&mut self) {
         self.spares.clear();
+        self.plain = Vec::new();
     }
 
     /// Empties it, as [`advance`](Self::advance) does, and makes it as good as new.

@@ -43,6 +43,9 @@ pub(super) mod says {
     pub(crate) const ERROR: Bits = Bits::bit(4);
     /// There is urgent data.
     pub(crate) const URGENT: Bits = Bits::bit(5);
+
+    /// Bytes arrived on a connection that takes some.
+    pub(crate) const USUAL: Bits = READABLE.or(WRITABLE);
 }
 
 /// What there is to do about an event, in this order: data comes before everything that ends a connection.
@@ -197,6 +200,13 @@ impl Poller {
 
     pub(super) fn push_front(&mut self, event: Event) {
         self.events.push_front(event);
+    }
+
+    /// The connection of the next event, if that says no more than that bytes arrived, and was not looked at.
+    #[inline]
+    pub(super) fn usual_input(&self) -> Option<Key> {
+        let event = self.events.front()?;
+        (event.says == says::USUAL && event.due == due::LOOK).then_some(event.key)
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

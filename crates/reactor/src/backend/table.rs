@@ -39,12 +39,14 @@ impl<T> Table<T> {
             Entry { generation: key.generation(), object: Some(object) };
     }
 
+    #[inline]
     fn entry(&mut self, key: Key) -> Option<&mut Entry<T>> {
         let entry = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
         (entry.generation == key.generation()).then_some(entry)
     }
 
     /// What `key` stands for.
+    #[inline]
     pub(super) fn get(&mut self, key: Key) -> Option<&mut T> {
         self.entry(key)?.object.as_mut()
     }

@@ -40,11 +40,11 @@ impl Shell {
     /// Sets aside what came with descriptors: they are delivered first, and while they are the protocol may pause. Hands back
     /// what came without.
     pub(super) fn set_aside(&self, key: Key, received: Received) -> Option<Received> {
-        let Received::Chunk(mut chunk) = received else { return Some(received) };
+        let mut chunk = match received {
+            Received::Chunk(chunk) if chunk.has_descriptors() => chunk,
+            received => return Some(received),
+        };
         let descriptors = chunk.take_descriptors();
-        if descriptors.is_empty() {
-            return Some(Received::Chunk(chunk));
-        }
         self.count_received(key, chunk.bytes().len());
         self.alter(key, |connection| {
             let rare = connection.rare();

@@ -156,11 +156,6 @@ impl Connection {
         self.flags.any(Flags::ESTABLISHED_QUEUED) && !self.flags.any(before)
     }
 
-    /// Whether filters have bytes for the protocol, which wants them.
-    fn receives_next(&mut self) -> bool {
-        self.is_reading() && self.has_filter_backlog()
-    }
-
     /// Whether a filter failed, so that only what was sent before still goes out.
     pub(super) fn has_failed(&self) -> bool {
         self.filtered().is_some_and(|filtered| filtered.parting.is_some())
@@ -438,10 +433,10 @@ impl Shell {
             Some(Filled::Broken(error)) => self.broken(key, error),
         };
         // The protocol need not wait for those who became ready before. What it writes leaves with the end of the handshake, also
-        // what it answers to bytes that came with the peer's last message: these are received next.
+        // its answer to bytes that came with the peer's last message, and are received next.
         if self.ask(key, Connection::may_hear_of_filters) {
             self.deliver_established(key);
-            if self.ask(key, Connection::receives_next) {
+            if self.ask(key, |connection| connection.is_reading() && connection.has_filter_backlog()) {
                 return true;
             }
             self.flush(key);

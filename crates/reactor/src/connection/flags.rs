@@ -86,6 +86,15 @@ impl Flags {
     /// Everything is sent, and the filters take their leave of the peer.
     pub(crate) const PARTING: Self = Self(1 << 30);
 
+    pub(crate) const fn union(sets: &[Self]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < sets.len() {
+            bits |= sets[index].0;
+            index += 1;
+        }
+        Self(bits)
+    }
+
     pub(crate) fn any(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
     }

@@ -3,10 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use super::show::{Shown, Way};
 use super::unread::Unread;
 use super::{Connection, Flags, Notice};
-use crate::backend::{Chunk, Received};
-use crate::contain::contain;
+use crate::backend::Received;
+use crate::contain::{Panic, contain};
 use crate::error::EmptyReceiveBuffer;
 use crate::key::Key;
 use crate::lost::Reason;
@@ -141,14 +142,21 @@ impl Shell {
             return false;
         };
         let transport = Transport::new(Rc::clone(self), key);
-        let mut chunk = None;
+        let mut shown = Shown::default();
         let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
-            contain(|| self.receive_for(protocol, &transport, &mut chunk))
+            contain(|| self.show(protocol, &transport, &mut shown, Way::Any))
         });
-        if let Some(chunk) = chunk {
-            self.end_delivery(key, chunk.bytes());
-            self.release(chunk);
-        }
+        self.was_shown(key, &mut shown);
+        self.conclude_pull(key, protocol, pulled.map(|pulled| shown.what_came(pulled)))
+    }
+
+    /// Does what follows from a pull, and puts the protocol back. Whether there may be more.
+    pub(super) fn conclude_pull(
+        self: &Rc<Self>,
+        key: Key,
+        protocol: Box<dyn Protocol>,
+        pulled: Result<Pulled, Panic>,
+    ) -> bool {
         let more = match pulled {
             Ok(Pulled::Data) => self.may_receive(key),
             Ok(Pulled::Dry) => self.dry(key),
@@ -158,65 +166,19 @@ impl Shell {
             Ok(Pulled::EmptyBuffer) => {
                 self.failed(key, Reason::Failed(std::sync::Arc::new(EmptyReceiveBuffer)))
             }
-            Err(panic) => self.failed(key, Reason::Panicked(panic)),
+            Err(panic) => {
+                // What it was shown is given up, also what it had given back.
+                self.end_delivery(key, &[]);
+                self.failed(key, Reason::Panicked(panic))
+            }
         };
         self.check_in(key, protocol);
         more
     }
 
-    /// Receives into the protocol's memory or the backend's, and hands over. Runs code of the user's, so it is contained;
-    /// the chunk stays with the caller, who releases it also after a panic.
-    fn receive_for(
-        self: &Rc<Self>,
-        protocol: &mut dyn Protocol,
-        transport: &Transport,
-        chunk: &mut Option<Chunk>,
-    ) -> Pulled {
-        let received = if let Some(buffer) = protocol.receive_buffer() {
-            if !self.wants_input(transport.key()) {
-                return Pulled::Unwanted;
-            }
-            if buffer.is_empty() {
-                return self.receive_for_nothing(transport.key());
-            }
-            match self.receive_bytes(transport.key(), Some(&mut *buffer)) {
-                Some(Received::Chunk(lent)) => {
-                    // A backend may ignore the offer. What does not fit is given back.
-                    let count = lent.bytes().len().min(buffer.len());
-                    buffer[..count].copy_from_slice(&lent.bytes()[..count]);
-                    self.count_received(transport.key(), lent.bytes().len() - count);
-                    self.unread(transport.key(), &lent.bytes()[count..]);
-                    self.release(lent);
-                    Some(Received::Filled(count))
-                }
-                other => other,
-            }
-        } else {
-            self.receive_bytes(transport.key(), None)
-        };
-        let Some(received) = received else { return Pulled::Data };
-        match received {
-            Received::Filled(count) => {
-                self.count_received(transport.key(), count);
-                protocol.buffer_filled(transport, count);
-                Pulled::Data
-            }
-            Received::Chunk(lent) => {
-                let bytes = chunk.insert(lent).bytes();
-                self.count_received(transport.key(), bytes.len());
-                self.begin_delivery(transport.key(), bytes);
-                protocol.data_received(transport, bytes);
-                Pulled::Data
-            }
-            Received::Eof => Pulled::Eof,
-            Received::Dry => Pulled::Dry,
-            Received::Failed(error) => Pulled::Failed(error),
-        }
-    }
-
     /// Bytes, through filters if there are any. What came with descriptors is set aside; then, and where filters have
     /// made nothing of the bytes yet, the answer is `None`.
-    fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Option<Received> {
+    pub(super) fn receive_bytes(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Option<Received> {
         if self.ask(key, |connection| connection.is_filtered() && connection.has_filters()) {
             return self.receive_filtered(key, into);
         }
@@ -226,7 +188,7 @@ impl Shell {
     }
 
     /// The protocol has no room. That is an error only if there are bytes: the end needs none, nor does a false alarm.
-    fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
+    pub(super) fn receive_for_nothing(self: &Rc<Self>, key: Key) -> Pulled {
         let Some(received) = self.receive_bytes(key, None) else { return Pulled::Data };
         match received {
             Received::Chunk(chunk) => {

@@ -1,8 +1,9 @@
 //! Connections: what the loop keeps of one, and everything that happens to it.
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
+//! * `straight`: the usual, by itself.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
-//! * `input`: bytes in; `unread`: bytes that a protocol gave back.
+//! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `output`: bytes out, and their flow control.
 //! * `descriptors`: those that are passed over it.
 //! * `files`: files among them.
@@ -24,7 +25,9 @@ mod input;
 mod layers;
 mod output;
 mod sealing;
+mod show;
 mod spares;
+mod straight;
 mod unread;
 
 use std::any::Any;

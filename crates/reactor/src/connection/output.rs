@@ -32,6 +32,14 @@ enum Next {
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
+        match self.write_straight(key, data) {
+            Some(status) => status,
+            None => self.write_closely(key, data),
+        }
+    }
+
+    #[inline(never)]
+    fn write_closely(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
         let taken = if data.len() >= AT_ONCE { self.take_now(key, data) } else { 0 };
         self.write(key, |outgoing| outgoing.push_copy(&data[taken..]))
     }
@@ -101,6 +109,12 @@ impl Shell {
 
     /// Sends what waits, as far as the system takes it.
     pub(crate) fn flush(self: &Rc<Self>, key: Key) {
+        if !self.flush_straight(key) {
+            self.flush_closely(key);
+        }
+    }
+
+    pub(super) fn flush_closely(self: &Rc<Self>, key: Key) {
         if self.ask(key, |connection| connection.is_filtered()) {
             return self.flush_filtered(key);
         }
@@ -156,7 +170,7 @@ impl Shell {
     }
 
     /// How many bytes are off the queue now: those that were sent, or that a file lacks.
-    fn sent(self: &Rc<Self>, key: Key, sent: Sent) -> usize {
+    pub(super) fn sent(self: &Rc<Self>, key: Key, sent: Sent) -> usize {
         let Sent { mut outgoing, result } = sent;
         let before = outgoing.len();
         let mut count = 0;

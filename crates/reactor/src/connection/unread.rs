@@ -137,7 +137,18 @@ impl Shell {
         std::mem::take(&mut delivery.front)
     }
 
+    #[inline]
     pub(super) fn end_delivery(&self, key: Key, bytes: &[u8]) {
+        let mut delivery = self.delivery.borrow_mut();
+        if delivery.kept.is_none() && delivery.front.is_empty() {
+            delivery.current = None;
+            return;
+        }
+        drop(delivery);
+        self.take_given_back(key, bytes);
+    }
+
+    fn take_given_back(&self, key: Key, bytes: &[u8]) {
         let kept = self.kept();
         let front = self.finish_delivery();
         if let Some(kept) = kept {

@@ -39,6 +39,10 @@ type Handler = Box<dyn FnMut(&Warning)>;
 type Writer = Box<dyn FnMut(&mut String)>;
 
 impl Debugging {
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.get()
+    }
+
     pub(crate) fn new(mode: Option<DebugMode>) -> Self {
         let debugging = Self::default();
         debugging.set(mode);

@@ -19,7 +19,7 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk};
+use crate::backend::{Backend, Chunk, Outgoing};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
@@ -65,6 +65,8 @@ pub(crate) struct Shell {
     pub(crate) id: LoopId,
     pub(super) life: Cell<Life>,
     pub(super) in_turn: Cell<bool>,
+    /// The backend may have events of the turn before.
+    pub(super) left_events: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     pub(super) backend: RefCell<Box<dyn Backend>>,
     pub(super) host: Host,
@@ -94,9 +96,14 @@ pub(crate) struct Shell {
     pub(super) flow_checks: RefCell<Vec<Key>>,
     pub(crate) delivery: RefCell<Delivery>,
     pub(crate) spares: RefCell<Spares>,
+    /// The queue of bytes that was emptied last.
+    pub(crate) spare: Cell<Option<Box<Outgoing>>>,
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
+    /// Room for what backends receive that want it.
+    pub(crate) room: RefCell<Vec<u8>>,
+    pub(crate) gives_room: bool,
     /// Room for what filters deliver.
     pub(crate) filter_room: Cell<Vec<u8>>,
 
@@ -119,8 +126,11 @@ impl Shell {
             id,
             life: Cell::new(Life::Alive),
             in_turn: Cell::new(false),
+            left_events: Cell::new(false),
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
+            room: RefCell::default(),
+            gives_room: backend.takes_room(),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),
@@ -143,6 +153,7 @@ impl Shell {
             flow_checks: RefCell::default(),
             delivery: RefCell::default(),
             spares: RefCell::default(),
+            spare: Cell::default(),
             datagram_spares: DatagramSpares::default(),
             spent: Cell::default(),
             filter_room: Cell::default(),

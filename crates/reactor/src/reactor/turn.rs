@@ -9,7 +9,8 @@
 //! 1. Wait in the backend until an event, the nearest deadline, or a wake-up; not at all if something is ready. If nothing
 //!    is, the hooks before sleep run first, and may change that.
 //! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
-//!    threads posted goes to the ready queue, and flow notices too.
+//!    threads posted goes to the ready queue, and flow notices too. Of many events some are delivered at a time, and the phases
+//!    3 to 5 come in between.
 //! 3. Timers that are due go to the ready queue, in order.
 //! 4. Run the ready queue, batch by batch, within a budget of batches, callbacks and time.
 //! 5. Send what was written to connections whose own callback did not run.
@@ -24,6 +25,7 @@ use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
+use crate::patience::{Patience, SHORT};
 use crate::ready::Entry;
 use crate::watch::Ready;
 
@@ -35,6 +37,10 @@ const CALLBACKS: usize = 8192;
 /// and after the last.
 const TIME: Duration = Duration::from_millis(10);
 const TIME_CHECK: usize = 64;
+
+/// Where events woke something in the ready queue, no more than so many come before that: the bytes that tasks wait for are still
+/// in the processor's cache then, and need not all be kept at once.
+const EVENTS: usize = 32;
 
 /// What a turn's callbacks have used of their budget.
 #[derive(Default)]
@@ -72,6 +78,13 @@ impl Shell {
         self.check_flows();
         self.timers.queue_due(self);
         self.run_ready();
+        while self.left_events.get() && !self.stopping.get() && !self.is_ended() {
+            self.flush_dirty();
+            self.deliver_completions();
+            self.take_arrivals();
+            self.timers.queue_due(self);
+            self.run_ready();
+        }
         self.go_on_shutting_down();
         self.flush_dirty();
         if limit == Some(Duration::ZERO) {
@@ -85,6 +98,10 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
+        // The turn before was stopped among its events.
+        if self.left_events.get() {
+            return Ok(());
+        }
         let is_ready = self.has_work() || (limit != Some(Duration::ZERO) && self.prepare_to_sleep());
         let mut until = if is_ready { Some(Instant::ZERO) } else { self.wait_limit(limit) };
         let remote = self.remote.shared();
@@ -116,6 +133,7 @@ impl Shell {
             || !self.listed.borrow().is_empty()
             || !self.flow_checks.borrow().is_empty()
             || !self.dirty.borrow().is_empty()
+            || self.left_events.get()
             || self.stopping.get()
             || self.remote.shared().has_work()
             || self.all_closed()
@@ -123,26 +141,47 @@ impl Shell {
 
     // Phase 2.
 
+    /// What is left when others have waited for long stays with the backend until they had their turn.
     fn deliver_completions(self: &Rc<Self>) {
-        loop {
-            let completion = self.backend().next();
-            let Some(completion) = completion else { return };
+        self.left_events.set(false);
+        let mut patience = Patience::default();
+        for count in 1.. {
+            let input = self.backend().next_input();
+            if let Some(key) = input {
+                self.deliver_input(key);
+            } else {
+                let completion = self.backend().next();
+                let Some(completion) = completion else { return };
+                self.deliver_completion(completion);
+            }
             self.stats().event();
-            match completion {
-                Completion::Input(key) => self.deliver_input(key),
-                Completion::Output(key) => self.datagrams_have_room(key),
-                Completion::Sent(key, sent) => self.send_completed(key, sent),
-                Completion::Connected(key, result) => self.connected(key, result),
-                Completion::Shut(key, result) => self.shut_completed(key, result),
-                Completion::AcceptsNoMore(key) => self.accepts_no_more(key),
-                Completion::Closed(key) => self.closed(key),
-                Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
-                Completion::Ready { key, ready } => self.deliver_ready(key, ready),
+            let somebody_waits = !self.ready.borrow().is_empty();
+            let longest = if somebody_waits { SHORT } else { TIME };
+            if (somebody_waits && count >= EVENTS) || patience.ends(longest, || self.now()) {
+                return self.left_events.set(true);
             }
         }
     }
 
+    fn deliver_completion(self: &Rc<Self>, completion: Completion) {
+        match completion {
+            Completion::Input(key) => self.deliver_input(key),
+            Completion::Output(key) => self.datagrams_have_room(key),
+            Completion::Sent(key, sent) => self.send_completed(key, sent),
+            Completion::Connected(key, result) => self.connected(key, result),
+            Completion::Shut(key, result) => self.shut_completed(key, result),
+            Completion::AcceptsNoMore(key) => self.accepts_no_more(key),
+            Completion::Closed(key) => self.closed(key),
+            Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
+            Completion::Ready { key, ready } => self.deliver_ready(key, ready),
+        }
+    }
+
+    #[inline]
     fn deliver_input(self: &Rc<Self>, key: Key) {
+        if self.input_straight(key) {
+            return;
+        }
         match self.source_kind(key) {
             Some(Kind::Listener) => self.acceptable(key),
             Some(Kind::Datagram) => self.datagrams_arrived(key),

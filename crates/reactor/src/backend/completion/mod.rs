@@ -43,7 +43,6 @@ mod message;
 #[cfg(not(marline_guard))]
 mod no_guard;
 mod options;
-mod patience;
 mod ring;
 mod sending;
 mod tag;
@@ -73,6 +72,7 @@ use crate::address::{Address, Addresses};
 use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::key::Key;
+use crate::patience::Patience;
 use crate::watch::Interest;
 use answers::Answers;
 use buffers::Buffers;
@@ -82,7 +82,6 @@ use host::Host;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
-use patience::Patience;
 use ring::{Answer, READABLE, Ring};
 use tag::{Tag, What};
 use waker::Waker;
@@ -121,8 +120,9 @@ pub struct Uring {
     unbegun: bool,
     /// Somebody waits for the answer to a quiet send, so the next wait must not sleep.
     urgent: bool,
-    /// Sends that wait to be submitted.
+    /// Sends that wait to be submitted, and for how long they may.
     patience: Patience,
+    hold: std::time::Duration,
     /// Operations that are not over, of all keys.
     under_way: usize,
     /// The multiplexer for foreign sources, once there is one, and whether it has events, and the ring polls it.
@@ -186,6 +186,7 @@ impl Uring {
             unbegun: false,
             urgent: false,
             patience: Patience::default(),
+            hold: options.hold,
             under_way: 0,
             foreign: None,
             desk: Desk::default(),

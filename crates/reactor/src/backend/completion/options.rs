@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::patience::SHORT;
+
 /// What a kernel may lack, so that it is done without. Masking one shows how a backend does without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,13 +33,14 @@ pub enum Feature {
 pub struct Options {
     pub(super) entries: u32,
     pub(super) gather: Duration,
+    pub(super) hold: Duration,
     masked: Vec<Feature>,
 }
 
 impl Default for Options {
     /// 1 024 entries, and everything that the kernel has.
     fn default() -> Self {
-        Self { entries: 1024, gather: Duration::from_micros(50), masked: Vec::new() }
+        Self { entries: 1024, gather: Duration::from_micros(50), hold: SHORT, masked: Vec::new() }
     }
 }
 
@@ -58,6 +61,15 @@ impl Options {
     #[must_use]
     pub fn gather(mut self, time: Duration) -> Self {
         self.gather = time;
+        self
+    }
+
+    /// For how long the sends of one turn wait to be submitted together: 50 microseconds by default. One call for all of them is
+    /// what a ring is for; but where callbacks take long, as handshakes do, the peer of the first would wait for those of all
+    /// others. It is looked at when there is another send, so it may be exceeded.
+    #[must_use]
+    pub fn hold(mut self, time: Duration) -> Self {
+        self.hold = time;
         self
     }
 

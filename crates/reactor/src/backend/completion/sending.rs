@@ -33,7 +33,7 @@ impl Uring {
         self.urgent |= manner == Manner::Quiet && offered(&outgoing) < outgoing.len();
         connection.outgoing = Some(outgoing);
         self.submit_send(key, manner);
-        if self.patience.ends(Instant::monotonic) {
+        if self.patience.ends(self.hold, Instant::monotonic) {
             // What fails is met again by the wait.
             let _ = self.ring.submit(&mut self.calls);
         }

@@ -10,6 +10,7 @@ use super::tag::{Tag, What};
 use crate::backend::Backend;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::patience::Patience;
 
 /// How many bytes one receive brings before it has to be begun anew.
 const CREDIT: u32 = 256 * 1024;
@@ -32,7 +33,7 @@ impl Uring {
             Some(Duration::ZERO) => self.look()?,
             limit => self.wait_for_answers(limit)?,
         }
-        self.patience.begin();
+        self.patience = Patience::default();
         self.collect()?;
         self.end_wait();
         Ok(())

@@ -185,10 +185,20 @@ impl Backend for Readiness {
         Ok(())
     }
 
+    fn next_input(&mut self) -> Option<Key> {
+        let key = self.poller.usual_input().filter(|_| self.answers.is_empty())?;
+        let Some(Object::Connection(connection)) = self.table.get(key) else { return None };
+        if !connection.has_usual_input() {
+            return None;
+        }
+        self.poller.pop();
+        Some(key)
+    }
+
     fn next(&mut self) -> Option<Completion> {
         loop {
-            if let Some(answer) = self.answers.pop_front() {
-                return Some(answer);
+            if !self.answers.is_empty() {
+                return self.answers.pop_front();
             }
             let mut event = self.poller.pop()?;
             let completion = match self.table.get(event.key) {
@@ -313,6 +323,25 @@ impl Backend for Readiness {
             Some(Object::Stream(stream)) => self.scratch.receive(stream, into, &mut self.calls),
             _ => Received::Failed(unknown()),
         }
+    }
+
+    fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => {
+                let received = self.scratch.receive(connection, into, &mut self.calls);
+                *more = connection.is_readable();
+                received
+            }
+            _ => {
+                let received = self.receive(key, into);
+                *more = self.may_receive(key);
+                received
+            }
+        }
+    }
+
+    fn takes_room(&self) -> bool {
+        true
     }
 
     fn may_receive(&mut self, key: Key) -> bool {

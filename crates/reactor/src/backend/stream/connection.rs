@@ -39,6 +39,9 @@ const FAREWELL: Bits = Bits::bit(11);
 /// The channel was made ready for files.
 const TAKES_FILES: Bits = Bits::bit(12);
 
+/// An event is no simple matter.
+const ODD: Bits = CONNECTING.or(FAILED).or(EOF).or(WATCHED);
+
 /// A connection, or an attempt at one.
 #[derive(Debug)]
 pub(in crate::backend) struct Connection<C> {
@@ -88,7 +91,16 @@ impl<C: Channel> Connection<C> {
         self.channel.take_descriptors()
     }
 
+    /// Notes that there is input and room for output, if that is all there is to it.
+    #[inline]
+    pub(in crate::backend) fn has_usual_input(&mut self) -> bool {
+        let usual = !self.state.has(ODD) && self.outgoing.is_none();
+        self.state.insert(READABLE.or(WRITABLE).when(usual));
+        usual
+    }
+
     /// Does what is due about `event`, until there is something to tell.
+    #[inline]
     pub(in crate::backend) fn advance(
         &mut self,
         event: &mut Event,
@@ -160,6 +172,7 @@ impl<C: Channel> Connection<C> {
     /// so the call that would find nothing is saved. There are exceptions: an end or an error that arrived with the
     /// data was announced by the same event and not again, and urgent data ends a receive in the middle. If an event
     /// told of such a thing, receiving goes on until the kernel says itself that there is no more.
+    #[inline]
     pub(in crate::backend) fn receive(
         &mut self,
         memory: &mut [u8],
@@ -206,6 +219,7 @@ impl<C: Channel> Connection<C> {
     ///
     /// A stream socket that takes less than was offered is full, and tells when it has room again. That saves the
     /// call that would find it full.
+    #[inline]
     pub(in crate::backend) fn send(
         &mut self,
         outgoing: Box<Outgoing>,

@@ -12,6 +12,7 @@ pub(in crate::backend) struct Scratch(Option<Vec<u8>>);
 
 impl Scratch {
     /// Receives into the core's memory, or as a chunk.
+    #[inline]
     pub(in crate::backend) fn receive<C: Channel>(
         &mut self,
         connection: &mut Connection<C>,

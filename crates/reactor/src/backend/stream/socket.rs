@@ -73,6 +73,7 @@ impl Socket {
     }
 
     /// What takes less than was offered is full, and tells when it has room again.
+    #[inline]
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
@@ -115,6 +116,7 @@ impl Channel for Socket {
         self.drains
     }
 
+    #[inline]
     fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
         uninterrupted(|| {
             calls.receives += 1;
@@ -122,8 +124,9 @@ impl Channel for Socket {
         })
     }
 
+    #[inline]
     fn send(&self, outgoing: &Outgoing, calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
-        if outgoing.segments() > 1 {
+        if !outgoing.is_plain() && outgoing.segments() > 1 {
             return self.send_parts(outgoing, calls);
         }
         self.send_bytes(outgoing.front(), calls)

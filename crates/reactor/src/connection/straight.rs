@@ -1,0 +1,227 @@
+//! The straight path: a connection that is in no particular state receives, its protocol answers, and the answer is sent.
+//!
+//! Nearly all traffic is of that kind. Whatever happens here happens in `input`, `dispatch` and `output` as well, step by step
+//! and for every state there is, with a look at the connection in each step. These here look at it as seldom as they can, do
+//! nothing unless everything is as usual, and leave the rest to those: that is a third of the instructions of an echo.
+
+use std::io::IoSlice;
+use std::rc::Rc;
+
+use super::input::Pulled;
+use super::show::{Shown, Way};
+use super::{Connection, Flags};
+use crate::backend::{Outgoing, Started};
+use crate::contain::contain;
+use crate::filter::AT_ONCE;
+use crate::key::Key;
+use crate::protocol::Protocol;
+use crate::reactor::Shell;
+use crate::transport::{Transport, WriteStatus};
+
+impl Flags {
+    /// Input is not for the protocol, or not now.
+    const NO_STRAIGHT_INPUT: Self = Self::union(&[
+        Self::PAUSED,
+        Self::SUSPENDED,
+        Self::LISTED,
+        Self::UNMADE,
+        Self::BUSY,
+        Self::EOF,
+        Self::EOF_UNTOLD,
+        Self::CLOSING,
+        Self::LINGERING,
+        Self::LOST,
+        Self::FILTERED,
+        Self::SHAKING,
+        Self::PARTING,
+    ]);
+    /// A send cannot be made, or has consequences.
+    const NO_STRAIGHT_SEND: Self = Self::union(&[
+        Self::SENDING,
+        Self::RETRYING,
+        Self::CLOSING,
+        Self::LOST,
+        Self::EOF_ASKED,
+        Self::DRAIN_ASKED,
+        Self::TOLD_PAUSE,
+        Self::FILTERED,
+    ]);
+    /// Nothing may be written, or something that is no bytes is on its way.
+    const NO_STRAIGHT_WRITE: Self =
+        Self::union(&[Self::EOF_ASKED, Self::CLOSING, Self::LOST, Self::LENT_FILE]);
+}
+
+impl Connection {
+    /// Takes what was written, if it is bytes and no more than may wait without a word to the protocol. It counts as sent.
+    #[inline]
+    fn take_straight(&mut self) -> Option<Box<Outgoing>> {
+        if self.flags.any(Flags::NO_STRAIGHT_SEND) || self.rare.is_some() {
+            return None;
+        }
+        let high = self.high;
+        let fits = |outgoing: &mut Box<Outgoing>| outgoing.is_plain() && (1..=high).contains(&outgoing.len());
+        let outgoing = self.outgoing.take_if(fits)?;
+        self.flags.clear(Flags::DIRTY);
+        self.traffic.sent += outgoing.len() as u64;
+        Some(outgoing)
+    }
+
+    /// It is under way, and not sent.
+    fn lend_after_all(&mut self, len: usize, turn: u32) {
+        self.flags.set(Flags::SENDING);
+        self.traffic.sent -= len as u64;
+        (self.lent, self.lent_in) = (len, turn);
+    }
+}
+
+impl Shell {
+    #[inline]
+    fn take_spare(&self) -> Box<Outgoing> {
+        self.spare.take().unwrap_or_else(|| self.spares.borrow_mut().take())
+    }
+
+    /// Copies a few bytes behind others. `None` if that is to be looked at more closely.
+    #[inline]
+    pub(super) fn write_straight(&self, key: Key, data: &[u8]) -> Option<WriteStatus> {
+        if data.is_empty() || data.len() >= AT_ONCE || self.is_ended() {
+            return None;
+        }
+        let mut list = false;
+        let status = self.alter(key, |connection| {
+            if connection.flags.any(Flags::NO_STRAIGHT_WRITE) || connection.rare.is_some() {
+                return None;
+            }
+            let outgoing = connection.outgoing.get_or_insert_with(|| self.take_spare());
+            let waiting = connection.lent + outgoing.len();
+            if !outgoing.is_plain() || waiting > connection.write_limit {
+                return None;
+            }
+            outgoing.push_copy(data);
+            // After a callback everything is flushed anyway.
+            list = if connection.flags.any(Flags::BUSY) {
+                connection.flags.set(Flags::DIRTY);
+                false
+            } else {
+                connection.wants_flush()
+            };
+            let over = waiting + data.len() > connection.high;
+            Some(if over { WriteStatus::OverHigh } else { WriteStatus::Ok })
+        });
+        if list {
+            self.flush_later(key);
+        }
+        status.flatten()
+    }
+
+    /// Sends what was written. `false` if that is to be looked at more closely.
+    #[inline]
+    pub(super) fn flush_straight(self: &Rc<Self>, key: Key) -> bool {
+        match self.alter(key, Connection::take_straight).flatten() {
+            Some(outgoing) => {
+                self.send_straight(key, outgoing);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Where sending is a call to the system, it sends all of it nearly always. Then nothing of the connection has to be changed.
+    #[inline]
+    fn send_straight(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>) {
+        if self.gives_room {
+            self.stats().sent();
+            let sent = self.backend().send_now(key, &[IoSlice::new(outgoing.front())]);
+            if sent == outgoing.len() {
+                outgoing.clear_plain();
+                if let Some(other) = self.spare.replace(Some(outgoing)) {
+                    self.recycle(other);
+                }
+                return;
+            }
+            return self.put_off(key, outgoing, sent);
+        }
+        self.send_lent(key, outgoing);
+    }
+
+    /// Only some of it was sent.
+    #[cold]
+    fn put_off(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>, sent: usize) {
+        let before = outgoing.len();
+        outgoing.advance(sent, &mut Vec::new());
+        self.alter(key, |connection| {
+            connection.traffic.sent -= (before - sent) as u64;
+            connection.outgoing = Some(outgoing);
+        });
+        self.flush_closely(key);
+    }
+
+    #[inline(never)]
+    fn send_lent(self: &Rc<Self>, key: Key, outgoing: Box<Outgoing>) {
+        self.stats().sent();
+        let (len, turn) = (outgoing.len(), self.turn_number());
+        self.alter(key, |connection| connection.lend_after_all(len, turn));
+        let started = self.backend().send(key, outgoing);
+        if let Started::Done(sent) = started {
+            self.sent(key, sent);
+            self.flush_closely(key);
+        }
+    }
+
+    /// The backend may have input. `false` if that is to be looked at more closely.
+    #[inline]
+    pub(crate) fn input_straight(self: &Rc<Self>, key: Key) -> bool {
+        let Some(protocol) = self.begin_straight(key) else { return false };
+        if self.pull_straight(key, protocol) {
+            self.pull(key);
+        }
+        true
+    }
+
+    /// Takes the protocol out of a connection that is as usual and has input for it.
+    #[inline]
+    fn begin_straight(&self, key: Key) -> Option<Box<dyn Protocol>> {
+        if self.debug.is_on() {
+            return None;
+        }
+        self.alter(key, |connection| {
+            if connection.flags.any(Flags::NO_STRAIGHT_INPUT) || connection.rare.is_some() {
+                return None;
+            }
+            let protocol = connection.protocol.take()?;
+            connection.flags.set(Flags::BUSY | Flags::INPUT);
+            Some(protocol)
+        })?
+    }
+
+    /// Receives, delivers, and sends what the protocol wrote. Whether there may be more to pull.
+    #[inline]
+    fn pull_straight(self: &Rc<Self>, key: Key, mut protocol: Box<dyn Protocol>) -> bool {
+        let transport = Transport::new(Rc::clone(self), key);
+        let mut shown = Shown::default();
+        let bytes = contain(|| self.show(&mut *protocol, &transport, &mut shown, Way::Straight));
+        self.was_shown(key, &mut shown);
+        if !matches!(bytes, Ok(true)) {
+            return self.conclude_pull(key, protocol, bytes.map(|bytes| shown.what_came(bytes)));
+        }
+        let more = shown.more;
+        let (mut protocol, mut is_dirty) = (Some(protocol), false);
+        let outgoing = self.alter(key, |connection| {
+            // A successor and new filters are rare, too.
+            if connection.rare.is_some() {
+                return None;
+            }
+            connection.protocol = protocol.take();
+            connection.flags.clear(Flags::BUSY);
+            connection.flags.put(Flags::INPUT, more);
+            is_dirty = connection.flags.any(Flags::DIRTY);
+            if is_dirty { connection.take_straight() } else { None }
+        });
+        match (outgoing.flatten(), protocol) {
+            (Some(outgoing), _) => self.send_straight(key, outgoing),
+            (None, Some(protocol)) => return self.conclude_pull(key, protocol, Ok(Pulled::Data)),
+            (None, None) if is_dirty => self.flush(key),
+            (None, None) => {}
+        }
+        more
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether many small steps together take long, for hardly any reading of the clock.
+
+use std::time::Duration;
+
+use crate::instant::Instant;
+
+/// What others may wait for that could go on by themselves: their sends, or bytes that have arrived for a task. The work of a
+/// hundred connections that echo is shorter.
+pub(crate) const SHORT: Duration = Duration::from_micros(50);
+/// The clock is read with the second step, the fourth, the eighth and so on, and then with each of so many.
+const CHECK: u32 = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    steps: u32,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    /// Counts a step. Whether those since the last answer of this kind have taken longer than that.
+    pub(crate) fn ends(&mut self, longest: Duration, now: impl FnOnce() -> Instant) -> bool {
+        self.steps += 1;
+        let looks = self.steps > 1 && (self.steps.is_power_of_two() || self.steps % CHECK == 0);
+        if !looks {
+            return false;
+        }
+        let now = now();
+        let ends = now.since(*self.since.get_or_insert(now)) > longest;
+        if ends {
+            *self = Self { steps: 0, since: Some(now) };
+        }
+        ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps after which it ends, and how often the clock was read, where each takes so long.
+    fn ends(steps: u32, each: Duration) -> (Vec<u32>, u32) {
+        let (mut patience, mut ended, mut reads) = (Patience::default(), Vec::new(), 0);
+        for step in 1..=steps {
+            let now = || {
+                reads += 1;
+                Instant::ZERO + each * step
+            };
+            if patience.ends(SHORT, now) {
+                ended.push(step);
+            }
+        }
+        (ended, reads)
+    }
+
+    #[test]
+    fn short_steps_cost_few_readings() {
+        assert_eq!(ends(100, Duration::from_nanos(300)), (vec![], 6));
+        assert_eq!(ends(1, Duration::from_secs(1)), (vec![], 0));
+    }
+
+    #[test]
+    fn long_steps_end_it_soon() {
+        assert_eq!(ends(10, Duration::from_micros(100)).0, [4, 6, 8, 10]);
+    }
+
+    #[test]
+    fn many_short_steps_end_it_too() {
+        assert_eq!(ends(1000, Duration::from_nanos(300)).0, [192, 384, 576, 768, 960]);
+    }
+}
