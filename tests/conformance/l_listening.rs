@@ -259,6 +259,49 @@ conformance! {
         assert!(!log.is_lost());
     }
 
+    fn l15_a_drain_accepts_those_who_wait_and_then_closes(world: &World) {
+        let log = Log::new();
+        let server = listen_logged(world, &log);
+        let address = address_of(&server);
+        let raws = queue_up(world, &server, 3);
+        // They are there, and announced, and nobody was accepted.
+        server.pause();
+        world.settle();
+        server.resume();
+        let (stopped, lost) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+        let (seen, count) = (Rc::clone(&stopped), Rc::clone(&lost));
+        server.on_stopped(move || seen.set(true));
+        server.on_lost(move |_, _| count.set(count.get() + 1));
+        server.drain();
+        assert!(log.all().is_empty(), "no factory runs within the call");
+        server.drain();
+        // An adversary may say that nobody waits although somebody does, who is refused then.
+        let refused = || raws.iter().filter(|raw| is_over(raw)).count();
+        let may_refuse = world.is_adversarial();
+        world.until(|| stopped.get() && log.count(&Event::Made) + refused() == 3);
+        let served = log.count(&Event::Made);
+        assert!(served == 3 || may_refuse, "{served} were served");
+        assert!(server.local_address().is_none());
+        assert_eq!((server.connections(), world.handle().stats().listeners), (served, 0));
+        let again = world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new()));
+        again.expect("the port is free").stop();
+        raws.iter().for_each(Raw::close);
+        world.until(|| log.losses() == served);
+        assert_eq!((server.connections(), lost.get()), (0, served));
+        assert!(runs_out(world), "nothing is left of it");
+    }
+
+    fn l15_a_drain_refuses_those_that_a_pause_keeps_out(world: &World) {
+        let log = Log::new();
+        let server = listen_logged(world, &log);
+        server.pause();
+        let raws = queue_up(world, &server, 2);
+        server.drain();
+        world.until(|| raws.iter().all(is_over));
+        assert!(log.all().is_empty());
+        assert!(runs_out(world));
+    }
+
     fn l14_a_pause_in_the_factory_is_effective_at_once(world: &World) {
         let (log, slot) = (Log::new(), Slot::default());
         let (mine, pause) = (log.clone(), Rc::clone(&slot));

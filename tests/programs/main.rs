@@ -119,6 +119,11 @@ fn echo_await_echoes_and_ends() {
 }
 
 #[test]
+fn group_echoes_and_ends() {
+    echoes("group");
+}
+
+#[test]
 fn echo_in_memory_succeeds() {
     let Some(path) = example("echo_in_memory") else { return };
     assert!(Command::new(path).stdout(Stdio::null()).status().expect("it runs").success());

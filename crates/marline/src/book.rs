@@ -21,6 +21,8 @@ mod names {}
 #[doc = include_str!("../../../docs/threads.md")]
 mod threads {}
 
+#[doc = include_str!("../../../docs/group.md")]
+mod group {}
 #[doc = include_str!("../../../docs/terminals.md")]
 mod terminals {}
 

@@ -25,14 +25,14 @@ pub mod prelude {
     pub use crate::tls::{ClientTls, Identity, Roots, ServerTls, StartTls, StreamTls, TlsError, TlsInfo};
     pub use crate::{
         Address, Addresses, Call, Child, ChildFd, Command, Credentials, DatagramProtocol, DatagramSocket,
-        DatagramTransport, Error, Exit, Framed, Handle, Instant, JoinHandle, Listener, Lost, OnEof, Process,
-        ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal, SignalKind, Stream,
-        Timer, Transport, WriteStatus,
+        DatagramTransport, Error, Exit, Framed, Group, GroupHandle, Handle, Instant, JoinHandle, Listener,
+        Lost, OnEof, Process, ProcessProtocol, Protocol, Reactor, Reason, Remote, Result, Server, Signal,
+        SignalKind, Stream, Timer, Transport, Worker, WriteStatus,
     };
     pub use crate::{
-        CancelScope, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg, gather, greeting,
-        interval, race, relay, select, settle, shield, signal, sleep, spawn, spawn_blocking, spawn_remote,
-        stdio, timeout, yield_now,
+        AsyncGroup, CancelScope, GroupTasks, TaskGroup, conversation, copy, ctrl_c, deferred, endpoint_arg,
+        gather, greeting, interval, race, relay, select, settle, shield, signal, sleep, spawn,
+        spawn_blocking, spawn_remote, stdio, timeout, yield_now,
     };
 }
 

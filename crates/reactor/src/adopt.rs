@@ -13,7 +13,7 @@ use crate::reactor::{Handle, Shell, Slot};
 use crate::transport::Transport;
 
 /// The protocol until the first turn, which hears of nothing.
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Protocol for Nobody {
     fn data_received(&mut self, _: &Transport, _: &[u8]) {}

@@ -34,6 +34,7 @@
 //! * [`framing`] finds messages in bytes; [`relay`] joins two connections.
 //! * [`DebugMode`] finds what blocks a loop or leaks; [`Handle::dump`] tells what it holds.
 //! * [`testing`] runs all of it with no descriptors, on a clock that the test moves.
+//! * A [`Group`] is a loop on each processor; a [`Worker`] is one of them.
 //! * [`backend`] is the contract of multiplexers.
 
 mod address;
@@ -51,6 +52,7 @@ mod endpoint;
 mod error;
 pub mod filter;
 pub mod framing;
+mod group;
 mod inherited;
 mod instant;
 mod key;
@@ -97,6 +99,10 @@ pub use error::{
     ConnectError, CreateError, DescriptorsCut, EmptyReceiveBuffer, FileTruncated, ListenError, LookupError,
     NotInLoop, OpenError, PostError, ReplaceError, RunError, SendDescriptorError, SendFileError,
     SendFileErrorKind, WatermarkError, WriteLimitExceeded,
+};
+pub use group::{
+    Busy, DrainHook, Group, GroupBroken, GroupHandle, GroupStats, LoopEnd, LoopReport, LoopStats, OnBroken,
+    OnSignal, Report, RollError, Rolled, Running, Spread, StartError, StartErrorKind, Worker,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -35,11 +35,13 @@
 //! * Connections: [`Listener`], [`Stream`], [`copy`]; messages on them: [`Framed`]. Datagrams: [`DatagramSocket`]; records:
 //!   [`PacketListener`].
 //!   What else can be waited for: [`Watched`].
+//! * On many threads, a loop on each: [`AsyncGroup`], [`GroupTasks`].
 //! * From callbacks and to callbacks: [`conversation`], [`Stream::from_transport`], [`Stream::into_protocol`].
 
 pub mod combinators;
 mod deferred;
 mod error;
+mod group;
 mod local;
 mod mail;
 mod net;
@@ -55,6 +57,7 @@ mod watched;
 pub use combinators::{GatherError, gather, race, select, settle};
 pub use deferred::{Abandoned, Deferred, Resolver, deferred};
 pub use error::{HandedOver, UntakenDescriptors, WrongThread};
+pub use group::{AsyncGroup, GroupTasks};
 pub use net::{
     Accept, AcceptPackets, Connect, DatagramSocket, Framed, FramedError, FramedSendError, FromTransportError,
     Incoming, IntoProtocolError, IntoTransportError, Listener, NextFrame, PacketListener, Read, ReadHalf,

@@ -315,6 +315,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.inner.listen(key, address, options)
     }
 
+    fn stop_accepting(&mut self, listener: Key) -> Started<()> {
+        self.inner.stop_accepting(listener)
+    }
+
     fn adopt(&mut self, key: Key, listener: OwnedFd) -> io::Result<Address> {
         self.inner.adopt(key, listener)
     }

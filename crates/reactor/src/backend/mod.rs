@@ -102,6 +102,7 @@ pub mod completion;
 pub(crate) mod datagram;
 pub(crate) mod descriptors;
 pub(crate) mod ended;
+mod events;
 mod file;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -115,7 +116,7 @@ mod poller;
 mod pulled;
 pub mod readiness;
 mod sent;
-mod socket;
+pub(crate) mod socket;
 mod stream;
 mod system_calls;
 mod table;
@@ -124,7 +125,7 @@ mod watched;
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -136,6 +137,7 @@ pub use datagram::{
     Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
     Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
 };
+pub use events::{Close, Completion, Started, Wait, Watchable};
 pub use file::FileRange;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
@@ -159,8 +161,7 @@ use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
 use crate::process::Command;
-use crate::watch::{Interest, Ready};
-use memory::VirtualSource;
+use crate::watch::Interest;
 
 /// A multiplexer. The [module](self) tells the rules of the whole.
 pub trait Backend {
@@ -275,6 +276,14 @@ pub trait Backend {
     /// Takes one waiting connection of `listener`, which from now on is `key`. A backend may accept ahead, a bounded
     /// number; these are closed with the listener.
     fn accept(&mut self, listener: Key, key: Key) -> Accepted;
+
+    /// Takes no more connections of this listener from the system, and leaves them there for whoever else holds the socket.
+    /// [`Started::Pending`] if some were accepted ahead, or may be: [`Completion::AcceptsNoMore`] tells when that is over, and
+    /// [`accept`](Self::accept) goes on to answer with them. `Done` is the default, for backends that accept nothing ahead.
+    fn stop_accepting(&mut self, listener: Key) -> Started<()> {
+        let _ = listener;
+        Started::Done(())
+    }
 
     /// Begins to connect; [`Completion::Connected`] answers.
     ///
@@ -439,78 +448,4 @@ pub trait Backend {
     fn system_calls(&self) -> SystemCalls {
         SystemCalls::default()
     }
-}
-
-/// How long [`Backend::wait`] may sleep.
-#[derive(Clone, Copy, Debug)]
-pub struct Wait {
-    /// Come back at this moment, or never on account of time. A moment that has passed asks for a look at what
-    /// is there, without sleeping.
-    pub until: Option<Instant>,
-    /// The loop's own helper threads are at work, and will wake it. A virtual clock must not jump meanwhile.
-    pub helpers_busy: bool,
-}
-
-/// The answer to an operation, or the promise of one.
-#[derive(Debug)]
-pub enum Started<T> {
-    /// It is done, and no completion follows.
-    Done(T),
-    /// A completion will answer.
-    Pending,
-}
-
-/// What happened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Completion {
-    /// A connection may have bytes or its end to receive, a listener may have connections to accept.
-    Input(Key),
-    /// A datagram socket that had [no room](Room::None) may have some.
-    Output(Key),
-    /// A send is done.
-    Sent(Key, Sent),
-    /// A connection attempt succeeded or failed. After a failure the key still wants its close.
-    Connected(Key, io::Result<()>),
-    /// A shutdown is done.
-    Shut(Key, io::Result<()>),
-    /// A close is done: the last that is heard of that key.
-    Closed(Key),
-    /// The peer of a [watched](Backend::watch_peer) connection ended it, or it broke. Bytes may still be there.
-    PeerClosed {
-        /// Which connection.
-        key: Key,
-        /// Whether it broke (a reset, a timeout), so that nothing can be sent any more.
-        reset: bool,
-    },
-    /// A [watched](Backend::watch) source is ready.
-    Ready {
-        /// Which.
-        key: Key,
-        /// For what.
-        ready: Ready,
-    },
-}
-
-/// What a backend watches.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Watchable {
-    /// A descriptor that somebody else owns.
-    Descriptor(RawFd),
-    /// Something that registers itself with the backend's [`registry`](Backend::registry), right after this.
-    Registered,
-    /// Something without a kernel, for the memory backend.
-    Virtual(VirtualSource),
-}
-
-/// How to close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// In good order: the peer sees an end.
-    Orderly,
-    /// At once: the peer sees a reset, where the transport has such a thing.
-    Reset,
-    /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
-    Forget,
 }

@@ -284,6 +284,11 @@ impl Endpoint {
         &self.target
     }
 
+    /// Whether it is of a kind that the program added.
+    pub(crate) const fn is_registered(&self) -> bool {
+        matches!(self.target, Target::Registered(_))
+    }
+
     pub(crate) const fn host(&self) -> Option<&Host> {
         self.target.host()
     }

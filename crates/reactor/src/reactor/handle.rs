@@ -355,6 +355,11 @@ impl Handle {
         Some(self.shell.locals.insert(value))
     }
 
+    /// The value of this type that belongs to the loop, if it was made.
+    pub(crate) fn known_local<T: 'static>(&self) -> Option<Rc<T>> {
+        self.shell.locals.get()
+    }
+
     /// Tells `handler` of failures that belong to no connection: panics of callbacks, and what
     /// [`report`](Self::report) is given. Without one they are reported through `tracing`.
     pub fn on_failure(&self, handler: impl FnMut(&Failure) + 'static) {

@@ -225,7 +225,7 @@ impl Shell {
         for slot in self.slots.borrow().values() {
             match slot {
                 Slot::Connection(_) => counts.connections += 1,
-                Slot::Listener(_) => counts.listeners += 1,
+                Slot::Listener(listening) => counts.listeners += usize::from(!listening.is_closed()),
                 Slot::Watch(_) => counts.watches += 1,
                 Slot::Datagram(_) => counts.datagram_sockets += 1,
                 Slot::OsSignal(_) | Slot::Child(_) | Slot::Attempt(_) | Slot::Reserved => {}

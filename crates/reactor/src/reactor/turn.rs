@@ -170,6 +170,7 @@ impl Shell {
             Completion::Sent(key, sent) => self.send_completed(key, sent),
             Completion::Connected(key, result) => self.connected(key, result),
             Completion::Shut(key, result) => self.shut_completed(key, result),
+            Completion::AcceptsNoMore(key) => self.accepts_no_more(key),
             Completion::Closed(key) => self.closed(key),
             Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
             Completion::Ready { key, ready } => self.deliver_ready(key, ready),

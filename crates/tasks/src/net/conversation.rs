@@ -31,15 +31,25 @@ use crate::task::detach_at;
 /// }
 /// ```
 #[track_caller]
-pub fn conversation<F, T>(
+pub fn conversation<F, T>(talk: F) -> impl FnMut(&Addresses) -> Option<StreamProtocol> + use<F, T> + 'static
+where
+    F: FnMut(Stream) -> T + 'static,
+    T: Future + 'static,
+    T::Output: 'static,
+{
+    conversation_at(talk, Location::caller())
+}
+
+/// As [`conversation`], called at `place`.
+pub(crate) fn conversation_at<F, T>(
     mut talk: F,
+    place: &'static Location<'static>,
 ) -> impl FnMut(&Addresses) -> Option<StreamProtocol> + use<F, T> + 'static
 where
     F: FnMut(Stream) -> T + 'static,
     T: Future + 'static,
     T::Output: 'static,
 {
-    let place = Location::caller();
     move |addresses: &Addresses| {
         let handle = Handle::current().ok()?;
         let local = Local::of(&handle)?;

@@ -34,6 +34,7 @@ mod turns;
 pub use adopt::stdio;
 pub use connect::Connect;
 pub use conversation::conversation;
+pub(crate) use conversation::conversation_at;
 pub use copy::copy;
 pub(crate) use datagram::DatagramSockets;
 pub use datagram::{DatagramSocket, RecvFrom, SendTo};

@@ -36,6 +36,7 @@ pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, Tas
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};
+pub(crate) use remote::spawn_remote_at;
 pub use remote::{spawn_remote, spawn_remote_with};
 pub use run::{run, run_on};
 pub use yield_now::{YieldNow, yield_now};

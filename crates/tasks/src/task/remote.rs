@@ -89,6 +89,20 @@ where
     send_to(remote, make, Location::caller(), None)
 }
 
+/// As [`spawn_remote_with`], called at `place`.
+pub(crate) fn spawn_remote_at<M, F>(
+    remote: &Remote,
+    make: M,
+    place: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    send_to(remote, make, place, None)
+}
+
 pub(super) fn send_to<M, F>(
     remote: &Remote,
     make: M,

@@ -114,6 +114,10 @@ impl<B: Backend> Backend for Adversary<B> {
         accepted
     }
 
+    fn stop_accepting(&mut self, listener: Key) -> Started<()> {
+        self.inner.stop_accepting(listener)
+    }
+
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         self.promises.connect(key);
         let begun = self.inner.connect(key, address, options);

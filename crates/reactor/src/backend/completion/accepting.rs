@@ -10,7 +10,7 @@ use super::{Object, Uring, unknown};
 use crate::address::{Address, Addresses};
 use crate::backend::bits::Bits;
 use crate::backend::stream::Connection as StreamConnection;
-use crate::backend::{Accepted, socket as sockets};
+use crate::backend::{Accepted, Completion, Started, socket as sockets};
 use crate::key::Key;
 
 impl Uring {
@@ -18,7 +18,8 @@ impl Uring {
         let Some(found) = self.table.listener(listener) else {
             return Accepted::Failed(unknown());
         };
-        match found.ready.pop_front() {
+        let next = found.ready.pop_front().or_else(|| found.sweep(&mut self.calls));
+        match next {
             Some(Ok(socket)) => {
                 let (local, descriptors) = (found.local.clone(), found.descriptors);
                 match self.accepted(local, key, socket, descriptors) {
@@ -39,12 +40,35 @@ impl Uring {
     }
 
     pub(super) fn begin_accepting(&mut self, key: Key) {
-        let Some(listener) = self.table.listener(key).filter(|listener| !listener.accepting) else { return };
+        let idle = |listener: &&mut Listener| !listener.accepting && !listener.quits;
+        let Some(listener) = self.table.listener(key).filter(idle) else { return };
         let Some(fd) = listener.fd() else { return };
         listener.accepting = true;
         listener.under_way += 1;
         self.under_way += 1;
         self.ring.accept(fd, Tag::new(key, What::Accept), &mut self.calls);
+    }
+
+    /// What is under way is cancelled. A connection that it wins before that is kept.
+    pub(super) fn quit_accepting(&mut self, key: Key) -> Started<()> {
+        let Some(listener) = self.table.listener(key) else { return Started::Done(()) };
+        listener.quits = true;
+        if !listener.accepting {
+            listener.begin_sweeping(&mut self.calls);
+            self.answers.push_late(Completion::AcceptsNoMore(key));
+        } else if !listener.stopping {
+            listener.stopping = true;
+            self.ring.cancel(Tag::new(key, What::Accept), &mut self.calls);
+        }
+        Started::Pending
+    }
+
+    /// The last accept is over.
+    pub(super) fn quit(&mut self, key: Key) {
+        if let Some(listener) = self.table.listener(key) {
+            listener.begin_sweeping(&mut self.calls);
+        }
+        self.answers.push(Completion::AcceptsNoMore(key));
     }
 
     pub(super) fn insert_listener(&mut self, key: Key, listener: Listener) {

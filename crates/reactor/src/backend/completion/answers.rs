@@ -221,7 +221,11 @@ impl Uring {
             self.calls.closes += u64::from(accepted.is_ok());
             return;
         }
+        let quits = listener.quits && !more;
         if matches!(accepted, Err(libc::ECANCELED)) {
+            if quits {
+                return self.quit(key);
+            }
             // What was accepted ahead may all be gone by now.
             if stopped && !listener.told {
                 self.begin_accepting(key);
@@ -237,6 +241,9 @@ impl Uring {
         if !listener.told {
             listener.told = true;
             self.answers.push(Completion::Input(key));
+        }
+        if quits {
+            self.quit(key);
         }
     }
 }

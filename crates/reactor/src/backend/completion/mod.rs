@@ -263,6 +263,10 @@ impl Backend for Uring {
         self.accept_one(listener, key)
     }
 
+    fn stop_accepting(&mut self, listener: Key) -> Started<()> {
+        self.quit_accepting(listener)
+    }
+
     fn connect(&mut self, key: Key, address: &Address, options: &ConnectOptions) -> io::Result<()> {
         if options.descriptors {
             return self.connect_passing(key, address, options);

@@ -96,6 +96,7 @@ fn key_of(completion: &Completion) -> Key {
         | Completion::Sent(key, _)
         | Completion::Connected(key, _)
         | Completion::Shut(key, _)
+        | Completion::AcceptsNoMore(key)
         | Completion::Closed(key)
         | Completion::PeerClosed { key, .. }
         | Completion::Ready { key, .. } => *key,

@@ -92,7 +92,7 @@ pub(super) fn peer(socket: &impl AsFd, calls: &mut SystemCalls) -> io::Result<Ad
     name::read(&SockRef::from(socket).peer_addr()?)
 }
 
-pub(super) fn set_nodelay(socket: &impl AsFd, calls: &mut SystemCalls) -> io::Result<()> {
+pub(crate) fn set_nodelay(socket: &impl AsFd, calls: &mut SystemCalls) -> io::Result<()> {
     calls.others += 1;
     SockRef::from(socket).set_tcp_nodelay(true)
 }
@@ -107,9 +107,9 @@ pub(super) fn reset_on_close(socket: &impl AsFd, calls: &mut SystemCalls) {
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(super) struct Listening {
-    pub(super) socket: OwnedFd,
-    pub(super) local: Address,
+pub(crate) struct Listening {
+    pub(crate) socket: OwnedFd,
+    pub(crate) local: Address,
     /// Its file, if we made one: removed when this is dropped.
     #[cfg_attr(
         not(all(target_os = "linux", feature = "io-uring")),
@@ -117,13 +117,13 @@ pub(super) struct Listening {
     )]
     pub(super) file: Option<SocketFile>,
     /// Whether each connection must be given TCP_NODELAY.
-    pub(super) set_nodelay: bool,
+    pub(crate) set_nodelay: bool,
     /// Whether descriptors are passed over its connections.
-    pub(super) descriptors: bool,
+    pub(crate) descriptors: bool,
 }
 
 /// Makes a listening socket.
-pub(super) fn listen(
+pub(crate) fn listen(
     address: &Address,
     options: &ListenOptions,
     calls: &mut SystemCalls,
@@ -185,7 +185,7 @@ fn bind_inet(
 }
 
 /// Makes sure that `listener` is a listening stream socket. Its options are left as they are, its file too.
-pub(super) fn adopt(listener: OwnedFd, calls: &mut SystemCalls) -> io::Result<Listening> {
+pub(crate) fn adopt(listener: OwnedFd, calls: &mut SystemCalls) -> io::Result<Listening> {
     let local = listening_address(&listener, calls);
     calls.closes += u64::from(local.is_err());
     Ok(Listening { socket: listener, local: local?, file: None, set_nodelay: false, descriptors: false })

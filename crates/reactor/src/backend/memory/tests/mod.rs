@@ -130,6 +130,7 @@ fn text(completion: &Completion) -> String {
         Completion::Connected(key, Ok(())) => format!("connected {}", key.index()),
         Completion::Connected(key, Err(error)) => format!("connected {} {:?}", key.index(), error.kind()),
         Completion::Shut(key, _) => format!("shut {}", key.index()),
+        Completion::AcceptsNoMore(key) => format!("accepts no more {}", key.index()),
         Completion::Closed(key) => format!("closed {}", key.index()),
         Completion::PeerClosed { key, reset } => format!("peer closed {} reset={reset}", key.index()),
         Completion::Output(key) => format!("output {}", key.index()),

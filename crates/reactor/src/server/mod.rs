@@ -1,26 +1,27 @@
 //! Listeners.
+//!
+//! * `accepting`: how they accept, and how they end.
+//! * `draining`: an end in which nobody who waits is lost, and connections that were accepted elsewhere.
+
+mod accepting;
+mod draining;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::address::{Address, Addresses};
-use crate::backend::{Accepted, Close, Started};
-use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::ListenError;
+use crate::group;
 use crate::inherited;
 use crate::key::Key;
 use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
-
-/// How many connections one listener accepts in a turn.
-const ACCEPTS: usize = 64;
-/// How long a listener waits after the system had no descriptor, or no memory, for a connection.
-const BACK_OFF: Duration = Duration::from_millis(100);
+use draining::Draining;
 
 type Factory = Box<dyn FnMut(&Addresses) -> Option<Box<dyn Protocol>>>;
 type OnLost = Box<dyn FnMut(&Addresses, &Lost)>;
@@ -48,6 +49,11 @@ struct State {
     listed: bool,
     backing_off: bool,
     stopping: bool,
+    /// It is closed, and stands for connections that are left.
+    closed: bool,
+    /// It accepts nobody itself: it is given its connections.
+    fed: bool,
+    draining: Draining,
 }
 
 impl Listening {
@@ -74,7 +80,9 @@ impl Listening {
     /// What a dump says of it.
     pub(crate) fn line(&self) -> String {
         let State { paused, backing_off, stopping, .. } = self.state;
-        let state = if stopping {
+        let state = if self.state.closed {
+            "closed"
+        } else if stopping {
             "stopping"
         } else if paused {
             "paused"
@@ -92,6 +100,11 @@ impl Listening {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.state.stopping
+    }
+
+    /// Whether only its connections are left of it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.closed
     }
 
     /// Whether it has to be listed, to go on accepting. Marks it so.
@@ -118,6 +131,13 @@ impl Server {
         if shell.refuses_work() {
             return Err(ListenError::Over);
         }
+        let shared = match endpoint.target() {
+            Target::Registered(_) => None,
+            _ => group::shared_listening(shell),
+        };
+        if let Some(shared) = shared {
+            return shared.listen(shell, endpoint, factory);
+        }
         let inherited = match endpoint.target() {
             Target::Tcp(_) | Target::Unix(_) => None,
             Target::Descriptor(number) => Some(inherited::take(*number)),
@@ -137,7 +157,7 @@ impl Server {
             endpoint.limit_value().into_iter().for_each(|limit| server.set_limit(limit));
             return Ok(server);
         }
-        let wanted = listen_address(shell, endpoint)?;
+        let wanted = listen_address(endpoint, |host, port| shell.backend().resolve(host, port))?;
         let key = shell.add_slot(Slot::Reserved);
         let listening = shell.backend().listen(key, &wanted, &endpoint.listen_options());
         match listening {
@@ -175,7 +195,7 @@ impl Server {
     /// Where it listens, with the real port. `None` once it is closed.
     #[must_use]
     pub fn local_address(&self) -> Option<Address> {
-        self.with(|listening| listening.address.clone())
+        self.with(|listening| (!listening.state.closed).then(|| listening.address.clone())).flatten()
     }
 
     /// How many of its connections stand.
@@ -242,7 +262,10 @@ impl fmt::Debug for Server {
 }
 
 /// The address that an endpoint names, for a listener.
-fn listen_address(shell: &Shell, endpoint: &Endpoint) -> Result<Address, ListenError> {
+pub(crate) fn listen_address(
+    endpoint: &Endpoint,
+    resolve: impl FnOnce(&str, u16) -> Option<io::Result<Vec<SocketAddr>>>,
+) -> Result<Address, ListenError> {
     if let Some(address) = endpoint.target().literal() {
         return Ok(address);
     }
@@ -250,196 +273,8 @@ fn listen_address(shell: &Shell, endpoint: &Endpoint) -> Result<Address, ListenE
     if host == "localhost" {
         return Ok(Address::Inet(([127, 0, 0, 1], port).into()));
     }
-    let resolved = shell.backend().resolve(&host, port);
-    match resolved {
+    match resolve(&host, port) {
         Some(Ok(addresses)) if !addresses.is_empty() => Ok(Address::Inet(addresses[0])),
         _ => Err(ListenError::NotAnAddress { host }),
-    }
-}
-
-/// What an accept led to.
-enum Step {
-    Next,
-    Stop,
-}
-
-impl Shell {
-    fn listening<R>(&self, key: Key, change: impl FnOnce(&mut Listening) -> R) -> Option<R> {
-        self.slot(key, |slot| match slot {
-            Slot::Listener(listening) => Some(change(listening)),
-            _ => None,
-        })?
-    }
-
-    /// The backend may have connections.
-    pub(crate) fn acceptable(self: &Rc<Self>, key: Key) {
-        let listed = self.listening(key, |listening| {
-            listening.state.input = true;
-            listening.state.listed
-        });
-        // What stands on the list has its turn there, and not twice.
-        if listed == Some(false) {
-            self.accept(key);
-        }
-    }
-
-    /// Goes on with a listener that was listed.
-    pub(crate) fn accept_more(self: &Rc<Self>, key: Key) {
-        self.listening(key, |listening| listening.state.listed = false);
-        self.accept(key);
-    }
-
-    fn accept(self: &Rc<Self>, key: Key) {
-        for _ in 0..ACCEPTS {
-            if self.listening(key, |listening| listening.accepts()) != Some(true) {
-                return;
-            }
-            if let Step::Stop = self.accept_one(key) {
-                return;
-            }
-        }
-        self.go_on_accepting(key);
-    }
-
-    fn go_on_accepting(&self, key: Key) {
-        if self.listening(key, Listening::wants_list) == Some(true) {
-            self.list(key);
-        }
-    }
-
-    fn accept_one(self: &Rc<Self>, listener: Key) -> Step {
-        let key = self.add_slot(Slot::Reserved);
-        let accepted = self.backend().accept(listener, key);
-        match accepted {
-            Accepted::Connection(addresses) => {
-                self.welcome(listener, key, addresses);
-                Step::Next
-            }
-            Accepted::Dry => {
-                self.remove_slot(key);
-                self.listening(listener, |listening| listening.state.input = false);
-                Step::Stop
-            }
-            Accepted::Failed(error) => {
-                self.remove_slot(key);
-                self.accept_failed(listener, &error)
-            }
-        }
-    }
-
-    /// Asks the factory for a protocol, and begins the connection.
-    fn welcome(self: &Rc<Self>, listener: Key, key: Key, addresses: Addresses) {
-        let factory = self.listening(listener, |listening| listening.factory.take()).flatten();
-        let Some(mut factory) = factory else {
-            return self.turn_away(key);
-        };
-        let made = || self.contained(|| factory(&addresses)).flatten();
-        let protocol = self.timed(made, || format!("the factory of the listener on {}", addresses.local));
-        let mut factory = Some(factory);
-        self.listening(listener, |listening| listening.factory = factory.take());
-        self.contained(move || drop(factory));
-        let Some(protocol) = protocol else {
-            return self.turn_away(key);
-        };
-        self.listening(listener, |listening| listening.live += 1);
-        let connection = Connection::new(protocol, addresses, Some(listener));
-        self.begin(key, connection);
-    }
-
-    /// Puts a connection in its slot and tells its protocol.
-    pub(crate) fn begin(self: &Rc<Self>, key: Key, connection: Connection) {
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
-        self.call_protocol(key, |protocol, transport| protocol.connection_made(transport));
-    }
-
-    pub(crate) fn turn_away(&self, key: Key) {
-        let started = self.backend().close(key, Close::Orderly);
-        if let Started::Done(()) = started {
-            self.remove_slot(key);
-        }
-    }
-
-    fn accept_failed(self: &Rc<Self>, key: Key, error: &io::Error) -> Step {
-        let this_peer_only =
-            matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::PermissionDenied);
-        if !this_peer_only {
-            self.listening(key, |listening| listening.state.backing_off = true);
-            let shell = Rc::clone(self);
-            self.timer_after(BACK_OFF, move || {
-                shell.listening(key, |listening| listening.state.backing_off = false);
-                shell.go_on_accepting(key);
-            });
-        }
-        let call = self.listening(key, |listening| listening.on_error.take()).flatten();
-        if let Some(mut call) = call {
-            self.contained(|| call(error));
-            let mut call = Some(call);
-            self.listening(key, |listening| {
-                if listening.on_error.is_none() {
-                    listening.on_error = call.take();
-                }
-            });
-            self.contained(move || drop(call));
-        } else {
-            tracing::warn!(%error, "a connection could not be accepted");
-        }
-        if this_peer_only { Step::Next } else { Step::Stop }
-    }
-
-    /// One of the listener's connections is gone.
-    pub(crate) fn server_lost_one(&self, key: Key, addresses: &Addresses, lost: &Lost) {
-        let call = self.listening(key, |listening| {
-            listening.live -= 1;
-            listening.on_lost.take()
-        });
-        if let Some(mut call) = call.flatten() {
-            self.contained(|| call(addresses, lost));
-            let mut call = Some(call);
-            self.listening(key, |listening| {
-                if listening.on_lost.is_none() {
-                    listening.on_lost = call.take();
-                }
-            });
-            self.contained(move || drop(call));
-        }
-        self.go_on_accepting(key);
-    }
-
-    // The end of a listener.
-
-    fn stop_listener(&self, key: Key) {
-        let begin = self.listening(key, |listening| !std::mem::replace(&mut listening.state.stopping, true));
-        if begin == Some(true) {
-            let started = self.backend().close(key, Close::Orderly);
-            if let Started::Done(()) = started {
-                self.listener_closed(key);
-            }
-        }
-    }
-
-    pub(crate) fn listener_closed(&self, key: Key) {
-        if let Some(Slot::Listener(listening)) = self.remove_slot(key) {
-            for call in self.discard_listening(*listening) {
-                self.push(crate::ready::Entry::Call(crate::ready::Callback::new(
-                    call,
-                    std::panic::Location::caller(),
-                )));
-            }
-        }
-    }
-
-    /// Lets the loop drop what a listener called. Answers with what is to be called now.
-    pub(crate) fn discard_listening(&self, listening: Listening) -> Vec<Box<dyn FnOnce()>> {
-        let Listening { factory, on_lost, on_error, on_stopped, .. } = listening;
-        self.discard(factory);
-        self.discard(on_lost);
-        self.discard(on_error);
-        on_stopped
-    }
-
-    pub(crate) fn stop_listeners(&self) {
-        for key in self.slot_keys() {
-            self.stop_listener(key);
-        }
     }
 }

@@ -1,0 +1,90 @@
+//! What the core and a backend tell each other, as plain data.
+
+use std::io;
+use std::os::fd::RawFd;
+
+#[allow(unused_imports, reason = "the documentation links to it")]
+use super::Backend;
+#[allow(unused_imports, reason = "the documentation links to it")]
+use super::Room;
+use super::Sent;
+use super::memory::VirtualSource;
+use crate::instant::Instant;
+use crate::key::Key;
+use crate::watch::Ready;
+
+/// How long [`Backend::wait`] may sleep.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Come back at this moment, or never on account of time. A moment that has passed asks for a look at what
+    /// is there, without sleeping.
+    pub until: Option<Instant>,
+    /// The loop's own helper threads are at work, and will wake it. A virtual clock must not jump meanwhile.
+    pub helpers_busy: bool,
+}
+
+/// The answer to an operation, or the promise of one.
+#[derive(Debug)]
+pub enum Started<T> {
+    /// It is done, and no completion follows.
+    Done(T),
+    /// A completion will answer.
+    Pending,
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Completion {
+    /// A connection may have bytes or its end to receive, a listener may have connections to accept.
+    Input(Key),
+    /// A datagram socket that had [no room](Room::None) may have some.
+    Output(Key),
+    /// A send is done.
+    Sent(Key, Sent),
+    /// A connection attempt succeeded or failed. After a failure the key still wants its close.
+    Connected(Key, io::Result<()>),
+    /// A shutdown is done.
+    Shut(Key, io::Result<()>),
+    /// The listener [accepts no more](Backend::stop_accepting). What it accepted before can still be had.
+    AcceptsNoMore(Key),
+    /// A close is done: the last that is heard of that key.
+    Closed(Key),
+    /// The peer of a [watched](Backend::watch_peer) connection ended it, or it broke. Bytes may still be there.
+    PeerClosed {
+        /// Which connection.
+        key: Key,
+        /// Whether it broke (a reset, a timeout), so that nothing can be sent any more.
+        reset: bool,
+    },
+    /// A [watched](Backend::watch) source is ready.
+    Ready {
+        /// Which.
+        key: Key,
+        /// For what.
+        ready: Ready,
+    },
+}
+
+/// What a backend watches.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Watchable {
+    /// A descriptor that somebody else owns.
+    Descriptor(RawFd),
+    /// Something that registers itself with the backend's [`registry`](Backend::registry), right after this.
+    Registered,
+    /// Something without a kernel, for the memory backend.
+    Virtual(VirtualSource),
+}
+
+/// How to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// In good order: the peer sees an end.
+    Orderly,
+    /// At once: the peer sees a reset, where the transport has such a thing.
+    Reset,
+    /// For watched sources: without a word to the system about the descriptor, whose number may be somebody else's by now.
+    Forget,
+}
