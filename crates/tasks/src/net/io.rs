@@ -213,6 +213,15 @@ impl Door {
         }
     }
 
+    /// Writes all of it, if it is not much and nothing is in its way: whether it was written.
+    pub(super) fn write_straight(&self, data: &[u8]) -> bool {
+        if data.len() >= PIECE {
+            return false;
+        }
+        let found = Local::find(&self.remote).and_then(|local| local.streams.room_straight(self.key));
+        found.is_some_and(|(transport, _)| transport.write(data).is_accepted())
+    }
+
     /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
     /// where nobody is polled any more: there the caller is a destructor, and a backend may take turns over the close.
     pub(super) fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
