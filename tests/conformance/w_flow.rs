@@ -82,6 +82,27 @@ conformance! {
         });
     }
 
+    fn room_is_what_fits_below_the_high_watermark(world: &World) {
+        let log = Log::new();
+        held(world, &log, watched(&log), |world, faults, transport, _| {
+            transport.set_watermarks(10, 100).expect("watermarks");
+            assert_eq!(transport.room(), Some(100));
+            for (count, room) in [(99, Some(1)), (1, Some(0)), (1, None)] {
+                transport.write(vec![1; count]);
+                assert_eq!(transport.room(), room);
+            }
+            faults.release_sends();
+            world.until(|| transport.buffered() == 0);
+            assert_eq!(transport.room(), Some(100));
+            let other = Log::new();
+            let (gone, _raw) = world.accept_one(Trace::new(&other));
+            gone.abort();
+            world.until(|| other.is_lost());
+            world.settle();
+            assert_eq!(gone.room(), None);
+        });
+    }
+
     fn w14_w23_resume_writing_at_low_and_lent_bytes_count(world: &World) {
         for (second, resumes) in [(51, false), (50, true), (3, true)] {
             let log = Log::new();

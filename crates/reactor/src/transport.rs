@@ -28,7 +28,7 @@ use crate::sendable::sendable;
 /// the connection that uses the slot next. No method blocks, and none calls back before it returns.
 ///
 /// * Writing: [`write`](Self::write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
-///   [`send_file`](Self::send_file), [`flush`](Self::flush), [`buffered`](Self::buffered), [`set_watermarks`](Self::set_watermarks),
+///   [`send_file`](Self::send_file), [`flush`](Self::flush), [`buffered`](Self::buffered), [`room`](Self::room), [`set_watermarks`](Self::set_watermarks),
 ///   [`notify_drained`](Self::notify_drained).
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
 ///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
@@ -212,9 +212,7 @@ impl Transport {
     /// such as the close_notify of TLS, counts as at least one byte.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        let count =
-            |connection: &Connection| connection.weight().max(usize::from(connection.is_saying_end()));
-        self.shell.inspect(self.key, count).unwrap_or(0)
+        self.shell.inspect(self.key, waiting).unwrap_or(0)
     }
 
     /// How many descriptors wait to be sent, and a byte follows them.
@@ -237,6 +235,14 @@ impl Transport {
     #[must_use]
     pub fn watermarks(&self) -> (usize, usize) {
         self.shell.inspect(self.key, |connection| (connection.low, connection.high)).unwrap_or((0, 0))
+    }
+
+    /// How many more bytes can be written until the high watermark is reached. `None` if more than that waits already, and after the
+    /// end of the connection.
+    #[must_use]
+    #[inline]
+    pub fn room(&self) -> Option<usize> {
+        self.shell.inspect(self.key, |connection| connection.high.checked_sub(waiting(connection)))?
     }
 
     /// Sets how many bytes may wait in memory to be sent: 256 MiB by default. A write that comes while more than that wait is not
@@ -469,6 +475,12 @@ impl Transport {
     pub fn key(&self) -> Key {
         self.key
     }
+}
+
+/// What waits to be sent, as flow control counts it.
+#[inline]
+fn waiting(connection: &Connection) -> usize {
+    connection.weight().max(usize::from(connection.is_saying_end()))
 }
 
 impl PartialEq for Transport {

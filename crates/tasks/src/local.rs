@@ -1,9 +1,9 @@
 //! What this crate keeps in a loop: one value, found through the reactor's loop-local storage.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use marline_reactor::{Handle, PacketServer, Remote, Server};
+use marline_reactor::{Handle, LoopId, PacketServer, Remote, Server};
 
 use crate::mail::Reachable;
 use crate::net::{DatagramSockets, Listeners, Streams};
@@ -12,7 +12,14 @@ use crate::signals::Waiting;
 use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
 
+thread_local! {
+    /// What was found last on this thread. Streams look for it in every step, nearly always for that of the same loop: to
+    /// find the loop, and then this in it, would be half of what a step costs.
+    static FOUND: RefCell<Option<(LoopId, Weak<Local>)>> = const { RefCell::new(None) };
+}
+
 pub(crate) struct Local {
+    handle: Handle,
     pub(crate) executor: Rc<Executor>,
     pub(crate) streams: Streams,
     pub(crate) listeners: Listeners<Server>,
@@ -29,6 +36,7 @@ impl Local {
     /// What belongs to this loop; `None` if it has ended.
     pub(crate) fn of(handle: &Handle) -> Option<Rc<Self>> {
         handle.local(|handle| Self {
+            handle: handle.clone(),
             executor: Executor::new(handle),
             streams: Streams::default(),
             listeners: Listeners::default(),
@@ -42,8 +50,27 @@ impl Local {
     }
 
     /// What belongs to the loop of `remote`, on its own thread.
+    #[inline]
     pub(crate) fn find(remote: &Remote) -> Option<Rc<Self>> {
-        Self::of(&remote.local()?)
+        Self::find_again(remote.loop_id()).or_else(|| Self::look_up(remote))
+    }
+
+    /// What was found last, if it is of this loop. One that is over is asked whether it has ended.
+    #[inline]
+    fn find_again(id: LoopId) -> Option<Rc<Self>> {
+        let found = FOUND.try_with(|found| match &*found.borrow() {
+            Some((of, local)) if *of == id => local.upgrade(),
+            _ => None,
+        });
+        found.ok()?.filter(|local| !local.handle.is_over())
+    }
+
+    #[cold]
+    fn look_up(remote: &Remote) -> Option<Rc<Self>> {
+        let local = Self::of(&remote.local()?)?;
+        // At the end of a thread there may be no more place for it.
+        let _ = FOUND.try_with(|found| found.replace(Some((remote.loop_id(), Rc::downgrade(&local)))));
+        Some(local)
     }
 }
 

@@ -251,6 +251,7 @@ impl Shell {
     }
 
     /// Looks at a connection.
+    #[inline]
     pub(crate) fn inspect<R>(&self, key: Key, look: impl FnOnce(&Connection) -> R) -> Option<R> {
         match self.slots.borrow().get(key) {
             Some(Slot::Connection(connection)) => Some(look(connection)),

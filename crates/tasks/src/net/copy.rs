@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -29,41 +29,67 @@ where
     W: AsyncWrite + Unpin,
 {
     let mut total = 0;
-    let mut buffer = Scratch::none();
-    loop {
-        let count = poll_fn(|context| {
-            let first = buffer.is_empty();
-            if first {
-                buffer = Scratch::take(PIECE);
+    let mut rest = None;
+    poll_fn(|context| {
+        let mut piece = match rest.take() {
+            Some(piece) => piece,
+            None => Piece::empty(),
+        };
+        loop {
+            if piece.poll_write(&mut writer, context)?.is_pending() {
+                rest = Some(piece);
+                return Poll::Pending;
             }
-            let polled = Pin::new(&mut reader).poll_read(context, &mut buffer);
-            if polled.is_pending() {
-                buffer = Scratch::none();
+            // When there is no more, the buffer goes back.
+            let count = ready!(piece.poll_read(&mut reader, context))?;
+            if count == 0 {
+                return Poll::Ready(Ok::<_, io::Error>(()));
             }
-            polled
-        })
-        .await?;
-        if count == 0 {
-            break;
+            total += count as u64;
         }
-        write_all(&mut writer, &buffer[..count]).await?;
-        total += count as u64;
-    }
+    })
+    .await?;
     poll_fn(|context| Pin::new(&mut writer).poll_close(context)).await?;
     Ok(total)
 }
 
-async fn write_all<W: AsyncWrite + Unpin>(writer: &mut W, data: &[u8]) -> io::Result<()> {
-    let mut written = 0;
-    poll_fn(|context| {
-        while written < data.len() {
-            let count = ready!(Pin::new(&mut *writer).poll_write(context, &data[written..]))?;
+/// What was read and not written.
+struct Piece {
+    buffer: Scratch,
+    start: usize,
+    end: usize,
+}
+
+impl Piece {
+    fn empty() -> Self {
+        Self { buffer: Scratch::take(PIECE), start: 0, end: 0 }
+    }
+
+    /// Reads once all is written.
+    #[inline]
+    fn poll_read<R>(&mut self, reader: &mut R, context: &mut Context<'_>) -> Poll<io::Result<usize>>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let count = ready!(Pin::new(reader).poll_read(context, &mut self.buffer))?;
+        (self.start, self.end) = (0, count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Writes all of it.
+    #[inline]
+    fn poll_write<W>(&mut self, writer: &mut W, context: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        while self.start < self.end {
+            let data = &self.buffer[self.start..self.end];
+            let count = ready!(Pin::new(&mut *writer).poll_write(context, data))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            written += count;
+            self.start += count;
         }
         Poll::Ready(Ok(()))
-    })
-    .await
+    }
 }

@@ -14,6 +14,7 @@ use marline_reactor::{Address, Addresses, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
 use super::state::{Phase, Received, StreamState};
+use super::straight::Came;
 use super::turns::{NO_TICKET, Ticket, Turn};
 use crate::error::{UntakenDescriptors, WrongThread};
 use crate::local::Local;
@@ -37,13 +38,22 @@ enum Step<T> {
 }
 
 impl Door {
+    #[inline]
     pub(super) fn local(&self) -> io::Result<Rc<Local>> {
-        self.local_at(None)
+        match Local::find(&self.remote) {
+            Some(local) => Ok(local),
+            None => Err(self.wrong_thread(None)),
+        }
     }
 
     /// As [`local`](Self::local), for a caller who knows its place in the program.
     fn local_at(&self, place: Option<&'static Location<'static>>) -> io::Result<Rc<Local>> {
-        Local::find(&self.remote).ok_or_else(|| WrongThread::of("a stream", &self.remote, place).into())
+        Local::find(&self.remote).ok_or_else(|| self.wrong_thread(place))
+    }
+
+    #[cold]
+    fn wrong_thread(&self, place: Option<&'static Location<'static>>) -> io::Error {
+        WrongThread::of("a stream", &self.remote, place).into()
     }
 
     /// As [`with`](Self::with), for what may keep the waker of who polls; `None` if that has to be cloned first.
@@ -90,6 +100,7 @@ impl Door {
     // Reading.
 
     /// Waits until `take` finds something in what was received, or the end: `None` at the end.
+    #[inline]
     pub(super) fn poll_received<R>(
         &self,
         ticket: Ticket,
@@ -97,8 +108,27 @@ impl Door {
         mut take: impl FnMut(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
+        match local.streams.read_straight(self.key, ticket, context, &mut take) {
+            Came::Bytes(taken) => Poll::Ready(Ok(Some(taken))),
+            Came::Nothing(transport) => {
+                transport.resume_reading();
+                Poll::Pending
+            }
+            Came::Unusual => self.poll_received_anyhow(&local, ticket, context, take),
+        }
+    }
+
+    /// The same, in whatever state the stream is.
+    #[cold]
+    fn poll_received_anyhow<R>(
+        &self,
+        local: &Local,
+        ticket: Ticket,
+        context: &Context<'_>,
+        mut take: impl FnMut(&mut Received) -> R,
+    ) -> Poll<io::Result<Option<R>>> {
         let mut spent = None;
-        let step = self.attempt(&local, context, |state, visitor| {
+        let step = self.attempt(local, context, |state, visitor| {
             if let Err(error) = state.reader.check(ticket) {
                 return Some(Step::Ready(Err(error)));
             }
@@ -159,22 +189,37 @@ impl Door {
         context: &Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let transport = ready!(self.poll_writable(ticket, context))?;
-        let (_, high) = transport.watermarks();
-        let room = high.saturating_sub(transport.buffered()).max(PIECE);
-        let piece = &data[..data.len().min(room)];
+        let local = self.local()?;
+        let (transport, room) = match local.streams.room_straight(self.key) {
+            Some(found) => found,
+            None => {
+                let transport = ready!(self.poll_writable(ticket, context))?;
+                let room = transport.room().unwrap_or(0);
+                (transport, room)
+            }
+        };
+        let piece = &data[..data.len().min(room.max(PIECE))];
         if piece.len() >= PIECE {
             // It may be sent at once, and a peer who reads as fast would let nobody else have a turn.
-            ready!(self.local()?.executor.allowance.poll_use(context));
+            ready!(local.executor.allowance.poll_use(context));
         }
         match transport.write(piece) {
-            WriteStatus::Closed if self.is_lost_unheard(&*self.local()?, &transport)? => {
+            WriteStatus::Closed if self.is_lost_unheard(&local, &transport)? => {
                 // The loss wakes who waits, and has the reason.
                 self.poll_sent(ticket, context, |_| 0).map_ok(|_| 0)
             }
             WriteStatus::Closed => Poll::Ready(Err(self.write_error())),
             _ => Poll::Ready(Ok(piece.len())),
         }
+    }
+
+    /// Writes all of it, if it is not much and nothing is in its way: whether it was written.
+    pub(super) fn write_straight(&self, data: &[u8]) -> bool {
+        if data.len() >= PIECE {
+            return false;
+        }
+        let found = Local::find(&self.remote).and_then(|local| local.streams.room_straight(self.key));
+        found.is_some_and(|(transport, _)| transport.write(data).is_accepted())
     }
 
     /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
@@ -340,17 +385,24 @@ impl Port {
             return Poll::Ready(Ok(0));
         }
         if self.has_taken.load(Ordering::Relaxed) {
-            // A handle on the wrong thread gets no bytes either.
-            self.door.local()?;
-            let mut taken = self.taken.lock();
-            let count = taken.take(into);
-            self.has_taken.store(!taken.is_empty(), Ordering::Relaxed);
+            let count = self.read_taken(into)?;
             if count > 0 {
                 return Poll::Ready(Ok(count));
             }
         }
         let read = ready!(self.door.poll_received(ticket, context, |received| received.take(into)));
         Poll::Ready(read.map(|count| count.unwrap_or(0)))
+    }
+
+    /// Gives out again what was lent and not consumed.
+    #[cold]
+    fn read_taken(&self, into: &mut [u8]) -> io::Result<usize> {
+        // A handle on the wrong thread gets no bytes either.
+        self.door.local()?;
+        let mut taken = self.taken.lock();
+        let count = taken.take(into);
+        self.has_taken.store(!taken.is_empty(), Ordering::Relaxed);
+        Ok(count)
     }
 
     /// The bytes that are there, at least one unless it is the end.

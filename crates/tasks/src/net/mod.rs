@@ -2,7 +2,7 @@
 //!
 //! * `stream`: a connection, as a program holds it; `halves`: one direction each; `copy`: from one to another, by way of a
 //!   `scratch` buffer; `operations` and `io`: what they share.
-//! * `state`: what the loop keeps of a stream; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
+//! * `state`: what the loop keeps of a stream; `straight`: the usual, by itself; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
 //!   a time.
 //! * `descriptors`: those that pass over a stream, and who is at its other end.
 //! * `filters`: what stands between a stream and its connection.
@@ -28,6 +28,7 @@ mod operations;
 mod protocol;
 mod scratch;
 mod state;
+mod straight;
 mod stream;
 mod turns;
 

@@ -106,8 +106,7 @@ impl Protocol for StreamProtocol {
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.pause_reading();
         let Some(local) = self.local.upgrade() else { return };
-        local.streams.receive(self.key, data);
-        local.streams.with(self.key, |state| state.reader.wakers()).unwrap_or_default().wake();
+        local.streams.receive(self.key, data).wake();
     }
 
     /// The bytes that it came with follow, and wake the reader.

@@ -46,11 +46,14 @@ impl DerefMut for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
         let buffer = std::mem::take(&mut self.0);
         // At the end of a thread there may be no more place for it.
         let _ = SPARE.try_with(|spare| {
             let mut spare = spare.borrow_mut();
-            if spare.len() < KEPT && !buffer.is_empty() {
+            if spare.len() < KEPT {
                 spare.push(buffer);
             }
         });

@@ -7,7 +7,7 @@ use std::io;
 use marline_reactor::{Addresses, Lost, Transport, Warning};
 
 use super::descriptors::Untaken;
-use super::turns::{Ticket, Turn};
+use super::turns::{Ticket, Turn, Wakers};
 use crate::error::HandedOver;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
@@ -102,6 +102,7 @@ impl Received {
     }
 
     /// Takes up to `into.len()` bytes out.
+    #[inline]
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
         let count = into.len().min(self.bytes.len() - self.start);
         into[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
@@ -135,6 +136,7 @@ impl Streams {
     }
 
     /// Works on a stream. `change` must run no code of anybody else's: no waker, no drop.
+    #[inline]
     pub(super) fn with<R>(&self, key: TableKey, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
         self.table.borrow_mut().get_mut(key).map(change)
     }
@@ -204,29 +206,34 @@ impl Streams {
         }
     }
 
-    /// Puts received bytes where the reader finds them.
-    pub(super) fn receive(&self, key: TableKey, data: &[u8]) {
-        let mut pool = self.pool.borrow_mut();
-        self.with(key, |state| {
+    /// Puts received bytes where the reader finds them: who waits for them.
+    #[inline]
+    pub(super) fn receive(&self, key: TableKey, data: &[u8]) -> Wakers {
+        let received = self.with(key, |state| {
             let received = &mut state.received;
             if received.is_empty() {
+                if received.bytes.capacity() == 0 {
+                    received.bytes = self.pool.borrow_mut().pop().unwrap_or_default();
+                }
                 received.start = 0;
                 received.bytes.clear();
-                if received.bytes.capacity() == 0 {
-                    received.bytes = pool.pop().unwrap_or_default();
-                }
             }
             received.bytes.extend_from_slice(data);
+            state.reader.wakers()
         });
+        received.unwrap_or_default()
     }
 
     /// Keeps the memory of a read buffer that is used up.
+    #[inline]
     pub(super) fn give_back(&self, received: Received) {
-        let mut bytes = received.bytes;
-        let mut pool = self.pool.borrow_mut();
-        if pool.len() < POOL && bytes.capacity() > 0 && bytes.capacity() <= POOLED {
-            bytes.clear();
-            pool.push(bytes);
+        let bytes = received.bytes;
+        // It is emptied by the one who uses it next.
+        if (1..=POOLED).contains(&bytes.capacity()) {
+            let mut pool = self.pool.borrow_mut();
+            if pool.len() < POOL {
+                pool.push(bytes);
+            }
         }
     }
 }

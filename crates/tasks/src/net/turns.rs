@@ -31,7 +31,29 @@ const REMEMBERED: usize = 64;
 impl Turn {
     /// Whether `ticket` may go on.
     pub(super) fn check(&self, ticket: Ticket) -> io::Result<()> {
-        if self.holder == NO_TICKET || self.holder == ticket { Ok(()) } else { Err(busy()) }
+        if self.is_vacant() || self.holder == ticket { Ok(()) } else { Err(busy()) }
+    }
+
+    /// Whether it is nobody's turn.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.holder == NO_TICKET
+    }
+
+    /// Whether `ticket` may go on, and no waker of anybody's is kept: there is nobody to tell then of what becomes of it.
+    pub(super) fn is_free_for(&self, ticket: Ticket) -> bool {
+        (self.is_vacant() || self.holder == ticket) && self.first.is_none() && self.holder_waker.is_none()
+    }
+
+    /// Ends the turn, if it [is free](Self::is_free_for) for who comes.
+    pub(super) fn vacate(&mut self) {
+        self.holder = NO_TICKET;
+    }
+
+    /// Waits with this waker, if it [is free](Self::is_free_for) for who comes.
+    pub(super) fn wait_straight(&mut self, ticket: Ticket, waker: Waker) {
+        self.holder = ticket;
+        let place = if ticket == NO_TICKET { &mut self.first } else { &mut self.holder_waker };
+        *place = Some(waker);
     }
 
     /// Whether anybody waits.
@@ -77,33 +99,41 @@ impl Turn {
 
     /// The loop has ended: everybody is woken, and finds an error.
     pub(super) fn end(self) {
-        Wakers { holder: self.holder_waker, first: self.first, more: self.more }.wake();
+        Wakers { last: self.holder_waker, ..Wakers::default() }.wake();
+        Wakers { last: self.first, more: self.more }.wake();
     }
 
     /// Those to wake: they are to come back. The one with a ticket goes first, and keeps its turn until it is done; without
     /// one, all the others.
+    #[inline]
     pub(super) fn wakers(&mut self) -> Wakers {
-        if self.holder != NO_TICKET {
-            return Wakers { holder: self.holder_waker.take(), ..Wakers::default() };
+        if self.is_vacant() {
+            Wakers { last: self.first.take(), more: self.more.take() }
+        } else {
+            Wakers { last: self.holder_waker.take(), more: None }
         }
-        Wakers { holder: None, first: self.first.take(), more: self.more.take() }
     }
 }
 
 /// Those who waited for something that has happened.
 #[derive(Default)]
 pub(super) struct Wakers {
-    holder: Option<Waker>,
-    first: Option<Waker>,
+    /// Those who came before the last.
     #[allow(clippy::box_collection)]
     more: Option<Box<Vec<Waker>>>,
+    last: Option<Waker>,
 }
 
 impl Wakers {
     /// Wakes them, when nothing is borrowed any more.
+    #[inline]
     pub(super) fn wake(self) {
-        let more = self.more.into_iter().flat_map(|more| more.into_iter());
-        self.holder.into_iter().chain(more).chain(self.first).for_each(|waker| wake(waker, "a stream"));
+        if let Some(more) = self.more {
+            more.into_iter().for_each(|waker| wake(waker, "a stream"));
+        }
+        if let Some(last) = self.last {
+            wake(last, "a stream");
+        }
     }
 }
 

@@ -39,6 +39,6 @@ impl Drop for Polled {
 
 /// Whether this is the waker of the task that is being polled: one of this crate, which cannot panic.
 #[inline]
-pub(super) fn is_of_running_task(waker: &Waker) -> bool {
+pub(crate) fn is_of_running_task(waker: &Waker) -> bool {
     POLLED.get() == parts(waker)
 }

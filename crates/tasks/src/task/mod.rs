@@ -33,6 +33,7 @@ pub use builder::Builder;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};
+pub(crate) use identity::is_of_running_task;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};
