@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// How many are kept on a thread.
-const KEPT: usize = 8;
+/// How many are kept on a thread: with more, each thread that ever copied would keep them.
+const KEPT: usize = 1;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
