@@ -25,7 +25,9 @@
 //! - [`load`]: the clients.
 //! - [`workload`]: what they do.
 //! - [`secure`]: what the servers with TLS have in common.
-//! - [`counts`]: their instructions.
+//! - [`callgrind`]: instructions and allocations.
+//! - [`counts`]: everything that can be counted of a round trip.
+//! - [`tls_counts`]: the instructions of servers with TLS.
 //! - [`rounds`]: who runs when.
 //! - [`stats`]: medians, and how sure one can be of them.
 //! - [`table`]: what is printed and written.
@@ -34,6 +36,7 @@
 //! - [`options`]: the command line.
 //! - [`peer`]: what the servers on other runtimes have in common.
 
+pub mod callgrind;
 pub mod calls;
 pub mod contestant;
 pub mod cores;
@@ -48,5 +51,6 @@ pub mod secure;
 pub mod server;
 pub mod stats;
 pub mod table;
+pub mod tls_counts;
 pub mod usage;
 pub mod workload;

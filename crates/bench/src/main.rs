@@ -7,7 +7,7 @@ use marline_bench::cores::{Cores, GoFirst};
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::rounds::Outcome;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, counts, million, prepare, rounds, table};
+use marline_bench::{calls, counts, million, prepare, rounds, table, tls_counts};
 
 fn main() -> ExitCode {
     match run() {
@@ -37,8 +37,8 @@ fn run() -> marline::Result<()> {
     for LeftOut { name, reason } in &left_out {
         println!("Left out: {name}: {reason}");
     }
-    let first = GoFirst::begin();
-    if let Err(error) = &first {
+    let first = options.goes_first().then(GoFirst::begin);
+    if let Some(Err(error)) = &first {
         eprintln!("other processes may get in the way: {error}");
     }
     let bench = Bench { options, cores, load, ready, left_out };
@@ -47,11 +47,11 @@ fn run() -> marline::Result<()> {
         Mode::Full => bench.compare("full", &workload::full(bench.options.effort)),
         Mode::Tls => {
             bench.compare("tls", &workload::tls(bench.options.effort))?;
-            println!("\n{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            println!("\n{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::TlsCounts => {
-            println!("{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            println!("{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::Churn => bench.compare("churn", &[bench.churn()]),
@@ -60,6 +60,7 @@ fn run() -> marline::Result<()> {
             println!("{}", calls::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
+        Mode::Counts => bench.counts(),
         Mode::Help => Ok(()),
     }
 }
@@ -103,6 +104,16 @@ impl Bench {
         }
         std::fs::write(&path, serde_json::to_string_pretty(&document)?)?;
         eprintln!("wrote {}", path.display());
+        Ok(())
+    }
+
+    fn counts(&self) -> marline::Result<()> {
+        let mut all = Vec::new();
+        for ready in &self.ready {
+            eprintln!("{}: counting", ready.contestant.name);
+            all.push(counts::count(ready, &self.load, self.cores));
+        }
+        println!("{}", counts::markdown(&all));
         Ok(())
     }
 

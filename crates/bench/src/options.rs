@@ -17,6 +17,7 @@ Modes:
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
   calls      system calls for each echo, by strace
+  counts     of each echo: system calls, instructions, allocations, switches; by strace and valgrind
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
   help       this
@@ -29,6 +30,7 @@ Options:
   --requests N       churn, million: so many connections
   --connections N    churn, million: so many at a time (64)
   --reset            churn, million: clients reset connections, in place of closing them
+  --polite           leave priorities as they are, where others need the machine
   --spin             clients never sleep, on a machine that does nothing else
   --json PATH        where the numbers go (target/bench/MODE.json)
 ";
@@ -46,6 +48,8 @@ pub enum Mode {
     Million,
     /// See [`HELP`].
     Calls,
+    /// See [`HELP`].
+    Counts,
     /// See [`HELP`].
     Tls,
     /// See [`HELP`].
@@ -75,6 +79,8 @@ pub struct Options {
     pub close: Close,
     /// Whether clients never sleep.
     pub spin: bool,
+    /// Whether priorities stay as they are.
+    pub polite: bool,
     /// Where the numbers go, if that is said.
     pub json: Option<PathBuf>,
 }
@@ -89,7 +95,7 @@ impl Options {
         let mut mode = None;
         let (mut only, mut rounds, mut requests) = (None, None, None);
         let (mut effort, mut connections, mut close, mut json) = (1.0, 64, Close::Fin, None);
-        let (mut spin, mut size) = (false, None);
+        let (mut spin, mut polite, mut size) = (false, false, None);
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
@@ -101,6 +107,7 @@ impl Options {
                 Long("connections") => connections = arguments.value()?.parse()?,
                 Long("reset") => close = Close::Reset,
                 Long("spin") => spin = true,
+                Long("polite") => polite = true,
                 Long("json") => json = Some(arguments.value()?.into()),
                 Short('h') | Long("help") => mode = Some(Mode::Help),
                 _ => return Err(argument.unexpected()),
@@ -117,8 +124,15 @@ impl Options {
             connections: connections.max(1),
             close,
             spin,
+            polite,
             json,
         })
+    }
+
+    /// Whether what is measured goes before other processes: times do, and counts need not.
+    #[must_use]
+    pub fn goes_first(&self) -> bool {
+        !self.polite && !matches!(self.mode, Mode::Counts | Mode::Calls | Mode::TlsCounts)
     }
 }
 
@@ -129,6 +143,7 @@ fn mode_of(text: &str) -> Result<Mode, String> {
         "churn" => Ok(Mode::Churn),
         "million" => Ok(Mode::Million),
         "calls" => Ok(Mode::Calls),
+        "counts" => Ok(Mode::Counts),
         "tls" => Ok(Mode::Tls),
         "tls-counts" => Ok(Mode::TlsCounts),
         "help" => Ok(Mode::Help),

@@ -62,7 +62,12 @@ pub fn run(ready: &[Ready], workload: Workload, rounds: usize, load: &Path, core
     outcome
 }
 
-fn once(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Report, String> {
+/// One run of a contestant, in a fresh process.
+///
+/// # Errors
+///
+/// In words: that of the server or of its clients.
+pub fn once(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Report, String> {
     let server = Server::start(ready, workload.service(), cores.server)?;
     drive(&workload.plan(&server, cores), load, cores, &mut |_| ())
 }

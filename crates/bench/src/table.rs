@@ -146,6 +146,7 @@ fn run_value(run: &Run) -> Value {
         "server_user_ns": run.report.server_user,
         "load_ns": run.report.load,
         "wall_ns": run.report.wall,
+        "switches": run.report.switches,
     })
 }
 
@@ -179,7 +180,14 @@ mod tests {
 
     fn outcome() -> Outcome {
         let run = |name, round, server| {
-            let report = Report { requests: 10, server, server_user: server / 2, load: 1, wall: 2 * server };
+            let report = Report {
+                requests: 10,
+                server,
+                server_user: server / 2,
+                load: 1,
+                wall: 2 * server,
+                switches: 0,
+            };
             Run { name, round, report }
         };
         // The machine is twice as slow in the second round; the ratio is the same in both.

@@ -24,6 +24,7 @@ struct Reading {
     at: Instant,
     server: Duration,
     server_user: Duration,
+    switches: u64,
     idle: Duration,
 }
 
@@ -33,6 +34,7 @@ impl Reading {
             at: Instant::now(),
             server: usage::cpu_time(pid)?,
             server_user: usage::user_time(pid)?,
+            switches: usage::switches(pid)?,
             idle,
         })
     }
@@ -95,6 +97,7 @@ impl<'a> Meter<'a> {
             server_user: nanoseconds(end.server_user.saturating_sub(start.server_user)),
             load: nanoseconds((end.at - start.at).saturating_sub(end.idle - start.idle)),
             wall: nanoseconds(end.at - start.at),
+            switches: end.switches.saturating_sub(start.switches),
         });
         Ok(())
     }

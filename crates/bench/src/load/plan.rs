@@ -87,4 +87,6 @@ pub struct Report {
     pub load: u64,
     /// How long they took, in nanoseconds.
     pub wall: u64,
+    /// How often the system switched from the server to another process.
+    pub switches: u64,
 }
