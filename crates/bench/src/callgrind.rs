@@ -41,6 +41,9 @@ pub fn each(
     load: &Path,
     cores: Cores,
 ) -> Result<Profile, String> {
+    if ready.contestant.is_on_rings() {
+        return Err("valgrind knows no rings".to_owned());
+    }
     let (less, more) = (whole(ready, few, load, cores)?, whole(ready, many, load, cores)?);
     let requests = (many.warm_up() + many.requests).saturating_sub(few.warm_up() + few.requests) as f64;
     Ok(Profile {

@@ -66,15 +66,23 @@ fn count(
     Ok(calls.into_iter().map(|(name, number)| (name, number as f64 / trips as f64)).collect())
 }
 
-/// How many calls a request of `many` takes, whatever their kinds, without those for starting and connecting: the two
+/// How many calls of the kinds that count a request of `many` takes, without those for starting and connecting: the two
 /// differ in nothing but their numbers of requests.
 ///
 /// # Errors
 ///
 /// In words: that of the server, of its clients, or of strace.
-pub fn each(ready: &Ready, few: Workload, many: Workload, load: &Path, cores: Cores) -> Result<f64, String> {
+pub fn each(
+    ready: &Ready,
+    few: Workload,
+    many: Workload,
+    load: &Path,
+    cores: Cores,
+    counts: &dyn Fn(&str) -> bool,
+) -> Result<f64, String> {
     let total = |workload: Workload| -> Result<f64, String> {
-        Ok(whole(ready, workload, load, cores)?.iter().map(|(_, number)| *number as f64).sum())
+        let calls = whole(ready, workload, load, cores)?;
+        Ok(calls.iter().filter(|(name, _)| counts(name)).map(|(_, number)| *number as f64).sum())
     };
     let requests = (many.warm_up() + many.requests).saturating_sub(few.warm_up() + few.requests);
     Ok((total(many)? - total(few)?) / requests as f64)

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::role::Role;
+
 /// A server, before it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contestant {
@@ -65,6 +67,28 @@ impl Contestant {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         SECURE.contains(self)
+    }
+
+    /// Whether it has a server of this role, and not only one that echoes.
+    #[must_use]
+    pub fn serves(&self, role: Role) -> bool {
+        match self.program {
+            Program::Ours { .. } => true,
+            Program::Peer(name) => {
+                role == Role::Echo || (self.is_secure() || name == "tokio") && role != Role::Timed
+            }
+            Program::Floor(..) => role == Role::Echo,
+        }
+    }
+
+    /// Whether it works on rings, of which valgrind knows nothing.
+    #[must_use]
+    pub fn is_on_rings(&self) -> bool {
+        match self.program {
+            Program::Ours { backend, .. } => backend == "completion",
+            Program::Peer(name) => matches!(name, "compio" | "glommio" | "monoio"),
+            Program::Floor(name, _) => name == "uring",
+        }
     }
 
     /// Whether it makes the system's bare calls.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contestant::Ready;
 use crate::cores::Cores;
+use crate::role::Role;
 use crate::rounds::once;
 use crate::workload::Workload;
 use crate::{callgrind, calls};
@@ -31,6 +32,8 @@ pub struct Counts {
     pub instructions: Result<f64, String>,
     /// Calls that ask for memory.
     pub allocations: Result<f64, String>,
+    /// Calls that send, for each line that one publishes to many, and each who gets it. `None` of those who only echo.
+    pub sends: Option<Result<f64, String>>,
     /// How often another process ran in its place, by its own will or not.
     pub switches: Result<f64, String>,
 }
@@ -49,21 +52,32 @@ pub fn count(ready: &Ready, load: &Path, cores: Cores) -> Counts {
     let profile = callgrind::each(ready, few, many, load, cores);
     Counts {
         name: ready.contestant.name.to_owned(),
-        calls: calls::each(ready, few, many, load, cores),
+        calls: calls::each(ready, few, many, load, cores, &|_| true),
         instructions: profile.clone().map(|profile| profile.instructions),
         allocations: profile.map(|profile| profile.allocations),
+        sends: ready.contestant.serves(Role::Relay).then(|| sends(ready, load, cores)),
         switches: once(ready, workload(), load, cores)
             .map(|report| report.switches as f64 / report.requests as f64),
     }
+}
+
+/// Of sends on a ring strace sees nothing.
+fn sends(ready: &Ready, load: &Path, cores: Cores) -> Result<f64, String> {
+    if ready.contestant.is_on_rings() {
+        return Err("strace sees no sends of a ring".to_owned());
+    }
+    let of = |rounds: u64| Workload { requests: rounds * 16_000, ..Workload::fan_out(16, 1.0) };
+    let is_send = |name: &str| matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
+    calls::each(ready, of(1), of(5), load, cores, &is_send)
 }
 
 /// A table with a row for each contestant, and what could not be counted below it.
 #[must_use]
 pub fn markdown(all: &[Counts]) -> String {
     let mut text = format!("### Counts for each request: {}\n\n", workload().name());
-    text += "| | system calls | own instructions | allocations | switches |\n|---|---:|---:|---:|---:|\n";
+    text += "| | system calls | own instructions | allocations | switches | sends per delivered line |\n|---|---:|---:|---:|---:|---:|\n";
     let mut reasons = String::new();
-    for Counts { name, calls, instructions, allocations, switches } in all {
+    for Counts { name, calls, instructions, allocations, switches, sends } in all {
         let mut cell = |what: &str, count: &Result<f64, String>, digits: usize| match count {
             Ok(count) => format!("{count:.digits$}"),
             Err(reason) => {
@@ -75,7 +89,9 @@ pub fn markdown(all: &[Counts]) -> String {
         let instructions = cell("instructions", instructions, 0);
         let allocations = cell("allocations", allocations, 3);
         let switches = cell("switches", switches, 4);
-        let _ = writeln!(text, "| {name} | {calls} | {instructions} | {allocations} | {switches} |");
+        let sends = sends.as_ref().map_or("-".to_owned(), |sends| cell("sends", sends, 4));
+        let _ =
+            writeln!(text, "| {name} | {calls} | {instructions} | {allocations} | {switches} | {sends} |");
     }
     text + &reasons
 }
@@ -92,9 +108,10 @@ mod tests {
             instructions: Err("no valgrind".to_owned()),
             allocations: Ok(0.0),
             switches: Ok(0.25),
+            sends: None,
         };
         let text = markdown(&[counts]);
-        assert!(text.contains("| some | 2.016 | - | 0.000 | 0.2500 |"), "{text}");
+        assert!(text.contains("| some | 2.016 | - | 0.000 | 0.2500 | - |"), "{text}");
         assert!(text.contains("Not counted: instructions of some: no valgrind"), "{text}");
     }
 }

@@ -1,13 +1,16 @@
 //! Runs the benchmarks: `cargo run --release -p marline-bench -- help`.
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use marline_bench::contestant::{LeftOut, Ready};
 use marline_bench::cores::{Cores, GoFirst};
+use marline_bench::document::Document;
 use marline_bench::options::{HELP, Mode, Options};
-use marline_bench::rounds::Outcome;
+use marline_bench::progress::Progress;
+use marline_bench::rounds::Rounds;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, counts, million, prepare, rounds, table, tls_counts};
+use marline_bench::{calls, counts, million, prepare, render, rounds, soak, table, tls_counts};
 
 fn main() -> ExitCode {
     match run() {
@@ -24,6 +27,9 @@ fn run() -> marline::Result<()> {
     if options.mode == Mode::Help {
         print!("{HELP}");
         return Ok(());
+    }
+    if options.mode == Mode::Render {
+        return render_again(&options);
     }
     if cfg!(debug_assertions) {
         return Err("numbers of a debug build mean nothing; add --release".into());
@@ -42,11 +48,13 @@ fn run() -> marline::Result<()> {
         eprintln!("other processes may get in the way: {error}");
     }
     let bench = Bench { options, cores, load, ready, left_out };
+    let effort = bench.options.effort;
     match bench.options.mode {
-        Mode::Quick => bench.compare("quick", &workload::quick(bench.options.effort)),
-        Mode::Full => bench.compare("full", &workload::full(bench.options.effort)),
+        Mode::Quick => bench.quick(),
+        Mode::Full => bench.compare("full", &workload::full(effort)),
+        Mode::Latency => bench.compare("latency", &[Workload::latency(1000, effort)]),
         Mode::Tls => {
-            bench.compare("tls", &workload::tls(bench.options.effort))?;
+            bench.compare("tls", &workload::tls(effort))?;
             println!("\n{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
@@ -56,12 +64,13 @@ fn run() -> marline::Result<()> {
         }
         Mode::Churn => bench.compare("churn", &[bench.churn()]),
         Mode::Million => bench.million(),
+        Mode::Soak => bench.soak(),
         Mode::Calls => {
             println!("{}", calls::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::Counts => bench.counts(),
-        Mode::Help => Ok(()),
+        Mode::Render | Mode::Help => Ok(()),
     }
 }
 
@@ -73,48 +82,83 @@ struct Bench {
     left_out: Vec<LeftOut>,
 }
 
+/// How long `quick` measures. Starting the servers once, and the last round, come on top; together less than two minutes.
+const QUICK: Duration = Duration::from_secs(85);
+/// How much of the usual number of requests `quick` makes, and how many rounds there are at least.
+const QUICK_EFFORT: f64 = 0.1;
+const QUICK_ROUNDS: usize = 2;
+
 impl Bench {
     fn churn(&self) -> Workload {
         let Options { close, connections, requests, .. } = self.options;
         Workload::churn(close, connections, requests)
     }
 
+    fn quick(&self) -> marline::Result<()> {
+        let workloads = workload::quick(QUICK_EFFORT * self.options.effort);
+        self.run("quick", &workloads, Some(Instant::now() + QUICK))
+    }
+
     fn compare(&self, mode: &str, workloads: &[Workload]) -> marline::Result<()> {
-        let mut outcomes: Vec<Outcome> = Vec::new();
+        self.run(mode, workloads, None)
+    }
+
+    /// With a deadline, each workload gets its share of the time that is left, for as many rounds as fit.
+    fn run(&self, mode: &str, workloads: &[Workload], deadline: Option<Instant>) -> marline::Result<()> {
+        let begun = Instant::now();
         let wanted = |workload: &&Workload| self.options.size.is_none_or(|size| workload.size == size);
-        for workload in workloads.iter().filter(wanted) {
-            let outcome = rounds::run(&self.ready, *workload, self.options.rounds, &self.load, self.cores);
-            println!("\n{}", table::markdown(&outcome, &self.ready));
-            outcomes.push(outcome);
+        let workloads: Vec<&Workload> = workloads.iter().filter(wanted).collect();
+        let progress = Progress::new(workloads.len() * self.options.rounds);
+        let mut document = Document::new(mode, &self.ready, &self.left_out);
+        for (index, workload) in workloads.iter().enumerate() {
+            let now = Instant::now();
+            let left = (workloads.len() - index) as u32;
+            let until = deadline.map(|deadline| now + deadline.saturating_duration_since(now) / left);
+            let most = self.options.rounds;
+            let rounds =
+                Rounds { least: if until.is_some() { QUICK_ROUNDS.min(most) } else { most }, most, until };
+            let outcome = rounds::run(&self.ready, **workload, rounds, &self.load, self.cores, &progress);
+            progress.reach((index + 1) * most);
+            progress.aside(|| println!("\n{}", table::markdown(&outcome, &document.contestants)));
+            document.add(outcome);
+            document.seconds = begun.elapsed().as_secs_f64();
             // Written after each workload, so that a run that is broken off leaves what it has.
-            self.write(mode, &outcomes)?;
+            progress.aside(|| self.write(&document))?;
         }
+        drop(progress);
+        println!("took {:.0} s", begun.elapsed().as_secs_f64());
         Ok(())
     }
 
-    fn write(&self, mode: &str, outcomes: &[Outcome]) -> marline::Result<()> {
-        let document = table::document(mode, outcomes, &self.ready, &self.left_out);
-        let path = match (&self.options.json, self.load.parent().and_then(Path::parent)) {
-            (Some(path), _) => path.clone(),
-            (None, Some(target)) => target.join("bench").join(format!("{mode}.json")),
-            (None, None) => return Ok(()),
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&path, serde_json::to_string_pretty(&document)?)?;
-        eprintln!("wrote {}", path.display());
-        Ok(())
+    fn write(&self, document: &Document) -> marline::Result<()> {
+        let folder = self.options.folder(&document.mode, &self.load);
+        let path = self.options.json.clone().unwrap_or_else(|| folder.join("results.json"));
+        document.write(&path)?;
+        render::write(document, &folder)
     }
 
     fn counts(&self) -> marline::Result<()> {
-        let mut all = Vec::new();
+        let progress = Progress::new(self.ready.len());
+        let mut document = Document::new("counts", &self.ready, &self.left_out);
         for ready in &self.ready {
-            eprintln!("{}: counting", ready.contestant.name);
-            all.push(counts::count(ready, &self.load, self.cores));
+            progress.now(ready.contestant.name.to_owned());
+            document.counts.push(counts::count(ready, &self.load, self.cores));
+            progress.step(1);
         }
-        println!("{}", counts::markdown(&all));
-        Ok(())
+        drop(progress);
+        println!("{}", counts::markdown(&document.counts));
+        self.write(&document)
+    }
+
+    fn soak(&self) -> marline::Result<()> {
+        let mut failed = Vec::new();
+        for ready in &self.ready {
+            match soak::run(ready, self.options.seconds, &self.load, self.cores) {
+                Ok(found) => println!("{}", found.markdown()),
+                Err(reason) => failed.push(format!("{}: {reason}", ready.contestant.name)),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
 
     fn million(&self) -> marline::Result<()> {
@@ -126,4 +170,20 @@ impl Bench {
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
+}
+
+/// Makes the tables and plots of a file again.
+fn render_again(options: &Options) -> marline::Result<()> {
+    let path = options.file.as_deref().ok_or("render wants a file: render FILE.json")?;
+    let document = Document::read(path)?;
+    let folder = match options.docs {
+        true => options.folder(&document.mode, path),
+        false => path.parent().unwrap_or(Path::new(".")).to_owned(),
+    };
+    render::write(&document, &folder)?;
+    for record in &document.workloads {
+        println!("{}", table::markdown(&record.outcome, &document.contestants));
+    }
+    eprintln!("wrote {}", folder.display());
+    Ok(())
 }
