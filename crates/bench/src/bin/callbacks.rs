@@ -2,7 +2,7 @@
 use marline::prelude::*;
 use marline_bench::lateness;
 use marline_bench::role::Role;
-use marline_bench::serve::callbacks::{Answers, Echo, Relay, Sink, Source};
+use marline_bench::serve::callbacks::{Answers, Echo, PacedEcho, Relay, Sink, Source};
 
 fn main() -> Result<()> {
     let endpoint = endpoint_arg("tcp://127.0.0.1:0");
@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 
 fn timed(endpoint: &str) -> Result<()> {
     let reactor = Reactor::new()?;
-    let server = reactor.handle().listen(endpoint, |_: &Addresses| Echo)?;
+    let server = reactor.handle().listen(endpoint, |_: &Addresses| PacedEcho)?;
     lateness::watch(&reactor.handle())?;
     println!("{}", greeting(&server.local_address().ok_or("the server has no address")?));
     Ok(reactor.run()?)

@@ -20,6 +20,25 @@ impl Protocol for Echo {
     }
 }
 
+/// Sends what it gets, and takes no more while the peer does not read: without that, one that never does would fill the
+/// server's memory.
+#[derive(Debug)]
+pub struct PacedEcho;
+
+impl Protocol for PacedEcho {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+    }
+
+    fn pause_writing(&mut self, transport: &Transport) {
+        transport.pause_reading();
+    }
+
+    fn resume_writing(&mut self, transport: &Transport) {
+        transport.resume_reading();
+    }
+}
+
 /// Sends what was asked for, as long as the connection takes it.
 #[derive(Debug, Default)]
 pub struct Source {
