@@ -42,15 +42,23 @@ pub fn plot(outcome: &Outcome, contestants: &[Entry]) -> Plot {
             .build_cartesian_2d(0.0..longest * 1.05, 0.0..f64::from(rows))?;
         let label =
             if cost == Cost::Tail { "p99.9 of round trips, µs" } else { "processor time, µs per request" };
-        chart.configure_mesh().disable_y_mesh().disable_y_axis().x_desc(label).draw()?;
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .disable_y_mesh()
+            .disable_y_axis()
+            .x_desc(label)
+            .draw()?;
         for (index, (name, estimate)) in bars.iter().enumerate() {
             let middle = f64::from(rows) - index as f64 - 0.5;
             let (from, to) = (middle - 0.35, middle + 0.35);
             let style = colour(contestants, name).filled();
             chart.draw_series([Rectangle::new([(0.0, from), (estimate.median, to)], style)])?;
-            chart.draw_series(
-                interval(estimate, middle).map(|line| PathElement::new(line, BLACK.stroke_width(1))),
-            )?;
+            // White below the black shows it on dark bars too.
+            for (colour, width) in [(WHITE, 3), (BLACK, 1)] {
+                let stroke = colour.stroke_width(width);
+                chart.draw_series(interval(estimate, middle).map(|line| PathElement::new(line, stroke)))?;
+            }
             let place = chart.plotting_area().map_coordinate(&(0.0, middle));
             root.draw(&Text::new(*name, (place.0 - 6, place.1), text(14, HPos::Right, VPos::Center)))?;
         }

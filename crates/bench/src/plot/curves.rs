@@ -130,7 +130,13 @@ fn plot(some: &[&Outcome], against: Against, fixed: usize, contestants: &[Entry]
             .y_label_area_size(60)
             .build_cartesian_2d(x.log_scale(), y.log_scale())?;
         let (below, beside) = (against.label(), "processor time, µs per request");
-        chart.configure_mesh().light_line_style(WHITE).x_desc(below).y_desc(beside).draw()?;
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .x_label_formatter(&|number| format!("{number:.0}"))
+            .x_desc(below)
+            .y_desc(beside)
+            .draw()?;
         for (index, (name, points)) in curves.iter().enumerate() {
             let width = if contestants.iter().any(|entry| entry.ours && entry.name == *name) { 3 } else { 1 };
             let style = colour(contestants, name).stroke_width(width);
