@@ -19,7 +19,7 @@ pub const PREFIX: &str = "latest timer, ns: ";
 /// If the loop cannot watch the signal.
 pub fn watch(handle: &Handle) -> marline::Result<()> {
     let worst = Rc::new(Cell::new(Duration::ZERO));
-    arm(handle.clone(), handle.now() + PERIOD, Rc::clone(&worst));
+    arm(handle, handle.now() + PERIOD, Rc::clone(&worst));
     let ending = handle.clone();
     handle.on_signal(SignalKind::TERMINATE, move || {
         println!("{PREFIX}{}", worst.get().as_nanos());
@@ -29,12 +29,12 @@ pub fn watch(handle: &Handle) -> marline::Result<()> {
 }
 
 /// Each deadline is set anew, a period behind the one before, so that every one that was late counts.
-fn arm(handle: Handle, due: Instant, worst: Rc<Cell<Duration>>) {
+fn arm(handle: &Handle, due: Instant, worst: Rc<Cell<Duration>>) {
     let again = handle.clone();
     handle.call_at(due, move || {
         let now = again.now();
         worst.set(worst.get().max(now.since(due)));
-        arm(again, now.max(due) + PERIOD, worst);
+        arm(&again, now.max(due) + PERIOD, worst);
     });
 }
 

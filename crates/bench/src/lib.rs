@@ -25,7 +25,7 @@
 //! - [`load`]: the clients.
 //! - [`workload`]: what they do.
 //! - [`role`]: what a server does.
-//! - [`serve`]: how.
+//! - [`serve`]: how it does that, in each style.
 //! - [`lateness`]: how late its timers are.
 //! - [`secure`]: what the servers with TLS have in common.
 //! - [`callgrind`]: instructions and allocations.

@@ -153,10 +153,15 @@ impl Bench {
     fn soak(&self) -> marline::Result<()> {
         let mut failed = Vec::new();
         for ready in &self.ready {
-            match soak::run(ready, self.options.seconds, &self.load, self.cores) {
-                Ok(found) => println!("{}", found.markdown()),
-                Err(reason) => failed.push(format!("{}: {reason}", ready.contestant.name)),
-            }
+            let name = ready.contestant.name;
+            let reason = match soak::run(ready, self.options.seconds, &self.load, self.cores) {
+                Ok(found) => {
+                    println!("{}", found.markdown());
+                    found.failure()
+                }
+                Err(reason) => Some(reason),
+            };
+            failed.extend(reason.map(|reason| format!("{name}: {reason}")));
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
