@@ -73,6 +73,8 @@ pub fn compare(outcome: &Outcome, own: &str, other: &str, cost: Cost) -> Option<
         |name: &str, round: usize| outcome.runs.iter().find(|run| run.name == name && run.round == round);
     let ratios: Vec<f64> = (outcome.runs.iter().filter(|run| run.name == own))
         .filter_map(|run| Some(cost.of(run)? / cost.of(in_round(other, run.round)?)?))
+        // Of what was too short for its clock there is none.
+        .filter(|ratio| ratio.is_finite())
         .collect();
     estimate(&ratios)
 }
@@ -103,5 +105,12 @@ mod tests {
         assert_eq!(ratio, Some(Estimate { median: 1.5, low: 1.5, high: 1.5 }));
         assert_eq!(compare(&example(), "tokio", "tokio", Cost::Server), None);
         assert_eq!(compare(&example(), "async-readiness", "tokio", Cost::Tail), None);
+    }
+
+    #[test]
+    fn what_was_too_short_to_be_measured_has_no_ratio() {
+        let mut outcome = example();
+        outcome.runs.iter_mut().for_each(|run| run.report.server_user = 0);
+        assert_eq!(compare(&outcome, "async-readiness", "tokio", Cost::User), None);
     }
 }

@@ -30,10 +30,10 @@ impl Made {
     #[must_use]
     pub fn now() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let system = rustix::system::uname();
+        let (now, system) = (OffsetDateTime::now_utc(), rustix::system::uname());
         let word = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         Self {
-            date: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+            date: now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default(),
             command: format!("cargo run --release -p marline-bench -- {}", arguments.join(" ")),
             cpu: model(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
             cores: sched_getaffinity(None).map_or(0, |set| count(&set)),
