@@ -60,16 +60,42 @@ fn count(
     cores: Cores,
 ) -> Result<Calls, String> {
     let workload = Workload { requests, ..Workload::echo(64, connections, 1.0) };
+    let calls = whole(ready, workload, load, cores)?;
+    // Those that drain the connections after the measured ones are counted too.
+    let trips = workload.warm_up() + workload.requests + workload.connections as u64;
+    Ok(calls.into_iter().map(|(name, number)| (name, number as f64 / trips as f64)).collect())
+}
+
+/// How many calls of the kinds that count a request of `many` takes, without those for starting and connecting: the two
+/// differ in nothing but their numbers of requests.
+///
+/// # Errors
+///
+/// In words: that of the server, of its clients, or of strace.
+pub fn each(
+    ready: &Ready,
+    few: Workload,
+    many: Workload,
+    load: &Path,
+    cores: Cores,
+    counts: &dyn Fn(&str) -> bool,
+) -> Result<f64, String> {
+    let total = |workload: Workload| -> Result<f64, String> {
+        let calls = whole(ready, workload, load, cores)?;
+        Ok(calls.iter().filter(|(name, _)| counts(name)).map(|(_, number)| *number as f64).sum())
+    };
+    let requests = (many.warm_up() + many.requests).saturating_sub(few.warm_up() + few.requests);
+    Ok((total(many)? - total(few)?) / requests as f64)
+}
+
+fn whole(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Vec<(String, u64)>, String> {
     let summary = ready.path.with_file_name(format!("{}.strace", ready.contestant.name));
     // That of another run must not be taken for this one's.
     let _ = fs::remove_file(&summary);
     let server = Server::start_traced(ready, workload.service(), cores.server, &summary)?;
     drive(&workload.plan(&server, cores), load, cores, &mut |_| ())?;
     server.terminate().map_err(|error| error.to_string())?;
-    let text = wait_for(&summary)?;
-    // Those that drain the connections after the measured ones are counted too.
-    let trips = workload.warm_up() + workload.requests + workload.connections as u64;
-    Ok(parse(&text).into_iter().map(|(name, number)| (name, number as f64 / trips as f64)).collect())
+    Ok(parse(&wait_for(&summary)?))
 }
 
 fn wait_for(summary: &Path) -> Result<String, String> {

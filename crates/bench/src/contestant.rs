@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use crate::role::Role;
+
 /// A server, before it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contestant {
@@ -81,6 +83,29 @@ impl Contestant {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         SECURE.contains(self)
+    }
+
+    /// Whether it has a server of this role, and not only one that echoes.
+    #[must_use]
+    pub fn serves(&self, role: Role) -> bool {
+        match self.program {
+            Program::Ours { .. } => true,
+            Program::Peer(name) => {
+                role == Role::Echo || (self.is_secure() || name == "tokio") && role != Role::Timed
+            }
+            Program::Floor(..) | Program::Native(..) | Program::Python(_) => role == Role::Echo,
+        }
+    }
+
+    /// Whether it works on rings, of which valgrind knows nothing.
+    #[must_use]
+    pub fn is_on_rings(&self) -> bool {
+        match self.program {
+            Program::Ours { backend, .. } => backend == "completion",
+            Program::Peer(name) => matches!(name, "compio" | "glommio" | "monoio"),
+            Program::Floor(name, _) => name == "uring",
+            Program::Native(..) | Program::Python(_) => false,
+        }
     }
 
     /// Whether it makes the system's bare calls.

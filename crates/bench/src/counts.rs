@@ -1,107 +1,99 @@
-//! The instructions of a server for each request, as callgrind counts them: those of its own code, without the kernel's.
+//! What a round trip costs in counts, which nothing else on the machine can disturb: system calls, instructions of the
+//! server's own code, allocations, and how often the system switched away from the server.
 //!
-//! Each is counted twice, with few requests and with many, and divided is the difference: starting and connecting are in
-//! neither.
+//! The first three are differences between a run with few requests and one with many, so that starting and connecting are in
+//! none. Under strace and callgrind a server is many times slower than its clients, so that all of them wait whenever it
+//! looks: the numbers are those of a server with more work than time. Switches are those of an undisturbed run, and tell how
+//! often the server slept.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::contestant::Ready;
 use crate::cores::Cores;
-use crate::load::{Close, Kind};
-use crate::rounds::drive;
-use crate::server::Server;
+use crate::role::Role;
+use crate::rounds::once;
 use crate::workload::Workload;
+use crate::{callgrind, calls};
 
-/// How long callgrind may take to write what it counted, once the server ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How many requests are few, and how many are many.
+const FEW_AND_MANY: (u64, u64) = (2_000, 12_000);
 
-/// A table with a row for each workload and a column for each server; in parentheses, what share it is of the last server's.
+/// What one contestant does for each request. What could not be counted says why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Counts {
+    /// Which contestant.
+    pub name: String,
+    /// System calls.
+    pub calls: Result<f64, String>,
+    /// Instructions of its own code.
+    pub instructions: Result<f64, String>,
+    /// Calls that ask for memory.
+    pub allocations: Result<f64, String>,
+    /// Calls that send, for each line that one publishes to many, and each who gets it. `None` of those who only echo.
+    pub sends: Option<Result<f64, String>>,
+    /// How often another process ran in its place, by its own will or not.
+    pub switches: Result<f64, String>,
+}
+
+/// The traffic: 64 bytes on each of 64 connections.
 #[must_use]
-pub fn table(ready: &[Ready], load: &Path, cores: Cores) -> String {
-    let names: Vec<String> = ready.iter().map(|ready| format!(" {} |", ready.contestant.name)).collect();
-    let mut text =
-        format!("| thousands of instructions |{}\n|---|{}\n", names.concat(), "---:|".repeat(ready.len()));
-    for (few, many) in workloads() {
-        let _ = write!(text, "| {} |", few.name());
-        let found: Vec<Result<f64, String>> = ready
-            .iter()
-            .map(|server| {
-                eprintln!("{}: instructions of {}", few.name(), server.contestant.name);
-                difference(server, few, many, load, cores)
-            })
-            .collect();
-        let last = found.last().and_then(|last| last.as_ref().ok()).copied();
-        for count in &found {
-            let _ = match (count, last) {
-                (Ok(count), Some(last)) => write!(text, " {:.1} ({:.2}) |", count / 1000.0, count / last),
-                (Ok(count), None) => write!(text, " {:.1} |", count / 1000.0),
-                (Err(reason), _) => write!(text, " left out: {reason} |"),
-            };
-        }
-        text.push('\n');
-    }
-    text
+pub fn workload() -> Workload {
+    Workload::echo(64, 64, 1.0)
 }
 
-/// Each with few requests, and with many.
-fn workloads() -> Vec<(Workload, Workload)> {
-    let churn = |requests| Workload { size: 1, ..Workload::churn(Close::Fin, 1, requests) };
-    let echo = |size, requests| Workload { requests, ..Workload::echo(size, 1, 1.0) };
-    let full = |of: &dyn Fn(u64) -> Workload, few, many| (of(few).over_tls(false), of(many).over_tls(false));
-    vec![
-        full(&|requests| Workload::stream(Kind::Upload, requests), 8, 40),
-        full(&|requests| Workload::stream(Kind::Download, requests), 8, 40),
-        full(&|requests| echo(64, requests), 200, 1200),
-        full(&|requests| echo(16 * 1024, requests), 100, 500),
-        full(&churn, 40, 160),
-        (churn(40).over_tls(true), churn(160).over_tls(true)),
-    ]
-}
-
-fn difference(
-    ready: &Ready,
-    few: Workload,
-    many: Workload,
-    load: &Path,
-    cores: Cores,
-) -> Result<f64, String> {
-    let (less, more) = (count(ready, few, load, cores)?, count(ready, many, load, cores)?);
-    let requests = (many.warm_up() + many.requests) - (few.warm_up() + few.requests);
-    Ok((more as f64 - less as f64) / requests as f64)
-}
-
-fn count(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<u64, String> {
-    let out = ready.path.with_file_name(format!("{}.callgrind", ready.contestant.name));
-    // That of another run must not be taken for this one's.
-    let _ = fs::remove_file(&out);
-    let server = Server::start_counted(ready, workload.service(), cores.server, &out)?;
-    drive(&workload.plan(&server, cores), load, cores, &mut |_| ())?;
-    server.terminate().map_err(|error| error.to_string())?;
-    wait_for(&out)
-}
-
-fn wait_for(out: &Path) -> Result<u64, String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = fs::read_to_string(out).unwrap_or_default();
-        if let Some(total) = parse(&text) {
-            return Ok(total);
-        }
-        if Instant::now() > deadline {
-            return Err("callgrind wrote no total".to_owned());
-        }
-        thread::sleep(Duration::from_millis(20));
+/// Counts one contestant.
+#[must_use]
+pub fn count(ready: &Ready, load: &Path, cores: Cores) -> Counts {
+    let of = |requests| Workload { requests, ..workload() };
+    let (few, many) = (of(FEW_AND_MANY.0), of(FEW_AND_MANY.1));
+    let profile = callgrind::each(ready, few, many, load, cores);
+    Counts {
+        name: ready.contestant.name.to_owned(),
+        calls: calls::each(ready, few, many, load, cores, &|_| true),
+        instructions: profile.clone().map(|profile| profile.instructions),
+        allocations: profile.map(|profile| profile.allocations),
+        sends: ready.contestant.serves(Role::Relay).then(|| sends(ready, load, cores)),
+        switches: once(ready, workload(), load, cores)
+            .map(|report| report.switches as f64 / report.requests as f64),
     }
 }
 
-/// The number in the line `totals: N`, which ends the file.
-fn parse(text: &str) -> Option<u64> {
-    let line = text.lines().rev().find_map(|line| line.strip_prefix("totals:"))?;
-    line.trim().parse().ok()
+/// Of sends on a ring strace sees nothing.
+fn sends(ready: &Ready, load: &Path, cores: Cores) -> Result<f64, String> {
+    if ready.contestant.is_on_rings() {
+        return Err("strace sees no sends of a ring".to_owned());
+    }
+    let of = |rounds: u64| Workload { requests: rounds * 16_000, ..Workload::fan_out(16, 1.0) };
+    let is_send = |name: &str| matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
+    calls::each(ready, of(1), of(5), load, cores, &is_send)
+}
+
+/// A table with a row for each contestant, and what could not be counted below it.
+#[must_use]
+pub fn markdown(all: &[Counts]) -> String {
+    let mut text = format!("### Counts for each request: {}\n\n", workload().name());
+    text += "| | system calls | own instructions | allocations | switches | sends per delivered line |\n|---|---:|---:|---:|---:|---:|\n";
+    let mut reasons = String::new();
+    for Counts { name, calls, instructions, allocations, switches, sends } in all {
+        let mut cell = |what: &str, count: &Result<f64, String>, digits: usize| match count {
+            Ok(count) => format!("{count:.digits$}"),
+            Err(reason) => {
+                let _ = writeln!(reasons, "\nNot counted: {what} of {name}: {reason}");
+                "-".to_owned()
+            }
+        };
+        let calls = cell("system calls", calls, 3);
+        let instructions = cell("instructions", instructions, 0);
+        let allocations = cell("allocations", allocations, 3);
+        let switches = cell("switches", switches, 4);
+        let sends = sends.as_ref().map_or("-".to_owned(), |sends| cell("sends", sends, 4));
+        let _ =
+            writeln!(text, "| {name} | {calls} | {instructions} | {allocations} | {switches} | {sends} |");
+    }
+    text + &reasons
 }
 
 #[cfg(test)]
@@ -109,8 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_is_read_when_it_is_there() {
-        assert_eq!(parse("events: Ir\nfn=(1) main\n1 5\n"), None);
-        assert_eq!(parse("events: Ir\nfn=(1) main\n1 5\n\ntotals: 5123\n"), Some(5123));
+    fn what_could_not_be_counted_is_named_with_its_reason() {
+        let counts = Counts {
+            name: "some".to_owned(),
+            calls: Ok(2.0156),
+            instructions: Err("no valgrind".to_owned()),
+            allocations: Ok(0.0),
+            switches: Ok(0.25),
+            sends: None,
+        };
+        let text = markdown(&[counts]);
+        assert!(text.contains("| some | 2.016 | - | 0.000 | 0.2500 | - |"), "{text}");
+        assert!(text.contains("Not counted: instructions of some: no valgrind"), "{text}");
     }
 }

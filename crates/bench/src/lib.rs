@@ -25,11 +25,22 @@
 //! - [`cores`]: who runs where.
 //! - [`load`]: the clients.
 //! - [`workload`]: what they do.
+//! - [`role`]: what a server does.
+//! - [`serve`]: how it does that, in each style.
+//! - [`lateness`]: how late its timers are.
 //! - [`secure`]: what the servers with TLS have in common.
-//! - [`counts`]: their instructions.
+//! - [`callgrind`]: instructions and allocations.
+//! - [`counts`]: everything that can be counted of a round trip.
+//! - [`tls_counts`]: the instructions of servers with TLS.
 //! - [`rounds`]: who runs when.
 //! - [`stats`]: medians, and how sure one can be of them.
-//! - [`table`]: what is printed and written.
+//! - [`cost`]: what a request cost, and ratios of it; [`latency`]: how long it took.
+//! - [`table`]: what is printed.
+//! - [`document`]: what is written; [`machine`] and [`versions`]: with what it was measured.
+//! - [`plot`]: what it looks like.
+//! - [`render`]: tables and plots of a document.
+//! - [`progress`]: how far it is.
+//! - [`soak`]: clients of all kinds at once.
 //! - [`calls`]: the system calls of a round trip.
 //! - [`idle`]: the memory of connections that have nothing to say.
 //! - [`micro`]: what single operations cost.
@@ -37,22 +48,35 @@
 //! - [`options`]: the command line.
 //! - [`peer`]: what the servers on other runtimes have in common.
 
+pub mod callgrind;
 pub mod calls;
 pub mod contestant;
 pub mod cores;
+pub mod cost;
 pub mod counts;
+pub mod document;
 pub mod idle;
+pub mod latency;
+pub mod lateness;
 pub mod load;
+pub mod machine;
 pub mod micro;
 pub mod million;
 pub mod options;
 pub mod peer;
+pub mod plot;
 pub mod prepare;
+pub mod progress;
+pub mod render;
+pub mod role;
 pub mod rounds;
 pub mod secure;
+pub mod serve;
 pub mod server;
+pub mod soak;
 pub mod stats;
 pub mod table;
+pub mod tls_counts;
 pub mod usage;
 pub mod versions;
 pub mod workload;

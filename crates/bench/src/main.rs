@@ -1,13 +1,16 @@
 //! Runs the benchmarks: `cargo run --release -p marline-bench -- help`.
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use marline_bench::contestant::{LeftOut, Ready};
 use marline_bench::cores::{Cores, GoFirst};
+use marline_bench::document::{self, Document};
 use marline_bench::options::{HELP, Mode, Options};
-use marline_bench::rounds::Outcome;
+use marline_bench::progress::Progress;
+use marline_bench::rounds::Rounds;
 use marline_bench::workload::{self, Workload};
-use marline_bench::{calls, counts, idle, micro, million, prepare, rounds, table};
+use marline_bench::{calls, counts, idle, micro, million, prepare, render, rounds, soak, table, tls_counts};
 
 fn main() -> ExitCode {
     match run() {
@@ -28,6 +31,9 @@ fn run() -> marline::Result<()> {
         print!("{HELP}");
         return Ok(());
     }
+    if options.mode == Mode::Render {
+        return render_again(&options);
+    }
     if cfg!(debug_assertions) {
         return Err("numbers of a debug build mean nothing; add --release".into());
     }
@@ -40,31 +46,35 @@ fn run() -> marline::Result<()> {
     for LeftOut { name, reason } in &left_out {
         println!("Left out: {name}: {reason}");
     }
-    let first = GoFirst::begin();
-    if let Err(error) = &first {
+    let first = options.goes_first().then(GoFirst::begin);
+    if let Some(Err(error)) = &first {
         eprintln!("other processes may get in the way: {error}");
     }
     let bench = Bench { options, cores, load, ready, left_out };
+    let effort = bench.options.effort;
     match bench.options.mode {
-        Mode::Quick => bench.compare("quick", &workload::quick(bench.options.effort)),
-        Mode::Full => bench.compare("full", &workload::full(bench.options.effort)),
+        Mode::Quick => bench.quick(),
+        Mode::Full => bench.compare("full", &workload::full(effort)),
+        Mode::Latency => bench.compare("latency", &[Workload::latency(1000, effort)]),
         Mode::Tls => {
-            bench.compare("tls", &workload::tls(bench.options.effort))?;
-            println!("\n{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            bench.compare("tls", &workload::tls(effort))?;
+            println!("\n{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::TlsCounts => {
-            println!("{}", counts::table(&bench.ready, &bench.load, bench.cores));
+            println!("{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::Churn => bench.compare("churn", &[bench.churn()]),
         Mode::Million => bench.million(),
+        Mode::Soak => bench.soak(),
         Mode::Calls => {
             println!("{}", calls::table(&bench.ready, &bench.load, bench.cores));
             Ok(())
         }
         Mode::Idle => bench.idle(),
-        Mode::Help => Ok(()),
+        Mode::Counts => bench.counts(),
+        Mode::Render | Mode::Help => Ok(()),
     }
 }
 
@@ -76,44 +86,103 @@ struct Bench {
     left_out: Vec<LeftOut>,
 }
 
+/// How long `quick` measures. Starting the servers once, and the last round, come on top; together less than two minutes.
+const QUICK: Duration = Duration::from_secs(85);
+/// How much of the usual number of requests `quick` makes, and how many rounds there are at least.
+const QUICK_EFFORT: f64 = 0.1;
+const QUICK_ROUNDS: usize = 2;
+
 impl Bench {
     fn churn(&self) -> Workload {
         let Options { close, connections, requests, .. } = self.options;
         Workload::churn(close, connections, requests)
     }
 
+    fn quick(&self) -> marline::Result<()> {
+        let workloads = workload::quick(QUICK_EFFORT * self.options.effort);
+        self.run("quick", &workloads, Some(Instant::now() + QUICK))
+    }
+
     fn compare(&self, mode: &str, workloads: &[Workload]) -> marline::Result<()> {
-        let mut outcomes: Vec<Outcome> = Vec::new();
+        self.run(mode, workloads, None)
+    }
+
+    /// With a deadline, each workload gets its share of the time that is left, for as many rounds as fit.
+    fn run(&self, mode: &str, workloads: &[Workload], deadline: Option<Instant>) -> marline::Result<()> {
+        let begun = Instant::now();
         let wanted = |workload: &&Workload| self.options.size.is_none_or(|size| workload.size == size);
-        for workload in workloads.iter().filter(wanted) {
-            let outcome = rounds::run(&self.ready, *workload, self.options.rounds, &self.load, self.cores);
-            println!("\n{}", table::markdown(&outcome, &self.ready));
-            outcomes.push(outcome);
+        let workloads: Vec<&Workload> = workloads.iter().filter(wanted).collect();
+        let progress = Progress::new(workloads.len() * self.options.rounds);
+        let mut document = Document::new(mode, &self.ready, &self.left_out);
+        for (index, workload) in workloads.iter().enumerate() {
+            let now = Instant::now();
+            let left = (workloads.len() - index) as u32;
+            let until = deadline.map(|deadline| now + deadline.saturating_duration_since(now) / left);
+            let most = self.options.rounds;
+            let rounds =
+                Rounds { least: if until.is_some() { QUICK_ROUNDS.min(most) } else { most }, most, until };
+            let outcome = rounds::run(&self.ready, **workload, rounds, &self.load, self.cores, &progress);
+            progress.reach((index + 1) * most);
+            progress.aside(|| println!("\n{}", table::markdown(&outcome, &document.contestants)));
+            document.add(outcome);
+            document.seconds = begun.elapsed().as_secs_f64();
             // Written after each workload, so that a run that is broken off leaves what it has.
-            self.write(mode, &table::document(mode, &outcomes, &self.ready, &self.left_out))?;
+            progress.aside(|| self.write(&document))?;
         }
+        drop(progress);
+        println!("took {:.0} s", begun.elapsed().as_secs_f64());
         Ok(())
     }
 
+    fn write(&self, document: &Document) -> marline::Result<()> {
+        let folder = self.options.folder(&document.mode, &self.load);
+        document.write(&self.results(&folder))?;
+        render::write(document, &folder)
+    }
+
+    /// The file of results, if it is to be in this folder where nothing else is said.
+    fn results(&self, folder: &Path) -> PathBuf {
+        self.options.json.clone().unwrap_or_else(|| folder.join("results.json"))
+    }
+
+    /// Its results are of a shape of their own, with no plot.
     fn idle(&self) -> marline::Result<()> {
         let Options { connections, rounds, .. } = self.options;
         let found = idle::run(&self.ready, connections, rounds, self.cores)?;
         println!("\n{}", idle::markdown(&found));
-        self.write("idle", &idle::document(&found, &self.left_out))
-    }
-
-    fn write(&self, mode: &str, document: &serde_json::Value) -> marline::Result<()> {
-        let path = match (&self.options.json, self.load.parent().and_then(Path::parent)) {
-            (Some(path), _) => path.clone(),
-            (None, Some(target)) => target.join("bench").join(format!("{mode}.json")),
-            (None, None) => return Ok(()),
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&path, serde_json::to_string_pretty(document)?)?;
+        let path = self.results(&self.options.folder("idle", &self.load));
+        document::write_json(&path, &idle::document(&found, &self.left_out))?;
         eprintln!("wrote {}", path.display());
         Ok(())
+    }
+
+    fn counts(&self) -> marline::Result<()> {
+        let progress = Progress::new(self.ready.len());
+        let mut document = Document::new("counts", &self.ready, &self.left_out);
+        for ready in &self.ready {
+            progress.now(ready.contestant.name.to_owned());
+            document.counts.push(counts::count(ready, &self.load, self.cores));
+            progress.step(1);
+        }
+        drop(progress);
+        println!("{}", counts::markdown(&document.counts));
+        self.write(&document)
+    }
+
+    fn soak(&self) -> marline::Result<()> {
+        let mut failed = Vec::new();
+        for ready in &self.ready {
+            let name = ready.contestant.name;
+            let reason = match soak::run(ready, self.options.seconds, &self.load, self.cores) {
+                Ok(found) => {
+                    println!("{}", found.markdown());
+                    found.failure()
+                }
+                Err(reason) => Some(reason),
+            };
+            failed.extend(reason.map(|reason| format!("{name}: {reason}")));
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
 
     fn million(&self) -> marline::Result<()> {
@@ -125,4 +194,20 @@ impl Bench {
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
+}
+
+/// Makes the tables and plots of a file again.
+fn render_again(options: &Options) -> marline::Result<()> {
+    let path = options.file.as_deref().ok_or("render wants a file: render FILE.json")?;
+    let document = Document::read(path)?;
+    let folder = match options.docs {
+        true => options.folder(&document.mode, path),
+        false => path.parent().unwrap_or(Path::new(".")).to_owned(),
+    };
+    render::write(&document, &folder)?;
+    for record in &document.workloads {
+        println!("{}", table::markdown(&record.outcome, &document.contestants));
+    }
+    eprintln!("wrote {}", folder.display());
+    Ok(())
 }

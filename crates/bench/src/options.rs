@@ -1,27 +1,34 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
 use crate::contestant::{ALL, Contestant, SECURE};
 use crate::load::Close;
 
+/// Where the documentation shows what was measured.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance");
+
 /// How to use the runner.
 pub const HELP: &str = "\
 cargo run --release -p marline-bench -- MODE [OPTIONS]
 
 Modes:
-  quick      echo, six workloads, five rounds, ten servers: under two minutes
-  full       echo, every size with every number of connections, twenty rounds, every server
+  quick      echo, lines, fan-out and streams, ten servers: as many rounds as fit into two minutes, five at most
+  full       echo, every size with every number of connections, and the others; twenty rounds, every server
+  latency    a thousand busy connections, each round trip timed
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
+  soak       clients of all kinds on one server of ours: latency, memory, late timers; fails if they are not held
   calls      system calls for each echo, by strace
+  counts     of each echo: system calls, instructions, allocations, switches; by strace and valgrind
   idle       memory of the server for each of 10 000 connections that have nothing to say
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
   micro      single operations of the loop and of tasks, beside other runtimes
   micro-counts  their instructions, by valgrind; of both: --only, --case NAME,..., --rounds, --effort
+  render FILE  the tables and plots of a file of results, again
   help       this
 
 Options:
@@ -32,8 +39,11 @@ Options:
   --requests N       churn, million: so many connections
   --connections N    churn, million: so many at a time (64); idle: so many (10 000)
   --reset            churn, million: clients reset connections, in place of closing them
+  --polite           leave priorities as they are, where others need the machine
   --spin             clients never sleep, on a machine that does nothing else
-  --json PATH        where the numbers go (target/bench/MODE.json)
+  --seconds N        soak: so long (60)
+  --json PATH        where the numbers go (target/bench/MODE/results.json)
+  --docs             everything goes to docs/performance/MODE, in place of target/bench/MODE
 ";
 
 /// What the runner is to do.
@@ -48,7 +58,15 @@ pub enum Mode {
     /// See [`HELP`].
     Million,
     /// See [`HELP`].
+    Latency,
+    /// See [`HELP`].
+    Soak,
+    /// See [`HELP`].
+    Render,
+    /// See [`HELP`].
     Calls,
+    /// See [`HELP`].
+    Counts,
     /// See [`HELP`].
     Idle,
     /// See [`HELP`].
@@ -80,8 +98,16 @@ pub struct Options {
     pub close: Close,
     /// Whether clients never sleep.
     pub spin: bool,
+    /// Whether priorities stay as they are.
+    pub polite: bool,
     /// Where the numbers go, if that is said.
     pub json: Option<PathBuf>,
+    /// Whether everything goes to where the documentation shows it.
+    pub docs: bool,
+    /// How long a soak is.
+    pub seconds: u64,
+    /// What is to be rendered.
+    pub file: Option<PathBuf>,
 }
 
 impl Options {
@@ -94,10 +120,12 @@ impl Options {
         let mut mode = None;
         let (mut only, mut rounds, mut requests) = (None, None, None);
         let (mut effort, mut connections, mut close, mut json) = (1.0, None, Close::Fin, None);
-        let (mut spin, mut size) = (false, None);
+        let (mut spin, mut polite, mut docs, mut size) = (false, false, false, None);
+        let (mut seconds, mut file) = (60, None);
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
+                Value(path) if mode == Some(Mode::Render) && file.is_none() => file = Some(path.into()),
                 Long("only") => only = Some(arguments.value()?.parse_with(contestants_of)?),
                 Long("rounds") => rounds = Some(arguments.value()?.parse()?),
                 Long("size") => size = Some(arguments.value()?.parse()?),
@@ -106,6 +134,9 @@ impl Options {
                 Long("connections") => connections = Some(arguments.value()?.parse()?),
                 Long("reset") => close = Close::Reset,
                 Long("spin") => spin = true,
+                Long("docs") => docs = true,
+                Long("seconds") => seconds = arguments.value()?.parse()?,
+                Long("polite") => polite = true,
                 Long("json") => json = Some(arguments.value()?.into()),
                 Short('h') | Long("help") => mode = Some(Mode::Help),
                 _ => return Err(argument.unexpected()),
@@ -122,8 +153,27 @@ impl Options {
             connections: connections.unwrap_or(if mode == Mode::Idle { 10_000 } else { 64 }).max(1),
             close,
             spin,
+            polite,
             json,
+            docs,
+            seconds,
+            file,
         })
+    }
+
+    /// Where tables and plots of a mode go; the second is any file beside the runner's programs.
+    #[must_use]
+    pub fn folder(&self, mode: &str, built: &Path) -> PathBuf {
+        match built.parent().and_then(Path::parent) {
+            Some(target) if !self.docs => target.join("bench").join(mode),
+            _ => Path::new(DOCS).join(mode),
+        }
+    }
+
+    /// Whether what is measured goes before other processes: times do, and counts and memory need not.
+    #[must_use]
+    pub fn goes_first(&self) -> bool {
+        !self.polite && !matches!(self.mode, Mode::Counts | Mode::Calls | Mode::Idle | Mode::TlsCounts)
     }
 }
 
@@ -133,7 +183,11 @@ fn mode_of(text: &str) -> Result<Mode, String> {
         "full" => Ok(Mode::Full),
         "churn" => Ok(Mode::Churn),
         "million" => Ok(Mode::Million),
+        "latency" => Ok(Mode::Latency),
+        "soak" => Ok(Mode::Soak),
+        "render" => Ok(Mode::Render),
         "calls" => Ok(Mode::Calls),
+        "counts" => Ok(Mode::Counts),
         "idle" => Ok(Mode::Idle),
         "tls" => Ok(Mode::Tls),
         "tls-counts" => Ok(Mode::TlsCounts),
@@ -155,7 +209,7 @@ fn usual_contestants(mode: Mode) -> Vec<Contestant> {
     let usual = |contestant: &Contestant| match mode {
         Mode::Quick => contestant.is_quick(),
         Mode::Churn => contestant.is_ours() || contestant.is_floor(),
-        Mode::Million => contestant.is_ours(),
+        Mode::Million | Mode::Soak => contestant.is_ours(),
         _ => true,
     };
     let secure = matches!(mode, Mode::Tls | Mode::TlsCounts);

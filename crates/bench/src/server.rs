@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::contestant::Ready;
 use crate::cores::spawn_on;
-use crate::secure::Role;
+use crate::role::Role;
 
 /// How long a server may take to say that it listens.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Service {
     /// How large the buffers are, where that can be chosen.
     pub buffer: usize,
-    /// What it does, where that can be chosen: of the servers with TLS.
+    /// What it does, where that can be chosen.
     pub role: Role,
 }
 
@@ -35,6 +35,8 @@ impl Default for Service {
 /// A process that listens, until it is dropped.
 pub struct Server {
     child: Child,
+    /// What it says after it said where it listens.
+    lines: Receiver<String>,
     port: u16,
 }
 
@@ -89,7 +91,7 @@ impl Server {
     ) -> Result<Self, String> {
         let errors = errors_of(ready);
         command.arg("tcp://127.0.0.1:0").arg(service.buffer.to_string());
-        if ready.contestant.is_secure() {
+        if ready.contestant.is_secure() || service.role != Role::Echo {
             command.arg(service.role.name());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -99,8 +101,9 @@ impl Server {
         }
         let mut child =
             spawn_on(core, &mut command).map_err(|error| format!("cannot be started: {error}"))?;
-        let greeting = first_line(&mut child);
-        let mut server = Self { child, port: 0 };
+        let lines = lines_of(&mut child);
+        let greeting = lines.recv_timeout(PATIENCE).ok();
+        let mut server = Self { child, lines, port: 0 };
         match greeting.as_deref().map(port_in) {
             Some(Some(port)) => {
                 server.port = port;
@@ -123,16 +126,23 @@ impl Server {
         self.child.id()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks it to end, and waits until it has. What it said is returned, but for where it listened.
     ///
     /// # Errors
     ///
-    /// The system's.
-    pub fn terminate(mut self) -> io::Result<()> {
+    /// The system's; and if it does not end for too long.
+    pub fn terminate(mut self) -> io::Result<Vec<String>> {
         if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
-        self.child.wait().map(drop)
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not end"));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(self.lines.iter().collect())
     }
 
     fn last_words(&mut self, errors: &Path) -> String {
@@ -158,17 +168,18 @@ fn errors_of(ready: &Ready) -> PathBuf {
     ready.path.with_file_name(format!("{}.stderr", ready.contestant.name))
 }
 
-/// The first line that it prints, if it prints one in time. What comes after is read too, so that it never waits for us.
-fn first_line(child: &mut Child) -> Option<String> {
-    let output = child.stdout.take()?;
+/// The lines that it prints. All are read as they come, so that it never waits for us.
+fn lines_of(child: &mut Child) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Only the first is waited for.
-            let _ = sender.send(line);
-        }
-    });
-    receiver.recv_timeout(PATIENCE).ok()
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // If nobody wants them any more, they are read all the same.
+                let _ = sender.send(line);
+            }
+        });
+    }
+    receiver
 }
 
 /// The port in `listening on tcp://127.0.0.1:8000; try: ...`.

@@ -54,10 +54,35 @@ fn on_cpu(schedstat: &str) -> io::Result<u64> {
 ///
 /// If there is no such process.
 pub fn resident(pid: u32) -> io::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    in_status(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")
+}
+
+/// How often the system switched from a process to another, by its own will or not, all of its threads together.
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn switches(pid: u32) -> io::Result<u64> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        match fs::read_to_string(thread?.path().join("status")) {
+            Ok(text) => {
+                total += in_status(&text, "voluntary_ctxt_switches:")?;
+                total += in_status(&text, "nonvoluntary_ctxt_switches:")?;
+            }
+            // The thread ended since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// The number in the line of `status` that begins with this.
+fn in_status(status: &str, field: &str) -> io::Result<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
-    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "status has no VmRSS"))
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("status has no {field}")))
 }
 
 /// How many bytes of memory a process has that are its own and of no file: its heap and its stacks, and what it mapped for
@@ -108,6 +133,16 @@ mod tests {
         assert!(user_time(pid).is_ok());
         assert!(resident(pid).unwrap() > 0);
         assert!(descriptors(pid).unwrap() >= 3);
+        assert!(switches(pid).is_ok());
+    }
+
+    #[test]
+    fn fields_of_status_are_told_apart_by_their_whole_names() {
+        let status = "VmRSS:\t 1234 kB\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t7\n";
+        let found = ["VmRSS:", "voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+            .map(|field| in_status(status, field).unwrap());
+        assert_eq!(found, [1234, 5, 7]);
+        assert!(in_status(status, "VmSize:").is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use marline_bench::contestant::{ALL, Contestant, Program, Ready};
+use marline_bench::contestant::{ALL, Ready};
 use marline_bench::cores::Cores;
 use marline_bench::prepare;
 use marline_bench::server::{Server, Service};
@@ -47,7 +47,7 @@ fn every_server_that_is_built_returns_what_it_is_sent() {
     let mut served = 0;
     for contestant in ALL {
         let name = contestant.name;
-        if on_rings(&contestant) && !has_rings {
+        if contestant.is_on_rings() && !has_rings {
             println!("left out: {name}: no io_uring here");
             continue;
         }
@@ -65,15 +65,6 @@ fn every_server_that_is_built_returns_what_it_is_sent() {
 
 fn has_rings() -> bool {
     marline::backend::named("completion").is_ok()
-}
-
-fn on_rings(contestant: &Contestant) -> bool {
-    match contestant.program {
-        Program::Ours { backend, .. } => backend == "completion",
-        Program::Peer(feature) => ["compio", "glommio", "monoio"].contains(&feature),
-        Program::Floor(_, libraries) => libraries.contains(&"-luring"),
-        Program::Native(..) | Program::Python(_) => false,
-    }
 }
 
 fn serve(ready: &Ready, core: usize) {

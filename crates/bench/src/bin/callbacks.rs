@@ -1,14 +1,29 @@
-//! An echo server in callbacks, on the backend that `MARLINE_BACKEND` names: `bench-callbacks tcp://127.0.0.1:0`.
+//! A server in callbacks, on the backend that `MARLINE_BACKEND` names: `bench-callbacks tcp://127.0.0.1:0 BUFFER ROLE`.
 use marline::prelude::*;
+use marline_bench::lateness;
+use marline_bench::role::Role;
+use marline_bench::serve::callbacks::{Answers, Echo, PacedEcho, Relay, Sink, Source};
 
-struct Echo;
-
-impl Protocol for Echo {
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        transport.write(data);
+fn main() -> Result<()> {
+    let endpoint = endpoint_arg("tcp://127.0.0.1:0");
+    // Each role is a server of its own type: none pays for the choice with a request.
+    match Role::of_arguments() {
+        Role::Echo => marline::serve(endpoint, |_| Echo),
+        Role::Source => marline::serve(endpoint, |_| Source::default()),
+        Role::Sink => marline::serve(endpoint, |_| Sink::default()),
+        Role::Lines => marline::serve(endpoint, |_| Lines(Answers)),
+        Role::Relay => {
+            let relay = Relay::default();
+            marline::serve(endpoint, move |_| Lines(relay.clone()))
+        }
+        Role::Timed => timed(&endpoint),
     }
 }
 
-fn main() -> Result<()> {
-    marline::serve(endpoint_arg("tcp://127.0.0.1:0"), |_| Echo)
+fn timed(endpoint: &str) -> Result<()> {
+    let reactor = Reactor::new()?;
+    let server = reactor.handle().listen(endpoint, |_: &Addresses| PacedEcho)?;
+    lateness::watch(&reactor.handle())?;
+    println!("{}", greeting(&server.local_address().ok_or("the server has no address")?));
+    Ok(reactor.run()?)
 }

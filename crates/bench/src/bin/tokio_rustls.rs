@@ -1,11 +1,12 @@
 //! A server with TLS by tokio-rustls, on Tokio's runtime of one thread:
 //! `bench-tokio-rustls tcp://127.0.0.1:0 BUFFER echo|source|sink`.
-use marline_bench::peer;
-use marline_bench::secure::{self, CHUNK, FILLER, Role, UNIT, Units};
-use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use std::io;
+
+use marline_bench::role::Role;
+use marline_bench::serve::tokio::{echo, sink, source};
+use marline_bench::{peer, secure};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 fn main() -> marline::Result<()> {
     let acceptor = TlsAcceptor::from(secure::server_config()?);
@@ -25,48 +26,10 @@ fn main() -> marline::Result<()> {
                     Role::Echo => echo(stream).await,
                     Role::Source => source(stream).await,
                     Role::Sink => sink(stream).await,
+                    // Nobody asks for these over TLS.
+                    Role::Lines | Role::Relay | Role::Timed => Err(io::ErrorKind::Unsupported.into()),
                 }
             });
         }
     })
-}
-
-async fn echo(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
-    let mut buffer = vec![0; peer::buffer()];
-    loop {
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
-            return stream.shutdown().await;
-        }
-        stream.write_all(&buffer[..count]).await?;
-        stream.flush().await?;
-    }
-}
-
-async fn source(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
-    let (chunk, mut buffer) = (vec![FILLER; CHUNK], [0; 64]);
-    loop {
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
-            return stream.shutdown().await;
-        }
-        for _ in 0..count * UNIT / CHUNK {
-            stream.write_all(&chunk).await?;
-        }
-        stream.flush().await?;
-    }
-}
-
-async fn sink(mut stream: TlsStream<TcpStream>) -> io::Result<()> {
-    let (mut buffer, mut units) = (vec![0; peer::buffer()], Units::default());
-    loop {
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
-            return stream.shutdown().await;
-        }
-        for _ in 0..units.complete(count) {
-            stream.write_all(&[FILLER]).await?;
-        }
-        stream.flush().await?;
-    }
 }

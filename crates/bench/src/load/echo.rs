@@ -1,12 +1,12 @@
 //! Connections that stay, each with one message under way.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::time::Instant;
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
 use super::channel::{Channel, Opener};
+use super::dial::dial;
 use super::exchange::Exchange;
 use super::meter::Meter;
 use super::pattern::Pattern;
@@ -21,6 +21,7 @@ struct Client {
     /// `None` once it has nothing more to do.
     number: Option<u64>,
     exchange: Exchange,
+    begun: Option<Instant>,
 }
 
 pub(super) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Report> {
@@ -47,12 +48,8 @@ pub(super) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Report
 fn connect(plan: &Plan, poll: &Poll) -> io::Result<Vec<Client>> {
     let opener = Opener::new(plan.tls_resumes)?;
     let one = |index| {
-        let stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, plan.port))?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Client { channel: opener.open(stream, index)?, number: None, exchange: Exchange::default() })
+        let channel = opener.open(dial(plan.port, poll, Token(index))?, index)?;
+        Ok(Client { channel, number: None, exchange: Exchange::default(), begun: None })
     };
     (0..plan.connections).map(one).collect()
 }
@@ -61,6 +58,7 @@ impl Client {
     fn next(&mut self, meter: &mut Meter<'_>, pattern: &Pattern) -> io::Result<()> {
         self.number = meter.begin();
         self.exchange = Exchange::default();
+        self.begun = meter.now();
         match self.number {
             Some(number) => self.exchange.send(&mut self.channel, pattern.message(number)),
             None => Ok(()),
@@ -73,6 +71,7 @@ impl Client {
         self.channel.go_on()?;
         self.exchange.send(&mut self.channel, message)?;
         if self.exchange.receive(&mut self.channel, message, scratch)? {
+            meter.took_since(self.begun);
             meter.end()?;
             self.next(meter, pattern)?;
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::plan::{Line, Plan, Report, Sample};
+use super::timing::Timing;
 use crate::usage;
 
 /// Counts what begins and what ends.
@@ -18,12 +19,14 @@ pub(super) struct Meter<'a> {
     idle: Duration,
     start: Option<Reading>,
     report: Option<Report>,
+    timing: Option<Timing>,
 }
 
 struct Reading {
     at: Instant,
     server: Duration,
     server_user: Duration,
+    switches: u64,
     idle: Duration,
 }
 
@@ -33,6 +36,7 @@ impl Reading {
             at: Instant::now(),
             server: usage::cpu_time(pid)?,
             server_user: usage::user_time(pid)?,
+            switches: usage::switches(pid)?,
             idle,
         })
     }
@@ -40,7 +44,8 @@ impl Reading {
 
 impl<'a> Meter<'a> {
     pub(super) fn new(plan: &'a Plan, tell: &'a mut dyn FnMut(&Line)) -> Self {
-        Self { plan, tell, begun: 0, done: 0, idle: Duration::ZERO, start: None, report: None }
+        let timing = if plan.timed { Timing::new() } else { None };
+        Self { plan, tell, begun: 0, done: 0, idle: Duration::ZERO, start: None, report: None, timing }
     }
 
     /// Nothing was to be done for so long.
@@ -52,11 +57,25 @@ impl<'a> Meter<'a> {
     pub(super) fn begin(&mut self) -> Option<u64> {
         let number = self.begun;
         // Those beyond the measured ones keep the server as busy at the end of the measurement as it was at its beginning.
-        let wanted = self.plan.warm_up + self.plan.requests + self.plan.connections as u64;
+        let wanted =
+            self.plan.warm_up + self.plan.requests + (self.plan.connections * self.plan.depth) as u64;
         (number < wanted).then(|| {
             self.begun += 1;
             number
         })
+    }
+
+    /// When a request begins, if requests are timed.
+    pub(super) fn now(&self) -> Option<Instant> {
+        self.timing.as_ref().map(|_| Instant::now())
+    }
+
+    /// A request that began then was answered; [`end`](Self::end) follows. It counts if it is one of the measured ones.
+    pub(super) fn took_since(&mut self, begun: Option<Instant>) {
+        let measured = self.start.is_some() && self.report.is_none();
+        if let (Some(timing), Some(begun), true) = (&mut self.timing, begun, measured) {
+            timing.add(begun.elapsed());
+        }
     }
 
     /// A request was answered.
@@ -95,6 +114,8 @@ impl<'a> Meter<'a> {
             server_user: nanoseconds(end.server_user.saturating_sub(start.server_user)),
             load: nanoseconds((end.at - start.at).saturating_sub(end.idle - start.idle)),
             wall: nanoseconds(end.at - start.at),
+            switches: end.switches.saturating_sub(start.switches),
+            latency: self.timing.as_ref().map(Timing::latency),
         });
         Ok(())
     }
@@ -117,11 +138,13 @@ mod tests {
             pid: std::process::id(),
             kind: Kind::Echo,
             connections: 2,
+            depth: 1,
             size: 1,
             warm_up: 3,
             requests: 10,
             spin: false,
             tls_resumes: None,
+            timed: true,
             sample_every: Some(5),
         };
         let mut samples = Vec::new();
@@ -134,10 +157,14 @@ mod tests {
         while let Some(number) = meter.begin() {
             numbers.push(number);
             assert!(meter.report.is_none() || number >= 13);
+            meter.took_since(meter.now());
             meter.end().unwrap();
         }
         assert_eq!(numbers, (0..15).collect::<Vec<_>>());
-        assert_eq!(meter.finished().unwrap().requests, 10);
+        let report = meter.finished().unwrap();
+        assert_eq!(report.requests, 10);
+        let latency = report.latency.unwrap();
+        assert!(0 < latency.p50 && latency.p50 <= latency.max, "{latency:?}");
         assert_eq!(samples, [5, 10]);
     }
 }

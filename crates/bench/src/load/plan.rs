@@ -13,6 +13,9 @@ pub struct Plan {
     pub kind: Kind,
     /// How many requests are under way at a time, each on a connection of its own unless they are of a stream.
     pub connections: usize,
+    /// How many requests are under way on each connection, where that may be several; of lines, how many are published at
+    /// once.
+    pub depth: usize,
     /// How many bytes a message has.
     pub size: usize,
     /// How many requests come before the measured ones.
@@ -23,6 +26,8 @@ pub struct Plan {
     pub spin: bool,
     /// With TLS, whether sessions are resumed; `None` without.
     pub tls_resumes: Option<bool>,
+    /// Whether each measured request is timed by itself.
+    pub timed: bool,
     /// After how many measured requests the server's memory and descriptors are looked at, again and again.
     pub sample_every: Option<u64>,
 }
@@ -41,6 +46,15 @@ pub enum Kind {
     Upload,
     /// A MiB from a server, on the one connection that there is.
     Download,
+    /// A line and its answer, on a connection that stays.
+    Lines,
+    /// A line delivered to one of those who get all that one client publishes.
+    FanOut,
+    /// A message and its answer, on a connection that stays, among clients of other kinds.
+    Soak {
+        /// For so long.
+        seconds: u64,
+    },
 }
 
 /// How a client ends a connection.
@@ -87,4 +101,22 @@ pub struct Report {
     pub load: u64,
     /// How long they took, in nanoseconds.
     pub wall: u64,
+    /// How often the system switched from the server to another process.
+    pub switches: u64,
+    /// How long each took, if that was asked for.
+    #[serde(default)]
+    pub latency: Option<Latency>,
+}
+
+/// How long requests took, in nanoseconds: so many parts of all took so long or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of them.
+    pub p50: u64,
+    /// 99 of 100.
+    pub p99: u64,
+    /// 999 of 1000.
+    pub p999: u64,
+    /// All of them.
+    pub max: u64,
 }

@@ -1,17 +1,16 @@
 //! Bytes in one direction, as many as there is room for, in units that are requests.
 
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
 use super::channel::{Channel, Opener};
+use super::dial::dial;
 use super::echo::SCRATCH;
 use super::meter::Meter;
 use super::plan::{Line, Plan, Report};
 use super::wait::wait;
-use crate::secure::{CHUNK, FILLER, UNIT, Units};
+use crate::role::{CHUNK, FILLER, UNIT, Units};
 
 /// Which direction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,12 +49,7 @@ pub(super) fn run(plan: &Plan, towards: Towards, tell: &mut dyn FnMut(&Line)) ->
 
 impl Flow {
     fn open(plan: &Plan, towards: Towards, poll: &Poll) -> io::Result<Self> {
-        let stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, plan.port))?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(0), Interest::READABLE | Interest::WRITABLE)?;
-        let channel = Opener::new(plan.tls_resumes)?.open(stream, 0)?;
+        let channel = Opener::new(plan.tls_resumes)?.open(dial(plan.port, poll, Token(0))?, 0)?;
         Ok(Self { channel, towards, unsent: 0, units: Units::default(), chunk: vec![FILLER; CHUNK] })
     }
 

@@ -10,6 +10,7 @@ use super::contestant::{self, Contestant, Ready};
 use super::{counts, report, rounds};
 use crate::contestant::LeftOut;
 use crate::cores::{Cores, GoFirst};
+use crate::document::write_json;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -91,11 +92,9 @@ impl Options {
         let mode = if self.counts { "micro-counts" } else { "micro" };
         let own = std::env::current_exe()?;
         let target = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        let path = self.json.clone().unwrap_or_else(|| target.join("bench").join(format!("{mode}.json")));
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&path, serde_json::to_string_pretty(document)?)?;
+        let path =
+            (self.json.clone()).unwrap_or_else(|| target.join("bench").join(mode).join("results.json"));
+        write_json(&path, document)?;
         eprintln!("wrote {}", path.display());
         Ok(())
     }

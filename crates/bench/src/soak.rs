@@ -1,0 +1,108 @@
+//! Clients of all kinds on one server at once, for some time. What has to hold: its memory stays what it was, and no timer
+//! is later than one turn may last.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::contestant::Ready;
+use crate::cores::Cores;
+use crate::lateness;
+use crate::load::{Latency, Sample};
+use crate::rounds::drive;
+use crate::server::Server;
+use crate::workload::Workload;
+
+/// How late a timer may be. A turn runs callbacks for 10 ms at most, and delivers what arrived besides, each connection a
+/// bounded part of it, for which as much is allowed. See the budgets in `docs/design.md`.
+pub const BOUND: Duration = Duration::from_millis(20);
+/// By what part memory may grow.
+const GROWTH: u64 = 10;
+
+/// What one server did.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Which one.
+    pub name: &'static str,
+    /// How many round trips the fast clients made each second.
+    pub each_second: f64,
+    /// How long those took.
+    pub latency: Latency,
+    /// Its memory and descriptors, soon after the beginning and at the end.
+    pub first: Sample,
+    /// See [`first`](Self::first).
+    pub last: Sample,
+    /// How late its latest timer was.
+    pub latest: Duration,
+}
+
+/// Runs one server for so many seconds.
+///
+/// # Errors
+///
+/// In words: that of the server or of its clients.
+pub fn run(ready: &Ready, seconds: u64, load: &Path, cores: Cores) -> Result<Found, String> {
+    let workload = Workload::soak(seconds);
+    let server = Server::start(ready, workload.service(), cores.server)?;
+    let mut samples = Vec::new();
+    let report = drive(&workload.plan(&server, cores), load, cores, &mut |sample| samples.push(sample))?;
+    let said = server.terminate().map_err(|error| error.to_string())?;
+    let latest =
+        said.iter().find_map(|line| lateness::parse(line)).ok_or("it did not say how late its timer was")?;
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+        return Err("nobody looked at its memory".to_owned());
+    };
+    Ok(Found {
+        name: ready.contestant.name,
+        each_second: report.requests as f64 / (report.wall as f64 / 1e9),
+        latency: report.latency.ok_or("no round trip was timed")?,
+        first: *first,
+        last: *last,
+        latest,
+    })
+}
+
+impl Found {
+    /// What did not hold.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let (first, last) = (self.first.resident, self.last.resident);
+        if last > first + first / GROWTH {
+            return Some(format!("its memory grew from {first} KiB to {last} KiB"));
+        }
+        (self.latest > BOUND).then(|| format!("a timer was {:?} late, and may be {BOUND:?}", self.latest))
+    }
+
+    /// In a few lines.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let Self { name, each_second, latency, first, last, latest } = self;
+        let micros = |nanoseconds: u64| nanoseconds as f64 / 1000.0;
+        let (p50, p999, max) = (micros(latency.p50), micros(latency.p999), micros(latency.max));
+        format!(
+            "### soak, {name}, {:.0} s\n\n\
+             - fast clients: {each_second:.0} round trips a second; p50 {p50:.0} µs, p99.9 {p999:.0} µs, max {max:.0} µs\n\
+             - memory: {} KiB after {:.0} s, {} KiB at the end; descriptors: {} and {}\n\
+             - the latest timer: {latest:?} (may be {BOUND:?})\n",
+            last.seconds, first.resident, first.seconds, last.resident, first.descriptors, last.descriptors,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(resident: u64, latest: Duration) -> Found {
+        let sample = |resident, seconds| Sample { requests: 1, resident, descriptors: 9, seconds };
+        let latency = Latency { p50: 1, p99: 2, p999: 3, max: 4 };
+        let (first, last) = (sample(1000, 10.0), sample(resident, 60.0));
+        Found { name: "some", each_second: 1.0, latency, first, last, latest }
+    }
+
+    #[test]
+    fn growth_and_lateness_are_failures() {
+        assert_eq!(found(1100, BOUND).failure(), None);
+        assert!(found(1101, BOUND).failure().unwrap().contains("1101 KiB"));
+        assert!(found(1000, BOUND * 2).failure().unwrap().contains("40ms late"));
+    }
+}
