@@ -109,6 +109,19 @@ conformance! {
         }
     }
 
+    fn what_has_left_within_the_write_counts_for_no_limit(world: &World) {
+        let (log, taken) = (Log::new(), Rc::new(Cell::new(0)));
+        let (transport, raw) = world.accept_one(Trace::new(&log));
+        push(&transport, Counting { taken, at_once: true, fails: false });
+        world.until(|| log.count(&Event::Established) == 1);
+        transport.set_write_limit(512 * 1024);
+        let bytes = pattern(1024 * 1024 + 100);
+        assert_ne!(transport.write(&bytes), WriteStatus::Closed);
+        assert!(world.read(&raw, bytes.len()) == bytes);
+        world.until(|| transport.buffered() == 0);
+        assert!(!log.is_lost());
+    }
+
     fn a_filter_that_fails_within_the_write_ends_the_connection(world: &World) {
         let (log, taken) = (Log::new(), Rc::new(Cell::new(0)));
         let (transport, _raw) = world.accept_one(Trace::new(&log));

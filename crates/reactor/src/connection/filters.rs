@@ -437,6 +437,8 @@ impl Shell {
         if self.ask(key, Connection::may_hear_of_filters) {
             self.deliver_established(key);
             if self.ask(key, |connection| connection.is_reading() && connection.has_filter_backlog()) {
+                // Should that have to wait, the flush does not.
+                self.flush_in_next_turn(key);
                 return true;
             }
             self.flush(key);

@@ -67,9 +67,9 @@ impl Connection {
         if is_held_back { 0 } else { takes.min(AT_A_TIME) }
     }
 
-    /// Whether a filter may take bytes within the program's call.
+    /// Whether a filter may take bytes within the program's call: a portion of them, which would count as waiting.
     fn seals_now(&mut self) -> bool {
-        self.may_seal() > 0 && self.chain().is_some_and(Chain::takes_at_once)
+        self.write_limit >= AT_A_TIME && self.may_seal() > 0 && self.chain().is_some_and(Chain::takes_at_once)
     }
 
     /// Whether what was written for filters that will never be established is dropped.
@@ -154,12 +154,14 @@ impl Shell {
             let taken =
                 self.with_chain(key, |chain, source| chain.seal(&[piece], &|parts| source.send_now(parts)));
             let Some(taken) = taken.filter(|taken| *taken > 0) else { break };
-            self.alter(key, |connection| connection.lent += taken);
             total += taken;
-        }
-        let is_out = self.ask(key, |connection| !connection.chain().is_some_and(Chain::has_wire));
-        if total > 0 && is_out {
-            self.wire_is_out(key);
+            let is_out = self.ask(key, |connection| {
+                connection.lent += taken;
+                !connection.chain().is_some_and(Chain::has_wire)
+            });
+            if is_out {
+                self.wire_is_out(key);
+            }
         }
         total
     }

@@ -129,8 +129,10 @@ impl Shell {
     #[inline]
     fn send_straight(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>) {
         if self.gives_room {
-            self.stats().sent();
             let sent = self.backend().send_now(key, &[IoSlice::new(outgoing.front())]);
+            if sent > 0 {
+                self.stats().sent();
+            }
             if sent == outgoing.len() {
                 outgoing.clear_plain();
                 if let Some(other) = self.spare.replace(Some(outgoing)) {

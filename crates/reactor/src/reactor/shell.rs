@@ -101,7 +101,8 @@ pub(crate) struct Shell {
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
-    /// Room for what backends receive that want it.
+    /// Room for what backends receive that want it. It is borrowed while a protocol is shown it, and only there: a delivery within
+    /// that one would make its own.
     pub(crate) room: RefCell<Vec<u8>>,
     pub(crate) gives_room: bool,
     /// Room for what filters deliver.

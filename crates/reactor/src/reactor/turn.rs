@@ -10,7 +10,7 @@
 //!    is, the hooks before sleep run first, and may change that.
 //! 2. Deliver the events, each to its protocol; then the connections left over from the turn before; then what other
 //!    threads posted goes to the ready queue, and flow notices too. Of many events some are delivered at a time, and the phases
-//!    3 to 5 come in between.
+//!    4 and 5 come in between, as long as the budget of phase 4 lasts.
 //! 3. Timers that are due go to the ready queue, in order.
 //! 4. Run the ready queue, batch by batch, within a budget of batches, callbacks and time.
 //! 5. Send what was written to connections whose own callback did not run.
@@ -46,7 +46,9 @@ const EVENTS: usize = 32;
 #[derive(Default)]
 struct Budget {
     begun: Option<Instant>,
+    batches: usize,
     callbacks: usize,
+    is_over: bool,
 }
 
 /// What input comes for.
@@ -58,6 +60,10 @@ enum Kind {
 }
 
 impl Budget {
+    fn lasts(&self) -> bool {
+        !self.is_over
+    }
+
     /// Whether another callback has to wait for the next turn.
     fn is_used_up(&self, is_late: impl FnOnce() -> bool) -> bool {
         let next = self.callbacks + 1;
@@ -75,15 +81,24 @@ impl Shell {
         self.deliver_completions();
         self.pull_listed(left_over);
         self.take_arrivals();
-        self.check_flows();
+        if !self.left_events.get() {
+            self.check_flows();
+        }
         self.timers.queue_due(self);
-        self.run_ready();
-        while self.left_events.get() && !self.stopping.get() && !self.is_ended() {
+        let mut budget = Budget::default();
+        self.run_ready(&mut budget);
+        while self.left_events.get() && budget.lasts() && !self.stopping.get() && !self.is_ended() {
             self.flush_dirty();
             self.deliver_completions();
             self.take_arrivals();
-            self.timers.queue_due(self);
-            self.run_ready();
+            if !self.left_events.get() {
+                // By now the answer to every send is known that this wait brought.
+                self.check_flows();
+            }
+            self.run_ready(&mut budget);
+        }
+        if let Some(begun) = budget.begun {
+            self.stats().ran(self.now() - begun);
         }
         self.go_on_shutting_down();
         self.flush_dirty();
@@ -98,10 +113,6 @@ impl Shell {
     // Phase 1.
 
     fn wait(&self, limit: Option<Duration>) -> Result<(), RunError> {
-        // The turn before was stopped among its events.
-        if self.left_events.get() {
-            return Ok(());
-        }
         let is_ready = self.has_work() || (limit != Some(Duration::ZERO) && self.prepare_to_sleep());
         let mut until = if is_ready { Some(Instant::ZERO) } else { self.wait_limit(limit) };
         let remote = self.remote.shared();
@@ -286,18 +297,16 @@ impl Shell {
 
     // Phase 4.
 
-    fn run_ready(self: &Rc<Self>) {
-        let mut budget = Budget::default();
-        for _ in 0..BATCHES {
-            if !self.begin_batch() {
-                break;
+    fn run_ready(self: &Rc<Self>, budget: &mut Budget) {
+        while self.begin_batch() {
+            if !self.run_batch(budget) || self.stopping.get() || self.life.get() == Life::ShutDown {
+                return;
             }
-            if !self.run_batch(&mut budget) || self.stopping.get() || self.life.get() == Life::ShutDown {
-                break;
+            budget.batches += 1;
+            if budget.batches == BATCHES {
+                budget.is_over = true;
+                return;
             }
-        }
-        if let Some(begun) = budget.begun {
-            self.stats().ran(self.now() - begun);
         }
     }
 
@@ -307,6 +316,7 @@ impl Shell {
         while self.batch_goes_on() {
             // A stop lets the batch finish; otherwise what the budget cuts off comes first in the next turn.
             if !self.stopping.get() && budget.is_used_up(|| self.now() - begun > TIME) {
+                budget.is_over = true;
                 return false;
             }
             let Some(entry) = self.next_of_batch() else { break };

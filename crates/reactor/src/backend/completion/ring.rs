@@ -185,6 +185,16 @@ impl Ring {
         self.entered(entered)
     }
 
+    /// Submits, and lets everything else be: answers that come in the middle of a turn would only pile up.
+    pub(super) fn submit_alone(&mut self, calls: &mut SystemCalls) -> io::Result<()> {
+        calls.waits += 1;
+        self.refill();
+        let count = u32::try_from(self.inner.submission().len()).unwrap_or(u32::MAX);
+        // SAFETY: no signal mask is passed; what the entries refer to stands, as for every other submission (R1 to R5).
+        let entered = unsafe { self.inner.submitter().enter::<libc::sigset_t>(count, 0, 0, None) };
+        self.entered(entered)
+    }
+
     /// Submits, and waits for `want` answers, at most for `limit`. Once one is there, more are waited for only for `gather`.
     pub(super) fn wait(
         &mut self,

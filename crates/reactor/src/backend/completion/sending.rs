@@ -35,7 +35,7 @@ impl Uring {
         self.submit_send(key, manner);
         if self.patience.ends(self.hold, Instant::monotonic) {
             // What fails is met again by the wait.
-            let _ = self.ring.submit(&mut self.calls);
+            let _ = self.ring.submit_alone(&mut self.calls);
         }
         Started::Pending
     }
