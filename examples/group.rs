@@ -60,9 +60,9 @@ fn main() -> Result<()> {
         .on_signal(SignalKind::HANGUP, OnSignal::Restart(PATIENCE))
         .listen(endpoint_arg("tcp://127.0.0.1:8000"), |_| Echo::default())?
         .listen_async("tcp://127.0.0.1:0", tell)?;
-    for address in group.addresses() {
-        println!("{}", greeting(&address));
-    }
+    // In one piece, as who starts it may read the first line and no more.
+    let greetings: String = group.addresses().iter().map(|address| greeting(address) + "\n").collect();
+    print!("{greetings}");
     let report: Report = group.start()?.join()?;
     println!("{} connections served, {} aborted", report.accepted(), report.aborted());
     Ok(())
