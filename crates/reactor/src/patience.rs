@@ -8,11 +8,16 @@ use crate::instant::Instant;
 /// hundred connections that echo is shorter.
 pub(crate) const SHORT: Duration = Duration::from_micros(50);
 /// The clock is read with the second step, the fourth, the eighth and so on, and then with each of so many.
-const CHECK: u32 = 64;
+const CHECK: usize = 64;
+
+/// Whether the clock is read with this step.
+pub(crate) fn looks(step: usize) -> bool {
+    step > 1 && (step.is_power_of_two() || step % CHECK == 0)
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
-    steps: u32,
+    steps: usize,
     since: Option<Instant>,
 }
 
@@ -20,8 +25,7 @@ impl Patience {
     /// Counts a step. Whether those since the last answer of this kind have taken longer than that.
     pub(crate) fn ends(&mut self, longest: Duration, now: impl FnOnce() -> Instant) -> bool {
         self.steps += 1;
-        let looks = self.steps > 1 && (self.steps.is_power_of_two() || self.steps % CHECK == 0);
-        if !looks {
+        if !looks(self.steps) {
             return false;
         }
         let now = now();
@@ -38,12 +42,12 @@ mod tests {
     use super::*;
 
     /// The steps after which it ends, and how often the clock was read, where each takes so long.
-    fn ends(steps: u32, each: Duration) -> (Vec<u32>, u32) {
+    fn ends(steps: usize, each: Duration) -> (Vec<usize>, u32) {
         let (mut patience, mut ended, mut reads) = (Patience::default(), Vec::new(), 0);
         for step in 1..=steps {
             let now = || {
                 reads += 1;
-                Instant::ZERO + each * step
+                Instant::ZERO + each * u32::try_from(step).expect("a small number")
             };
             if patience.ends(SHORT, now) {
                 ended.push(step);

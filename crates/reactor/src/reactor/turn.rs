@@ -25,7 +25,7 @@ use crate::error::RunError;
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
-use crate::patience::{Patience, SHORT};
+use crate::patience::{self, Patience, SHORT};
 use crate::ready::Entry;
 use crate::watch::Ready;
 
@@ -36,7 +36,6 @@ const CALLBACKS: usize = 8192;
 /// and so much time. The clock is read before the second callback, the fourth, the eighth and so on, then before every 64th,
 /// and after the last.
 const TIME: Duration = Duration::from_millis(10);
-const TIME_CHECK: usize = 64;
 
 /// Where events woke something in the ready queue, no more than so many come before that: the bytes that tasks wait for are still
 /// in the processor's cache then, and need not all be kept at once.
@@ -67,8 +66,7 @@ impl Budget {
     /// Whether another callback has to wait for the next turn.
     fn is_used_up(&self, is_late: impl FnOnce() -> bool) -> bool {
         let next = self.callbacks + 1;
-        let look = next > 1 && (next % TIME_CHECK == 0 || next.is_power_of_two());
-        self.callbacks >= CALLBACKS || (look && is_late())
+        self.callbacks >= CALLBACKS || (patience::looks(next) && is_late())
     }
 }
 

@@ -318,11 +318,7 @@ impl Backend for Readiness {
     }
 
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
-        match self.table.get(key) {
-            Some(Object::Connection(connection)) => self.scratch.receive(connection, into, &mut self.calls),
-            Some(Object::Stream(stream)) => self.scratch.receive(stream, into, &mut self.calls),
-            _ => Received::Failed(unknown()),
-        }
+        self.receive_and_look(key, into, &mut false)
     }
 
     fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
@@ -332,10 +328,14 @@ impl Backend for Readiness {
                 *more = connection.is_readable();
                 received
             }
-            _ => {
-                let received = self.receive(key, into);
-                *more = self.may_receive(key);
+            Some(Object::Stream(stream)) => {
+                let received = self.scratch.receive(stream, into, &mut self.calls);
+                *more = stream.is_readable();
                 received
+            }
+            _ => {
+                *more = false;
+                Received::Failed(unknown())
             }
         }
     }
