@@ -291,6 +291,35 @@ conformance! {
         assert!(runs_out(world), "nothing is left of it");
     }
 
+    fn l15_a_drain_accepts_those_who_were_not_announced(world: &World) {
+        let log = Log::new();
+        let server = listen_logged(world, &log);
+        // No turn comes between.
+        let raws = queue_up(world, &server, 3);
+        server.drain();
+        let refused = || raws.iter().filter(|raw| is_over(raw)).count();
+        let may_refuse = world.is_adversarial();
+        world.until(|| server.local_address().is_none() && log.count(&Event::Made) + refused() == 3);
+        let served = log.count(&Event::Made);
+        assert!(served == 3 || may_refuse, "{served} were served");
+    }
+
+    fn l15_a_drain_from_the_factory_accepts_those_who_wait(world: &World) {
+        let (log, slot) = (Log::new(), Slot::default());
+        let (mine, drain) = (log.clone(), Rc::clone(&slot));
+        let server = world.listen(move |_| {
+            drain.borrow().as_ref().expect("a listener").drain();
+            Trace::new(&mine)
+        });
+        *slot.borrow_mut() = Some(server.clone());
+        let raws = queue_up(world, &server, 3);
+        let refused = || raws.iter().filter(|raw| is_over(raw)).count();
+        let may_refuse = world.is_adversarial();
+        world.until(|| server.local_address().is_none() && log.count(&Event::Made) + refused() == 3);
+        let served = log.count(&Event::Made);
+        assert!(served == 3 || may_refuse, "{served} were served");
+    }
+
     fn l15_a_drain_refuses_those_that_a_pause_keeps_out(world: &World) {
         let log = Log::new();
         let server = listen_logged(world, &log);

@@ -262,7 +262,9 @@ pub trait Backend {
     /// The operating system's; then nothing stays bound.
     fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address>;
 
-    /// Takes over a stream socket that listens already. Closing it later does not shut it down for whoever else holds it.
+    /// Takes over a stream socket that listens already, and takes no connection of it before the first
+    /// [`accept`](Self::accept): whoever waits may be meant for somebody else who holds the socket. Closing it later does not
+    /// shut it down for them.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Listening;
+use super::{Listening, State};
 use crate::address::Addresses;
 use crate::backend::{Accepted, Close, Started};
 use crate::connection::Connection;
@@ -201,7 +201,8 @@ impl Shell {
 
     pub(crate) fn listener_closed(&self, key: Key) {
         let stays = self.listening(key, |listening| {
-            let stays = listening.state.draining.is_under_way() && listening.live > 0;
+            let State { draining, fed, .. } = listening.state;
+            let stays = (draining.is_under_way() || fed) && listening.live > 0;
             listening.state.closed = stays;
             stays.then(|| (listening.factory.take(), std::mem::take(&mut listening.on_stopped)))
         });

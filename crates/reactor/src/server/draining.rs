@@ -36,7 +36,8 @@ impl Server {
     /// Stops listening in good order: whoever waits already is accepted, and then the socket is closed. Its connections go on,
     /// and as long as there are any, [`connections`](Self::connections) and [`on_lost`](Self::on_lost) tell of them.
     ///
-    /// Whom the [limit](Self::set_limit) keeps out, or a [pause](Self::pause), is refused. Calling it again does nothing.
+    /// Whom the [limit](Self::set_limit) keeps out, or a [pause](Self::pause), is refused. Calling it again does nothing. The
+    /// factory may call it.
     ///
     /// ```
     /// use marline_reactor::{Addresses, Reactor, Transport};
@@ -90,7 +91,8 @@ impl Shell {
             }
             state.draining = Draining::Backlog(ROUNDS);
             let at_once = state.fed || state.paused;
-            let accepts = listening.accepts() && with_backlog;
+            // Also from within the factory: then the round of accepting that calls it goes on.
+            let accepts = listening.has_room() && with_backlog;
             listening.state.input |= accepts;
             Some((at_once, accepts))
         });

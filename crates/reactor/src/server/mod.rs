@@ -71,10 +71,12 @@ impl Listening {
     }
 
     fn accepts(&self) -> bool {
+        self.has_room() && self.factory.is_some()
+    }
+
+    fn has_room(&self) -> bool {
         let state = self.state;
-        !(state.paused || state.backing_off || state.stopping)
-            && self.live < self.limit
-            && self.factory.is_some()
+        !(state.paused || state.backing_off || state.stopping) && self.live < self.limit
     }
 
     /// What a dump says of it.
@@ -179,7 +181,13 @@ impl Server {
         let key = shell.add_slot(Slot::Reserved);
         let adopted = shell.backend().adopt(key, listener);
         match adopted {
-            Ok(address) => Ok(Self::install(shell, key, factory, address, usize::MAX)),
+            Ok(address) => {
+                let server = Self::install(shell, key, factory, address, usize::MAX);
+                // From the loop, unless it is paused before that.
+                server.with(|listening| listening.state.input = true);
+                shell.go_on_accepting(key);
+                Ok(server)
+            }
             Err(source) => {
                 shell.remove_slot(key);
                 Err(ListenError::Adopt { source })
@@ -196,6 +204,11 @@ impl Server {
     #[must_use]
     pub fn local_address(&self) -> Option<Address> {
         self.with(|listening| (!listening.state.closed).then(|| listening.address.clone())).flatten()
+    }
+
+    /// How many of its connections may stand at a time.
+    pub(crate) fn limit(&self) -> usize {
+        self.with(|listening| listening.limit).unwrap_or(usize::MAX)
     }
 
     /// How many of its connections stand.

@@ -73,7 +73,6 @@ impl Uring {
 
     pub(super) fn insert_listener(&mut self, key: Key, listener: Listener) {
         self.table.insert(key, Object::Listener(Box::new(listener)));
-        self.begin_accepting(key);
     }
 
     fn accepted(

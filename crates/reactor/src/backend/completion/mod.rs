@@ -248,6 +248,7 @@ impl Backend for Uring {
         let listening = sockets::listen(address, options, &mut self.calls)?;
         let local = listening.local.clone();
         self.insert_listener(key, Listener::new(listening));
+        self.begin_accepting(key);
         Ok(local)
     }
 

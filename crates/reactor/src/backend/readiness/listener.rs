@@ -18,8 +18,6 @@ use crate::key::Key;
 #[derive(Debug)]
 pub(super) struct Listener {
     listening: Listening,
-    /// Whether an accept might find something.
-    ready: bool,
     /// Whether others may hold the socket, too.
     shared: bool,
 }
@@ -35,7 +33,7 @@ impl Listener {
         let descriptor = listening.socket.as_raw_fd();
         let registered = poller.listener(&mut SourceFd(&descriptor), key, calls);
         calls.closes += u64::from(registered.is_err());
-        registered.map(|()| Self { listening, ready: false, shared: false })
+        registered.map(|()| Self { listening, shared: false })
     }
 
     /// Whether descriptors are passed over its connections.
@@ -49,24 +47,20 @@ impl Listener {
         self
     }
 
-    /// Does what is due about `event`.
-    pub(super) fn advance(&mut self, event: &mut Event) -> Option<Completion> {
+    /// Tells what `event` announces.
+    pub(super) fn announce(event: &mut Event) -> Completion {
         event.due = Bits::NONE;
-        self.ready = true;
-        Some(Completion::Input(event.key))
+        Completion::Input(event.key)
     }
 
-    /// Accepts one connection, and registers it as `key`. An error leaves the listener ready: the event was spent,
-    /// and the kernel announces a connection only once.
+    /// Accepts one connection, and registers it as `key`. The system is asked in any case: who came after the last wait was not
+    /// announced yet, and is to be found by a listener that looks for the last time.
     pub(super) fn accept(
         &mut self,
         poller: &Poller,
         key: Key,
         calls: &mut SystemCalls,
     ) -> Result<(Socket, Addresses), Accepted> {
-        if !self.ready {
-            return Err(Accepted::Dry);
-        }
         let (socket, peer) = self.take(calls)?;
         let socket = Socket::register(socket, poller, key, calls).map_err(Accepted::Failed)?;
         let socket = socket.at(&self.listening.local);
@@ -89,7 +83,6 @@ impl Listener {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = false;
                     return Err(Accepted::Dry);
                 }
                 Err(error) => return Err(Accepted::Failed(error)),

@@ -203,7 +203,7 @@ impl Backend for Readiness {
             let mut event = self.poller.pop()?;
             let completion = match self.table.get(event.key) {
                 Some(Object::Connection(connection)) => connection.advance(&mut event, &mut self.calls),
-                Some(Object::Listener(listener)) => listener.advance(&mut event),
+                Some(Object::Listener(_)) => Some(Listener::announce(&mut event)),
                 Some(Object::Stream(stream)) => stream.advance(&mut event, &mut self.calls),
                 Some(Object::Watched(watched)) => watched.advance(&mut event),
                 Some(Object::Datagram(socket)) => socket.advance(&mut event),
