@@ -7,14 +7,16 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use marline_reactor::{
-    DrainHook, GroupHandle, Handle, LoopEnd, OnSignal, Protocol, Running, SignalKind, Spread, Transport,
+    Balance, DrainHook, GroupHandle, Handle, LoopEnd, OnSignal, Protocol, Running, SignalKind, Transport,
     Worker,
 };
 use marline_tasks::{AsyncGroup as _, GroupTasks as _, Stream, sleep};
 use marline_tests::{PATIENCE, on_sockets, process, wait_for};
 use rustix::process::{getpid, kill_process};
 
-use crate::support::{Client, Here, connect, connect_unix, group, port, serving, serving_unix, stats};
+use crate::support::{
+    Client, Here, connect, connect_unix, group, hold_up, port, serving, serving_unix, stats,
+};
 
 on_sockets! {
     g06_stop_ends_every_loop_and_counts_what_stood
@@ -70,23 +72,10 @@ fn g07_drain_aborts_what_is_left_after_its_time(backend: &'static str) {
     stuck.iter_mut().for_each(|client| assert!(client.rest().map_or(true, |rest| rest.is_empty())));
 }
 
-/// Keeps the first loop busy until the test lets it go.
-fn hold_up(group: &GroupHandle) -> impl FnOnce() + use<> {
-    let (entered, is_entered) = channel();
-    let (release, is_released) = channel::<()>();
-    let block = move || {
-        entered.send(()).expect("a test");
-        let _ = is_released.recv();
-    };
-    group.remote(0).post(block).expect("a loop");
-    is_entered.recv_timeout(PATIENCE).expect("a loop");
-    move || drop(release)
-}
-
 fn g07_drain_serves_those_who_wait(backend: &'static str) {
     let running = serving(backend, 1);
     let address = port(&running);
-    let release = hold_up(&running.handle());
+    let release = hold_up(&running.handle(), 0);
     let waiting: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("room to wait")).collect();
     running.handle().drain(PATIENCE);
     release();
@@ -98,8 +87,8 @@ fn g07_drain_serves_those_who_wait(backend: &'static str) {
 }
 
 fn g07_drain_serves_those_who_wait_to_be_handed_over(backend: &'static str) {
-    let (running, path) = serving_unix(backend, 2, Spread::RoundRobin);
-    let release = hold_up(&running.handle());
+    let (running, path) = serving_unix(backend, 2, Balance::RoundRobin);
+    let release = hold_up(&running.handle(), 0);
     let waiting: Vec<_> = (0..100).map(|_| UnixStream::connect(&path).expect("room to wait")).collect();
     running.handle().drain(PATIENCE);
     release();

@@ -1,20 +1,14 @@
 //! Loops that cannot start, and loops that break.
 
-use std::io;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use marline_reactor::backend::{
-    Accepted, Backend, Close, Completion, ListenOptions, Opened, Opening, Outgoing, Received, Sent, Started,
-    Wait, Wakeup, named,
-};
-use marline_reactor::{
-    Address, Addresses, Builder, Choices, Group, GroupBroken, Key, LoopEnd, OnBroken, Spread, StartErrorKind,
-};
+use marline_reactor::backend::named;
+use marline_reactor::{Balance, Builder, Group, GroupBroken, LoopEnd, OnBroken, StartErrorKind};
 use marline_tests::{PATIENCE, backends, on_sockets, process, wait_for};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::bomb::with_bomb;
 use crate::support::{Here, connect, connect_unix, group, port, socket_path, stats};
 
 on_sockets! {
@@ -103,104 +97,6 @@ fn g05_without_descriptors_the_start_fails_and_leaves_none_open() {
     }
 }
 
-/// What a [`Bomb`] does at the next wait.
-#[derive(Clone, Default)]
-struct Fuse {
-    panics: Arc<AtomicBool>,
-    breaks: Arc<AtomicBool>,
-}
-
-/// A backend of the system's that breaks, or panics, when it is told.
-struct Bomb {
-    inner: Box<dyn Backend>,
-    fuse: Fuse,
-}
-
-impl Backend for Bomb {
-    fn name(&self) -> &'static str {
-        "bomb"
-    }
-    fn choices(&self) -> &Choices {
-        self.inner.choices()
-    }
-    fn waker(&self) -> Arc<dyn Wakeup> {
-        self.inner.waker()
-    }
-    fn wait(&mut self, wait: Wait) -> io::Result<()> {
-        let waited = self.inner.wait(wait);
-        assert!(!self.fuse.panics.swap(false, Ordering::SeqCst), "on purpose");
-        if self.fuse.breaks.load(Ordering::SeqCst) {
-            return Err(io::Error::other("broken on purpose"));
-        }
-        waited
-    }
-    fn next(&mut self) -> Option<Completion> {
-        self.inner.next()
-    }
-    fn has_events(&self) -> bool {
-        self.inner.has_events()
-    }
-    fn listen(&mut self, key: Key, address: &Address, options: &ListenOptions) -> io::Result<Address> {
-        self.inner.listen(key, address, options)
-    }
-    fn adopt(&mut self, key: Key, listener: std::os::fd::OwnedFd) -> io::Result<Address> {
-        self.inner.adopt(key, listener)
-    }
-    fn accept(&mut self, listener: Key, key: Key) -> Accepted {
-        self.inner.accept(listener, key)
-    }
-    fn stop_accepting(&mut self, listener: Key) -> Started<()> {
-        self.inner.stop_accepting(listener)
-    }
-    fn open(&mut self, key: Key, opening: Opening) -> io::Result<Opened> {
-        self.inner.open(key, opening)
-    }
-    fn addresses(&mut self, key: Key) -> io::Result<Addresses> {
-        self.inner.addresses(key)
-    }
-    fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
-        self.inner.receive(key, into)
-    }
-    fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        self.inner.send(key, outgoing)
-    }
-    fn expedite(&mut self, key: Key) {
-        self.inner.expedite(key);
-    }
-    fn shutdown(&mut self, key: Key) -> Started<io::Result<()>> {
-        self.inner.shutdown(key)
-    }
-    fn close(&mut self, key: Key, how: Close) -> Started<()> {
-        self.inner.close(key, how)
-    }
-    fn watch(
-        &mut self,
-        key: Key,
-        what: marline_reactor::backend::Watchable,
-        interest: marline_reactor::Interest,
-    ) -> io::Result<()> {
-        self.inner.watch(key, what, interest)
-    }
-    fn rewatch(&mut self, key: Key, interest: marline_reactor::Interest) -> io::Result<()> {
-        self.inner.rewatch(key, interest)
-    }
-}
-
-/// A group whose loop `index` has a [`Bomb`].
-fn with_bomb(backend: &'static str, loops: usize, index: usize) -> (Group, Fuse) {
-    let fuse = Fuse::default();
-    let for_bomb = fuse.clone();
-    let group = Group::new().expect("a group").loops(loops).builder(move |seat| {
-        let inner = named(backend)?;
-        let builder = Builder::new();
-        if seat != index {
-            return Ok(builder.boxed_backend(inner));
-        }
-        Ok(builder.backend(Bomb { inner, fuse: for_bomb.clone() }))
-    });
-    (group, fuse)
-}
-
 fn g09_a_loop_that_panics_ends_the_group(backend: &'static str) {
     let (group, fuse) = with_bomb(backend, 3, 1);
     let running = group.listen("tcp://127.0.0.1:0", |_| Here).expect("a port").start().expect("loops");
@@ -252,7 +148,7 @@ fn g09_others_go_on_without_a_loop_that_panicked(backend: &'static str) {
 fn g09_others_go_on_without_the_loop_that_accepted(backend: &'static str) {
     let path = socket_path();
     let (group, fuse) = with_bomb(backend, 3, 0);
-    let group = group.on_broken(OnBroken::GoOn).spread(Spread::RoundRobin);
+    let group = group.on_broken(OnBroken::GoOn).balance(Balance::RoundRobin);
     let group = group.listen(format!("unix://{}", path.display()), |_| Here).expect("a socket");
     let running = group.start().expect("loops");
     fuse.panics.store(true, Ordering::SeqCst);

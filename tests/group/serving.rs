@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-use marline_reactor::{Group, ListenError, Spread, Worker};
+use marline_reactor::{Balance, Group, ListenError, Worker};
 use marline_tasks::{AsyncGroup as _, Stream, copy};
 use marline_tests::{PATIENCE, on_sockets, tls, wait_for};
 
@@ -59,7 +59,7 @@ fn g02_who_connects_before_the_group_runs_is_served(backend: &'static str) {
 }
 
 fn g03_a_unix_socket_is_spread_in_turn(backend: &'static str) {
-    let (running, path) = serving_unix(backend, 3, Spread::RoundRobin);
+    let (running, path) = serving_unix(backend, 3, Balance::RoundRobin);
     let mut clients: Vec<_> = (0..12).map(|_| connect_unix(&path).expect("a server")).collect();
     clients.iter_mut().for_each(|client| client.echo().expect("an echo"));
     let loops: Vec<_> = clients.iter().map(|client| client.index).collect();
@@ -70,7 +70,7 @@ fn g03_a_unix_socket_is_spread_in_turn(backend: &'static str) {
 }
 
 fn g03_a_unix_socket_is_spread_to_the_least_loaded(backend: &'static str) {
-    let (running, path) = serving_unix(backend, 3, Spread::System);
+    let (running, path) = serving_unix(backend, 3, Balance::System);
     let mut clients: Vec<_> = (0..9).map(|_| connect_unix(&path).expect("a server")).collect();
     let each = |clients: &[Client<UnixStream>]| {
         let count = |index| clients.iter().filter(|client| client.index == index).count();
@@ -91,7 +91,7 @@ fn g03_a_unix_socket_is_spread_to_the_least_loaded(backend: &'static str) {
 }
 
 fn g03_tcp_is_handed_over_on_request(backend: &'static str) {
-    let group = group(backend, 2).spread(Spread::RoundRobin);
+    let group = group(backend, 2).balance(Balance::RoundRobin);
     let running = group.listen("tcp://127.0.0.1:0", |_| Here).expect("a port").start().expect("loops");
     let mut clients: Vec<_> = (0..8).map(|_| connect(port(&running)).expect("a server")).collect();
     clients.iter_mut().for_each(|client| client.echo().expect("an echo"));
@@ -140,7 +140,7 @@ fn g01_async_functions_serve_what_each_loop_listens_on(backend: &'static str) {
 
 fn g03_async_functions_serve_what_is_handed_over(backend: &'static str) {
     let path = socket_path();
-    let group = group(backend, 2).spread(Spread::RoundRobin);
+    let group = group(backend, 2).balance(Balance::RoundRobin);
     let group = group.listen_async(format!("unix://{}", path.display()), here_async).expect("a socket");
     let running = group.start().expect("loops");
     let mut clients: Vec<_> = (0..4).map(|_| connect_unix(&path).expect("a server")).collect();
@@ -183,7 +183,7 @@ fn tls_is_served_by_each_loop(backend: &'static str) {
 
 fn each_loop_has_a_factory_of_its_own(backend: &'static str) {
     let path = socket_path();
-    let group = group(backend, 2).spread(Spread::RoundRobin);
+    let group = group(backend, 2).balance(Balance::RoundRobin);
     let mut served = 0;
     // The count is the clone's: of one loop.
     let factory = move |_: &_| {

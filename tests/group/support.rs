@@ -6,10 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use marline_reactor::backend::named;
 use marline_reactor::{
-    Builder, Group, GroupHandle, GroupStats, Protocol, Rolled, Running, Spread, Transport, Worker,
+    Balance, Builder, Group, GroupHandle, GroupStats, Protocol, Rolled, Running, Transport, Worker,
 };
 use marline_tests::PATIENCE;
 
@@ -40,9 +41,9 @@ pub fn serving(backend: &'static str, loops: usize) -> Running {
 }
 
 /// As [`serving`], on a UNIX socket.
-pub fn serving_unix(backend: &'static str, loops: usize, spread: Spread) -> (Running, PathBuf) {
+pub fn serving_unix(backend: &'static str, loops: usize, balance: Balance) -> (Running, PathBuf) {
     let path = socket_path();
-    let group = group(backend, loops).spread(spread);
+    let group = group(backend, loops).balance(balance);
     let group = group.listen(format!("unix://{}", path.display()), |_| Here).expect("a socket");
     (group.start().expect("loops"), path)
 }
@@ -127,4 +128,23 @@ pub fn stats(group: &GroupHandle) -> GroupStats {
 pub fn told() -> (impl FnOnce(Rolled) + Send + 'static, Receiver<Rolled>) {
     let (sender, receiver) = channel();
     (move |rolled| sender.send(rolled).expect("somebody waits"), receiver)
+}
+
+/// Keeps a loop busy until the test lets it go.
+pub fn hold_up(group: &GroupHandle, index: usize) -> impl FnOnce() + use<> {
+    let (entered, is_entered) = channel();
+    let (release, is_released) = channel::<()>();
+    let block = move || {
+        entered.send(()).expect("a test");
+        let _ = is_released.recv();
+    };
+    group.remote(index).post(block).expect("a loop");
+    is_entered.recv_timeout(PATIENCE).expect("a loop");
+    move || drop(release)
+}
+
+pub fn restart(running: &Running, limit: Duration) -> Rolled {
+    let (tell, rolled) = told();
+    running.handle().restart(limit, tell);
+    rolled.recv_timeout(PATIENCE).expect("an answer")
 }

@@ -101,8 +101,8 @@ pub use error::{
     SendFileErrorKind, WatermarkError, WriteLimitExceeded,
 };
 pub use group::{
-    Busy, DrainHook, Group, GroupBroken, GroupHandle, GroupStats, LoopEnd, LoopReport, LoopStats, OnBroken,
-    OnSignal, Report, RollError, Rolled, Running, Spread, StartError, StartErrorKind, Worker,
+    Balance, Busy, DrainHook, Group, GroupBroken, GroupHandle, GroupStats, LoopEnd, LoopReport, LoopStats,
+    OnBroken, OnSignal, Report, RollError, Rolled, Running, StartError, StartErrorKind, Worker,
 };
 pub use instant::Instant;
 pub use key::Key;

@@ -23,7 +23,7 @@ pub struct StartError {
 pub enum StartErrorKind {
     /// The system does not tell which processors this process may use.
     Processors(io::Error),
-    /// There is no thread for the loop.
+    /// There is no thread for the loop, or for the supervisor, or none with that name.
     Thread(io::Error),
     /// The loop could not be bound to its processor.
     Pin(io::Error),
@@ -37,6 +37,8 @@ pub enum StartErrorKind {
     Hook(Box<dyn Error + Send + Sync>),
     /// A hook, or what makes a loop or a factory, panicked.
     Panicked(Panic),
+    /// The backend of a loop that had started broke before the others had.
+    Broken(Arc<RunError>),
     /// The group was stopped meanwhile.
     Stopped,
 }
@@ -44,6 +46,16 @@ pub enum StartErrorKind {
 impl StartError {
     pub(super) fn of_group(kind: StartErrorKind) -> Self {
         Self { index: None, kind }
+    }
+
+    /// What the end of a loop says of a start that is not over.
+    pub(super) fn of_end(index: usize, end: LoopEnd) -> Self {
+        let kind = match end {
+            LoopEnd::Panicked(panic) => StartErrorKind::Panicked(panic),
+            LoopEnd::Broken(error) => StartErrorKind::Broken(error),
+            _ => StartErrorKind::Stopped,
+        };
+        Self::of_loop(index, kind)
     }
 
     pub(super) fn of_loop(index: usize, kind: StartErrorKind) -> Self {
@@ -84,6 +96,7 @@ impl fmt::Display for StartError {
             StartErrorKind::Signal(error) => error.fmt(f),
             StartErrorKind::Hook(error) => error.fmt(f),
             StartErrorKind::Panicked(panic) => panic.fmt(f),
+            StartErrorKind::Broken(error) => error.fmt(f),
             StartErrorKind::Stopped => f.write_str("it was stopped meanwhile"),
         }
     }
@@ -100,6 +113,7 @@ impl Error for StartError {
             StartErrorKind::Signal(error) => Some(error),
             StartErrorKind::Hook(error) => Some(&**error),
             StartErrorKind::Panicked(panic) => Some(panic),
+            StartErrorKind::Broken(error) => Some(&**error),
             StartErrorKind::Stopped => None,
         }
     }
@@ -144,8 +158,9 @@ pub enum LoopEnd {
     /// The group ended it at once.
     Stopped,
     /// The program did: by [`Handle::stop`](crate::Handle::stop) or [`Handle::shutdown`](crate::Handle::shutdown).
-    Itself,
-    /// Its thread panicked, beyond everything that contains panics.
+    ByProgram,
+    /// Its thread panicked, beyond everything that contains panics; or a callback did, on a loop that a panic
+    /// [stops](crate::OnPanic::Stop).
     Panicked(Panic),
     /// Its backend broke.
     Broken(Arc<RunError>),
@@ -164,7 +179,7 @@ impl fmt::Display for LoopEnd {
         match self {
             Self::Drained => f.write_str("was drained"),
             Self::Stopped => f.write_str("was stopped"),
-            Self::Itself => f.write_str("was stopped by the program"),
+            Self::ByProgram => f.write_str("was stopped by the program"),
             Self::Panicked(panic) => panic.fmt(f),
             Self::Broken(error) => match error.source() {
                 Some(cause) => write!(f, "broke: {error}: {cause}"),

@@ -1,7 +1,8 @@
 //! Connections that one loop accepts and another serves, where not each can listen itself.
 //!
 //! The loop that accepts watches the socket, and posts each connection to the loop that is to have it. It counts it there
-//! before it is posted, so that a burst is spread as evenly as what comes one by one.
+//! before it is posted, so that a burst is spread as evenly as what comes one by one, and so that a loop that drains knows of
+//! those that are on their way to it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::options::Spread;
+use super::options::Balance;
+use super::place::Place;
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::backend::socket::{Listening, set_nodelay};
@@ -24,8 +26,6 @@ use crate::watch::{Interest, Watch};
 const ACCEPTS: usize = 64;
 /// How many of those who wait are accepted at the end.
 const LAST: usize = 4096;
-/// How often a connection is sent on from a loop that ends.
-const HOPS: u8 = 8;
 /// How long to wait after the system had no descriptor, or no memory, for a connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -33,10 +33,9 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(super) struct Feed {
     /// Which socket.
     pub(super) number: usize,
-    spread: Spread,
-    /// How many connections each loop may have, and has.
-    pub(super) limit: usize,
-    loads: Box<[Load]>,
+    balance: Balance,
+    /// How many connections each loop may have.
+    limit: AtomicUsize,
     next: AtomicUsize,
     /// Accepting waits until there is room somewhere.
     full: AtomicBool,
@@ -44,24 +43,12 @@ pub(super) struct Feed {
     set_nodelay: bool,
 }
 
-/// Alone in its cache lines, as each is another thread's to write.
-#[repr(align(128))]
-#[derive(Default)]
-struct Load(AtomicUsize);
-
 impl Feed {
-    pub(super) fn new(
-        number: usize,
-        seats: usize,
-        endpoint: &Endpoint,
-        listening: &Listening,
-        spread: Spread,
-    ) -> Self {
+    pub(super) fn new(number: usize, endpoint: &Endpoint, listening: &Listening, balance: Balance) -> Self {
         Self {
             number,
-            spread,
-            limit: endpoint.limit_value().unwrap_or(usize::MAX),
-            loads: (0..seats).map(|_| Load::default()).collect(),
+            balance,
+            limit: AtomicUsize::new(endpoint.limit_value().unwrap_or(usize::MAX)),
             next: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             descriptors: listening.descriptors,
@@ -69,38 +56,47 @@ impl Feed {
         }
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::SeqCst)
+    }
+
+    /// Sets how many connections each loop may have.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::SeqCst);
+    }
+
     /// Whether a loop that takes connections may have one more.
-    fn has_room(&self, takes: impl Fn(usize) -> bool) -> bool {
-        (0..self.loads.len()).any(|seat| takes(seat) && self.load(seat) < self.limit)
+    fn has_room(&self, group: &Shared) -> bool {
+        group.places().any(|place| place.open_load(self.number).is_some_and(|load| load < self.limit()))
     }
 
-    /// A seat with room, among those that take connections. One more is counted there.
-    fn choose(&self, takes: impl Fn(usize) -> bool) -> Option<usize> {
-        let first = self.next.load(Ordering::Relaxed);
-        let seats = (0..self.loads.len()).map(|step| (first + step) % self.loads.len());
-        let mut seats = seats.filter(|seat| takes(*seat) && self.load(*seat) < self.limit);
-        let chosen = match self.spread {
-            Spread::RoundRobin => seats.next(),
-            Spread::System | Spread::LeastConnections => seats.min_by_key(|seat| self.load(*seat)),
-        }?;
-        self.next.store(chosen + 1, Ordering::Relaxed);
-        self.count(chosen);
-        Some(chosen)
+    /// A loop that takes connections, and has fewer than `limit`. One more is counted there.
+    fn choose(&self, group: &Shared, limit: usize) -> Option<Arc<Place>> {
+        loop {
+            let first = self.next.load(Ordering::Relaxed);
+            let seats = (0..group.loops()).map(|step| (first + step) % group.loops());
+            let mut candidates = seats.filter_map(|seat| {
+                let place = group.place(seat)?;
+                let load = place.open_load(self.number).filter(|load| *load < limit)?;
+                Some((seat, load, place))
+            });
+            let (seat, _, place) = match self.balance {
+                Balance::RoundRobin => candidates.next(),
+                Balance::System | Balance::LeastConnections => candidates.min_by_key(|(_, load, _)| *load),
+            }?;
+            // It may have begun to drain since.
+            if place.offer(self.number, limit) {
+                self.next.store(seat + 1, Ordering::Relaxed);
+                return Some(place);
+            }
+        }
     }
 
-    fn load(&self, seat: usize) -> usize {
-        self.loads[seat].0.load(Ordering::SeqCst)
-    }
-
-    fn count(&self, seat: usize) {
-        self.loads[seat].0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// One of the seat's connections is gone. If accepting waits for that, it goes on.
-    pub(super) fn leave(&self, seat: usize, group: &Shared) {
-        self.loads[seat].0.fetch_sub(1, Ordering::SeqCst);
+    /// One of the loop's connections is gone. If accepting waits for that, it goes on.
+    pub(super) fn leave(&self, place: &Place, group: &Shared) {
+        place.subtract(self.number);
         if self.full.load(Ordering::SeqCst) && self.full.swap(false, Ordering::SeqCst) {
-            group.accept_again(self.number);
+            group.accept_again();
         }
     }
 }
@@ -112,8 +108,8 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Begins to accept.
-    pub(super) fn begin(worker: &Worker, socket: OwnedFd, feed: &Arc<Feed>) -> io::Result<Rc<Self>> {
+    /// Watches the socket, and accepts nobody before it is told to [go on](Self::resume).
+    pub(super) fn new(worker: &Worker, socket: OwnedFd, feed: &Arc<Feed>) -> io::Result<Rc<Self>> {
         let (weak, for_watch) = (worker.downgrade(), Arc::clone(feed));
         let watched = worker.handle().watch(socket, Interest::READABLE, move |socket, _| {
             let Some(worker) = weak.upgrade() else { return };
@@ -122,6 +118,7 @@ impl Acceptor {
             }
         });
         let watch = watched.map_err(io::Error::other)?;
+        watch.pause().map_err(io::Error::other)?;
         Ok(Rc::new(Self { feed: Arc::clone(feed), watch }))
     }
 
@@ -135,7 +132,7 @@ impl Acceptor {
             Pause::Full => {
                 self.feed.full.store(true, Ordering::SeqCst);
                 // One may have ended before that was seen.
-                if self.feed.has_room(|seat| worker.group().takes(seat)) {
+                if self.feed.has_room(worker.group()) {
                     self.resume();
                 }
             }
@@ -174,22 +171,12 @@ pub(super) enum Pause {
 }
 
 fn accept(worker: &Worker, socket: &OwnedFd, feed: &Arc<Feed>, most: usize) -> Option<Pause> {
-    let (group, here) = (worker.group(), worker.index());
-    let drains = worker.is_draining();
-    let takes = |seat: usize| if drains { seat == here } else { group.takes(seat) };
     for _ in 0..most {
-        if !feed.has_room(takes) {
+        if !has_room(worker, feed) {
             return Some(Pause::Full);
         }
         match SockRef::from(socket).accept() {
-            Ok((connection, _)) => {
-                let seat = feed.choose(takes).unwrap_or_else(|| {
-                    // What another loop sent on took the last place: one more than the limit is better than one lost.
-                    feed.count(here);
-                    here
-                });
-                hand_over(worker, feed, seat, connection.into());
-            }
+            Ok((connection, _)) => hand_over(worker, feed, connection.into()),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => return None,
                 io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
@@ -203,47 +190,65 @@ fn accept(worker: &Worker, socket: &OwnedFd, feed: &Arc<Feed>, most: usize) -> O
     None
 }
 
-/// Gives a connection to the loop in `seat`, where it is counted already.
-fn hand_over(worker: &Worker, feed: &Arc<Feed>, seat: usize, connection: OwnedFd) {
+/// Whether another connection has somewhere to go: when the acceptor drains, this loop alone.
+fn has_room(worker: &Worker, feed: &Feed) -> bool {
+    if worker.is_draining() {
+        return worker.place().load(feed.number) < feed.limit();
+    }
+    feed.has_room(worker.group())
+}
+
+/// Gives a connection to the loop that is to have it.
+fn hand_over(worker: &Worker, feed: &Arc<Feed>, connection: OwnedFd) {
     if feed.set_nodelay {
         let _ = set_nodelay(&connection, &mut SystemCalls::default());
     }
-    let (feed, group) = (Arc::clone(feed), Arc::clone(worker.group()));
-    let arrival = Arrival { feed, group, seat, hops: HOPS, connection: Some(connection) };
-    if seat != worker.index() {
-        return arrival.send();
-    }
-    let busy = worker.busy();
-    // From the ready queue, as every other.
-    worker.handle().call_soon(move || {
-        arrival.arrive();
-        drop(busy);
+    let (here, group) = (worker.place(), Arc::clone(worker.group()));
+    let chosen = if worker.is_draining() { None } else { feed.choose(&group, feed.limit()) };
+    let place = chosen.unwrap_or_else(|| {
+        // Also if what another loop sent on took the last place: one more than the limit is better than one lost.
+        here.add(feed.number);
+        Arc::clone(here)
     });
+    let is_here = Arc::ptr_eq(&place, here);
+    let arrival = Arrival { feed: Arc::clone(feed), group, place, connection: Some(connection) };
+    if is_here {
+        // From the ready queue, as every other.
+        worker.handle().call_soon(move || arrival.arrive());
+    } else {
+        arrival.send();
+    }
 }
 
-/// A connection on its way, which counts for its seat. If the loop there ends before it is served, it goes to another.
+/// A connection on its way, which counts for its loop. If that ends before it is served, it goes to another.
 struct Arrival {
     feed: Arc<Feed>,
     group: Arc<Shared>,
-    seat: usize,
-    hops: u8,
+    place: Arc<Place>,
     connection: Option<OwnedFd>,
 }
 
 impl Arrival {
     fn send(self) {
-        let group = Arc::clone(&self.group);
+        let place = Arc::clone(&self.place);
+        let refused = place.remote.post_unlimited(move || self.arrive());
+        if refused.is_err() {
+            // The loop is gone, though the supervisor may not have heard of it. So it is not chosen again.
+            place.shut();
+        }
         // What is refused is dropped, and so goes on.
-        drop(group.post_to(self.seat, move || self.arrive()));
+        drop(refused);
     }
 
     fn arrive(mut self) {
-        let Some(worker) = Worker::current().filter(|worker| !worker.is_ending()) else { return };
+        let Some(worker) = Worker::current().filter(|worker| !worker.is_ending()) else {
+            return self.place.shut();
+        };
         let Some(connection) = self.connection.take() else { return };
         let opening =
             if self.feed.descriptors { Opening::Passing(connection) } else { Opening::One(connection) };
         if !worker.feed(self.feed.number, opening) {
-            self.feed.leave(self.seat, &self.group);
+            worker.left(&self.feed);
         }
     }
 }
@@ -251,11 +256,12 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
-        self.feed.leave(self.seat, &self.group);
-        let seat = self.feed.choose(|seat| self.hops > 0 && self.group.takes(seat));
-        if let Some(seat) = seat {
+        self.feed.leave(&self.place, &self.group);
+        // Above the limit rather than lost.
+        let with_room = self.feed.choose(&self.group, self.feed.limit());
+        if let Some(place) = with_room.or_else(|| self.feed.choose(&self.group, usize::MAX)) {
             let (feed, group) = (Arc::clone(&self.feed), Arc::clone(&self.group));
-            Self { feed, group, seat, hops: self.hops - 1, connection: Some(connection) }.send();
+            Self { feed, group, place, connection: Some(connection) }.send();
         }
     }
 }

@@ -2,20 +2,26 @@
 //!
 //! * `options`: what can be chosen. `handle`: what steers a group from anywhere; `report`: what is told of it; `error`: what can
 //!   go wrong.
-//! * `worker`: one loop of it, as its own thread sees it. `thread`: that thread, from its start to its report.
-//! * `supervisor`: what starts the loops and sees them end. `shared`: what they and the handles share.
+//! * `worker`: one loop of it, as its own thread sees it; `serving`: what it serves. `thread`: that thread, from its start to its
+//!   report.
+//! * `supervisor`: what starts the loops and sees them end; `rolling`: one after the other; `member`: one loop, as it knows it.
+//! * `shared`: what the loops and the handles share; `place`: one loop, as the others see it.
 //! * `sockets`: those that it listens with, which outlive the loops. `feed`: connections that one loop accepts for others.
 //! * `pin`: which processor a thread runs on (`no_pin`: where there is no such call).
 
 mod error;
 mod feed;
 mod handle;
+mod member;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_pin;
 mod options;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pin;
+mod place;
 mod report;
+mod rolling;
+mod serving;
 mod shared;
 mod sockets;
 mod supervisor;
@@ -24,24 +30,27 @@ mod worker;
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crossbeam_channel::{bounded, unbounded};
 use parking_lot::Mutex;
 
 pub use error::{GroupBroken, LoopEnd, StartError, StartErrorKind};
 pub use handle::GroupHandle;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_pin as pin;
-pub use options::{OnBroken, OnSignal, Spread};
+pub use options::{Balance, OnBroken, OnSignal};
 pub use report::{GroupStats, LoopReport, LoopStats, Report, RollError, Rolled};
+pub(crate) use serving::shared_listening;
 use shared::{MakeFactory, Plan, Service, Shared};
 use sockets::Sockets;
 use supervisor::Supervisor;
-pub(crate) use worker::shared_listening;
 pub use worker::{Busy, DrainHook, Worker};
 
 use crate::address::{Address, Addresses};
+use crate::contain::Panic;
 use crate::endpoint::{IntoEndpoint, ListenFactory};
 use crate::error::{CreateError, ListenError};
 use crate::os_signal::SignalKind;
@@ -52,7 +61,7 @@ use crate::reactor::Builder;
 ///
 /// Each loop is one as any other, with its own connections, timers and tasks; nothing of theirs need be `Send`, and they share no
 /// lock. Where the system can, each listens on the port itself and is given its share of the connections; elsewhere one accepts for
-/// all ([`Spread`]). Work crosses from one to another only through their [`Remote`](crate::Remote)s.
+/// all ([`Balance`]). Work crosses from one to another only through their [`Remote`](crate::Remote)s.
 ///
 /// ```no_run
 /// use marline_reactor::{Group, Protocol, Transport};
@@ -72,7 +81,7 @@ use crate::reactor::Builder;
 ///
 /// * What it serves: [`listen`](Self::listen), [`listen_with`](Self::listen_with); what else begins with it:
 ///   [`on_start`](Self::on_start).
-/// * How it is made: [`loops`](Self::loops), [`name`](Self::name), [`pin`](Self::pin), [`spread`](Self::spread),
+/// * How it is made: [`loops`](Self::loops), [`name`](Self::name), [`pin`](Self::pin), [`balance`](Self::balance),
 ///   [`builder`](Self::builder).
 /// * How it ends: [`on_signal`](Self::on_signal), [`on_broken`](Self::on_broken).
 /// * Then [`run`](Self::run), or [`start`](Self::start) to have a handle of it.
@@ -100,7 +109,7 @@ impl Group {
             start: Vec::new(),
             signals: Vec::new(),
             builder: Arc::new(|_| Ok(Builder::new())),
-            spread: Spread::default(),
+            balance: Balance::default(),
             processors: Vec::new(),
         };
         Ok(Self { loops, pinned: false, on_broken: OnBroken::default(), sockets: Sockets::default(), plan })
@@ -113,7 +122,8 @@ impl Group {
         self
     }
 
-    /// What its threads are called, with a number behind it: `NAME-0`, and so on. "marline" by default. Linux shows 15 bytes.
+    /// What its threads are called, with a number behind it: `NAME-0`, and so on. "marline" by default. Linux shows 15 bytes. With
+    /// a NUL in it, the group does not start.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.plan.name = name.into();
@@ -130,8 +140,8 @@ impl Group {
 
     /// Which loop gets a connection.
     #[must_use]
-    pub fn spread(mut self, spread: Spread) -> Self {
-        self.plan.spread = spread;
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.plan.balance = balance;
         self
     }
 
@@ -155,8 +165,8 @@ impl Group {
         self
     }
 
-    /// Calls `hook` on each loop before it listens, in the order of adding; the loop is the [current](crate::Handle::current) one
-    /// then. It is the place to set timers, to connect, to start tasks. An error of it is one of the group's start.
+    /// Calls `hook` on each loop before it listens, in the order of adding, when all loops are made; the loop is the
+    /// [current](crate::Handle::current) one then. It is the place to set timers, to connect, to start tasks. An error of it is one of the group's start.
     #[must_use]
     pub fn on_start(
         mut self,
@@ -166,7 +176,13 @@ impl Group {
         self
     }
 
-    /// What a signal of the operating system does. Without this none does anything.
+    /// What a signal of the operating system does to the group, from the moment when its loops begin until the last has ended:
+    /// while any of them runs, the signal does not do what it does by default. Asked for again, the later action counts. A signal
+    /// without an action is left as it is; programs handle it by [`Handle::on_signal`](crate::Handle::on_signal) on a loop.
+    ///
+    /// Signals are the whole process's. The group acts once on each, whichever of its loops hears of it first; several that come
+    /// at once may count as one, as the system tells no more. One that ends the group while it starts is a
+    /// [start error](StartErrorKind::Stopped).
     #[must_use]
     pub fn on_signal(mut self, signal: SignalKind, action: OnSignal) -> Self {
         self.plan.signals.retain(|(known, _)| *known != signal);
@@ -257,17 +273,30 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// If one of them cannot start. Then all have ended when this returns, and nothing stays bound.
+    /// If one of them cannot start. Then all have ended when this returns, their threads too, and nothing stays bound.
     pub fn start(self) -> Result<Running, StartError> {
-        let name = self.plan.name.clone();
-        let (handle, supervisor) = self.launch()?;
-        let stop = handle.clone();
-        let thread = std::thread::Builder::new().name(name).spawn(move || supervisor.supervise());
-        thread.map(|thread| Running { handle, thread }).map_err(|error| {
-            // The supervisor went with its closure; the loops end when nobody hears them.
-            stop.shared.remotes().iter().for_each(end_alone);
-            StartError::of_group(StartErrorKind::Thread(error))
-        })
+        let name = self.checked_name()?.to_owned();
+        let (tell, started) = bounded(1);
+        // It is there before the first loop is, so that none has to be ended for want of it.
+        let supervise = move || match self.launch() {
+            Ok((handle, supervisor)) => {
+                let _ = tell.send(Ok(handle));
+                supervisor.supervise()
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+                Report::default()
+            }
+        };
+        let thread = std::thread::Builder::new().name(name).spawn(supervise);
+        let thread = thread.map_err(|error| StartError::of_group(StartErrorKind::Thread(error)))?;
+        let error = match started.recv() {
+            Ok(Ok(handle)) => return Ok(Running { handle, thread }),
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let panicked = thread.join().err().map(|panic| StartErrorKind::Panicked(Panic::new(panic)));
+        Err(error.unwrap_or_else(|| StartError::of_group(panicked.unwrap_or(StartErrorKind::Stopped))))
     }
 
     /// Starts every loop, and returns when the last has ended: by a [signal](Self::on_signal), because the program stopped one, or
@@ -277,9 +306,20 @@ impl Group {
     ///
     /// A [`StartError`], or, if loops broke, a [`GroupBroken`].
     pub fn run(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.checked_name()?;
         let (_, supervisor) = self.launch()?;
         checked(supervisor.supervise())?;
         Ok(())
+    }
+
+    /// The name, if it can be that of a thread.
+    fn checked_name(&self) -> Result<&str, StartError> {
+        let name = &self.plan.name;
+        if name.contains('\0') {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "a name of threads with a NUL in it");
+            return Err(StartError::of_group(StartErrorKind::Thread(error)));
+        }
+        Ok(name)
     }
 
     fn launch(mut self) -> Result<(GroupHandle, Supervisor), StartError> {
@@ -288,17 +328,11 @@ impl Group {
             self.plan.processors =
                 allowed.map_err(|error| StartError::of_group(StartErrorKind::Processors(error)))?;
         }
-        let (messages, inbox) = crossbeam_channel::unbounded();
+        let (messages, inbox) = unbounded();
         let shared = Arc::new(Shared::new(self.plan, self.sockets, self.loops, messages));
         let supervisor = Supervisor::start(&shared, inbox, self.on_broken)?;
         Ok((GroupHandle { shared }, supervisor))
     }
-}
-
-/// Ends a loop that nobody sees to.
-fn end_alone(remote: &crate::remote::Remote) {
-    let end = || Worker::current().into_iter().for_each(|worker| worker.end(LoopEnd::Stopped));
-    drop(remote.post(end));
 }
 
 fn checked(report: Report) -> Result<Report, GroupBroken> {
@@ -326,6 +360,9 @@ impl Running {
     }
 
     /// Waits until every loop has ended.
+    ///
+    /// It is for threads that are none of the group's: on a loop of it, in a hook, or in what a
+    /// [restart](GroupHandle::restart) tells, it would wait for itself for ever.
     ///
     /// # Errors
     ///

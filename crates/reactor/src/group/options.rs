@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Which loop gets a connection.
+/// Which loop gets a connection: how their load is balanced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Spread {
+pub enum Balance {
     /// Each loop listens on the port itself, and the system gives each a share (socket(7): SO_REUSEPORT), by a hash of the
     /// addresses: no connection crosses from one thread to another. Where that cannot be (UNIX sockets, inherited ones, systems
     /// other than Linux) it is as with [`LeastConnections`](Self::LeastConnections).
@@ -17,7 +17,8 @@ pub enum Spread {
     LeastConnections,
 }
 
-/// What becomes of the others when a loop breaks: a panic that nothing contained, or a backend that does not go on.
+/// What becomes of the others when a loop breaks: a panic that nothing contained, one that [stops](crate::OnPanic::Stop) its loop, or
+/// a backend that does not go on. It holds during a [restart](super::GroupHandle::restart), too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnBroken {
@@ -34,8 +35,9 @@ pub enum OnBroken {
 pub enum OnSignal {
     /// [Stops](super::GroupHandle::stop) it.
     Stop,
-    /// [Drains](super::GroupHandle::drain) it, for so long at most. The second time, it stops.
+    /// [Drains](super::GroupHandle::drain) it, for so long at most. If the group ends already, it stops: so the second one does.
     Drain(Duration),
-    /// [Restarts](super::GroupHandle::restart) one loop after the other, each of which has so long to drain.
+    /// [Restarts](super::GroupHandle::restart) one loop after the other, each of which has so long to drain. It is reported through
+    /// `tracing` if that does not come to its end; while the group restarts, or ends, it does nothing.
     Restart(Duration),
 }

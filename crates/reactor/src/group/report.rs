@@ -51,11 +51,12 @@ pub struct LoopReport {
     pub aborted: usize,
     /// How much other [work](Worker::busy) had not ended: futures that serve connections, above all.
     pub unfinished: usize,
-    /// What it counted. Nothing, if it broke.
+    /// What it counted.
     pub stats: Stats,
 }
 
-/// What came of a [restart](super::GroupHandle::restart) or a [retreat](super::GroupHandle::retreat).
+/// What came of a [restart](super::GroupHandle::restart), or of a [drain](super::GroupHandle::drain_in_turn), of one loop after
+/// the other.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Rolled {
@@ -100,7 +101,7 @@ impl std::error::Error for RollError {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct GroupStats {
-    /// The loops that answered, in the order of their places.
+    /// The loops that answered, in the order of their places. While a loop is replaced there are two with its place.
     pub loops: Vec<LoopStats>,
 }
 
@@ -168,6 +169,6 @@ pub(super) fn collect(shared: &Shared, done: Told) {
             collector.answers.lock().extend(answer);
         };
         // A loop that is gone has nothing to say.
-        drop(remote.post(ask));
+        drop(remote.post_unlimited(ask));
     }
 }

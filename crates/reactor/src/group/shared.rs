@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::options::{OnSignal, Spread};
+use super::options::{Balance, OnSignal};
+use super::place::Place;
 use super::sockets::Sockets;
 use super::supervisor::Message;
 use super::worker::Worker;
 use crate::endpoint::{Endpoint, ListenFactory};
-use crate::error::{CreateError, PostError};
+use crate::error::CreateError;
 use crate::os_signal::SignalKind;
 use crate::reactor::Builder;
 use crate::remote::Remote;
@@ -39,7 +40,7 @@ pub(super) struct Plan {
     pub(super) start: Vec<StartHook>,
     pub(super) signals: Vec<(SignalKind, OnSignal)>,
     pub(super) builder: MakeLoop,
-    pub(super) spread: Spread,
+    pub(super) balance: Balance,
     /// The processors of the loops, if each has its own.
     pub(super) processors: Vec<usize>,
 }
@@ -48,78 +49,65 @@ pub(super) struct Shared {
     pub(super) plan: Plan,
     pub(super) sockets: Sockets,
     pub(super) messages: Sender<Message>,
-    seats: Box<[Mutex<Seat>]>,
+    /// The last loop that was in each place.
+    seats: Box<[Mutex<Option<Arc<Place>>>]>,
+    /// Every loop that is not gone: also those that leave, whose places others have.
+    present: Mutex<Vec<Arc<Place>>>,
     next: AtomicUsize,
     /// Where the connections come from that are handed over.
     acceptor: AtomicUsize,
-}
-
-/// The place of one loop, or of one after the other.
-#[derive(Default)]
-struct Seat {
-    /// The last that was there.
-    remote: Option<Remote>,
-    /// Whether it takes new work.
-    takes: bool,
 }
 
 impl Shared {
     pub(super) fn new(plan: Plan, sockets: Sockets, loops: usize, messages: Sender<Message>) -> Self {
         let seats = (0..loops).map(|_| Mutex::default()).collect();
         let (next, acceptor) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { plan, sockets, messages, seats, next, acceptor }
+        let present = Mutex::default();
+        Self { plan, sockets, messages, seats, present, next, acceptor }
     }
 
     pub(super) fn loops(&self) -> usize {
         self.seats.len()
     }
 
-    /// From now on this is the loop there.
-    pub(super) fn sit_down(&self, seat: usize, remote: Remote) {
-        *self.seats[seat].lock() = Seat { remote: Some(remote), takes: true };
+    /// From now on this is the loop there. It takes no work before its place is [opened](Place::open); the one that was there
+    /// before takes none any more.
+    pub(super) fn sit_down(&self, seat: usize, place: &Arc<Place>) {
+        self.present.lock().push(Arc::clone(place));
+        let before = self.seats[seat].lock().replace(Arc::clone(place));
+        before.into_iter().for_each(|before| before.shut());
     }
 
-    /// The loop there takes no more work, if it is this one still.
-    pub(super) fn get_up(&self, seat: usize, remote: &Remote) {
-        let mut seat = self.seats[seat].lock();
-        if seat.remote.as_ref().is_some_and(|there| there.loop_id() == remote.loop_id()) {
-            seat.takes = false;
-        }
+    /// The loop is gone.
+    pub(super) fn leave(&self, place: &Arc<Place>) {
+        place.shut();
+        self.present.lock().retain(|present| !Arc::ptr_eq(present, place));
     }
 
-    pub(super) fn takes(&self, seat: usize) -> bool {
-        self.seats[seat].lock().takes
+    pub(super) fn place(&self, seat: usize) -> Option<Arc<Place>> {
+        self.seats[seat].lock().clone()
     }
 
-    /// The loop in that seat, or the next one that takes work. If none does, one that is ending or gone.
+    /// The loops, of each place the last.
+    pub(super) fn places(&self) -> impl Iterator<Item = Arc<Place>> + '_ {
+        (0..self.loops()).filter_map(|seat| self.place(seat))
+    }
+
+    /// The loop in that seat, or the next one that takes work. If none does, one that starts, is ending or is gone.
     pub(super) fn remote(&self, seat: usize) -> Option<Remote> {
         let order = (0..self.loops()).map(|step| (seat % self.loops() + step) % self.loops());
-        let mut taking = order.clone().filter_map(|seat| {
-            let seat = self.seats[seat].lock();
-            seat.remote.clone().filter(|_| seat.takes)
-        });
-        taking.next().or_else(|| order.filter_map(|seat| self.seats[seat].lock().remote.clone()).next())
+        let mut places = order.filter_map(|seat| self.place(seat)).peekable();
+        let first = places.peek().map(|place| place.remote.clone());
+        places.find(|place| place.takes()).map(|place| place.remote.clone()).or(first)
     }
 
     pub(super) fn next_remote(&self) -> Option<Remote> {
         self.remote(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Every loop that is, or was the last, in a seat.
+    /// Every loop that is not gone.
     pub(super) fn remotes(&self) -> Vec<Remote> {
-        self.seats.iter().filter_map(|seat| seat.lock().remote.clone()).collect()
-    }
-
-    pub(super) fn post_to<F: FnOnce() + Send + 'static>(
-        &self,
-        seat: usize,
-        call: F,
-    ) -> Result<(), PostError<F>> {
-        let remote = self.seats[seat].lock().remote.clone();
-        match remote {
-            Some(remote) => remote.post(call),
-            None => Err(PostError::gone(call)),
-        }
+        self.present.lock().iter().map(|place| place.remote.clone()).collect()
     }
 
     /// Which seat has the acceptors.
@@ -131,10 +119,12 @@ impl Shared {
         self.acceptor.store(seat, Ordering::SeqCst);
     }
 
-    /// There is room again for connections of that socket.
-    pub(super) fn accept_again(&self, number: usize) {
-        let resume = move || Worker::current().into_iter().for_each(|worker| worker.accept_again(number));
-        // Without that loop another one accepts, and has looked for itself.
-        let _ = self.post_to(self.acceptor(), resume);
+    /// There may be room again for connections that are handed over.
+    pub(super) fn accept_again(&self) {
+        let resume = || Worker::current().into_iter().for_each(|worker| worker.accept_again());
+        if let Some(place) = self.place(self.acceptor()) {
+            // Without that loop another one accepts, and has looked for itself.
+            let _ = place.remote.post_unlimited(resume);
+        }
     }
 }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 
 use super::feed::Feed;
-use super::options::Spread;
+use super::options::Balance;
+use super::shared::Shared;
 use crate::address::Address;
 use crate::backend::socket::{self, Listening};
 use crate::backend::{ListenOptions, SystemCalls};
@@ -32,6 +33,8 @@ pub(super) struct Sockets {
 struct State {
     bound: Vec<Bound>,
     closed: bool,
+    /// How many still need what is bound, after the close too.
+    needed: usize,
 }
 
 struct Bound {
@@ -68,12 +71,12 @@ impl Sockets {
         service: usize,
         endpoint: &Endpoint,
         (seat, seats): (usize, usize),
-        spread: Spread,
+        balance: Balance,
     ) -> Result<Share, ListenError> {
         let mut state = self.state.lock();
         let at = state.find(service, endpoint)?;
         let bound = &mut state.bound[at];
-        bound.settle(spread);
+        bound.settle(balance);
         let address = bound.address.clone();
         match &mut bound.kind {
             Kind::Each(sockets) => {
@@ -87,7 +90,7 @@ impl Sockets {
                 copy.map(Share::Own).map_err(|source| ListenError::System { address, source })
             }
             Kind::One(listening, feed) => {
-                let made = || Arc::new(Feed::new(at, seats, endpoint, listening, spread));
+                let made = || Arc::new(Feed::new(at, endpoint, listening, balance));
                 Ok(Share::Fed(address, Arc::clone(feed.get_or_insert_with(made))))
             }
         }
@@ -109,31 +112,65 @@ impl Sockets {
         state.bound.iter().any(|bound| bound.service == service && matches!(bound.kind, Kind::Each(_)))
     }
 
-    /// Where the group listens.
+    /// Where the group listens. Nowhere once it is closed.
     pub(super) fn addresses(&self) -> Vec<Address> {
-        self.state.lock().bound.iter().map(|bound| bound.address.clone()).collect()
+        let state = self.state.lock();
+        let bound = state.bound.iter().filter(|_| !state.closed);
+        bound.map(|bound| bound.address.clone()).collect()
     }
 
     /// Holds them no more: when the loops do not either, they are closed, and nothing is bound any more.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let bound = std::mem::take(&mut state.bound);
-        drop(state);
-        drop(bound);
+        state.let_go();
+    }
+
+    fn need(&self) {
+        self.state.lock().needed += 1;
+    }
+
+    fn need_no_more(&self) {
+        let mut state = self.state.lock();
+        state.needed -= 1;
+        state.let_go();
+    }
+}
+
+/// While it lives, what is bound is not closed. It goes with what tells a loop to listen, as the group may be told to end before
+/// that loop comes to it: it listens then all the same, and serves those who wait.
+pub(super) struct Needed(Arc<Shared>);
+
+impl Needed {
+    pub(super) fn new(group: &Arc<Shared>) -> Self {
+        group.sockets.need();
+        Self(Arc::clone(group))
+    }
+}
+
+impl Drop for Needed {
+    fn drop(&mut self) {
+        self.0.sockets.need_no_more();
     }
 }
 
 impl State {
+    /// Closes what nobody needs, after the close.
+    fn let_go(&mut self) {
+        if self.closed && self.needed == 0 {
+            self.bound.clear();
+        }
+    }
+
     /// Where the sockets of this endpoint are, the first of which is bound if there is none.
     fn find(&mut self, service: usize, endpoint: &Endpoint) -> Result<usize, ListenError> {
-        if self.closed {
-            return Err(ListenError::Over);
-        }
         let known =
             self.bound.iter().position(|bound| bound.service == service && bound.endpoint == *endpoint);
         if let Some(known) = known {
             return Ok(known);
+        }
+        if self.closed {
+            return Err(ListenError::Over);
         }
         let listening = bind_first(endpoint)?;
         let (endpoint, address) = (endpoint.clone(), listening.local.clone());
@@ -144,9 +181,9 @@ impl State {
 
 impl Bound {
     /// Decides whether each loop has a socket of its own, as soon as the first asks.
-    fn settle(&mut self, spread: Spread) {
+    fn settle(&mut self, balance: Balance) {
         let is_tcp = matches!(self.endpoint.target(), Target::Tcp(_));
-        if !(SHARES_PORTS && is_tcp && spread == Spread::System) {
+        if !(SHARES_PORTS && is_tcp && balance == Balance::System) {
             return;
         }
         if let Kind::One(listening, None) = &self.kind {

@@ -1,4 +1,4 @@
-//! What a loop knows of being one of a group: its listeners, and how it ends.
+//! What a loop knows of being one of a group, and how it ends.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,17 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::LoopEnd;
-use super::feed::{Acceptor, Feed, Pause};
+use super::feed::Acceptor;
 use super::handle::GroupHandle;
+use super::place::Place;
 use super::report::{LoopReport, LoopStats};
+use super::serving::Served;
 use super::shared::Shared;
-use super::sockets::Share;
-use crate::address::Addresses;
-use crate::backend::Opening;
-use crate::endpoint::{Endpoint, ListenFactory};
-use crate::error::ListenError;
-use crate::reactor::{Failure, Handle, Shell};
-use crate::server::Server;
+use crate::reactor::{Handle, Phase};
 
 /// One loop of a group, on its own thread: `Clone`, and not `Send`.
 ///
@@ -26,22 +22,23 @@ use crate::server::Server;
 /// on the loop asks for the [current](Self::current) one.
 #[derive(Clone)]
 pub struct Worker {
-    state: Rc<State>,
+    pub(super) state: Rc<State>,
 }
 
 pub(super) struct WeakWorker(Weak<State>);
 
-struct State {
+pub(super) struct State {
     handle: Handle,
     shared: Arc<Shared>,
+    place: Arc<Place>,
     index: usize,
     /// The service that is being listened for, and the seat whose socket it is.
-    listening: Cell<Option<(usize, usize)>>,
+    pub(super) listening: Cell<Option<(usize, usize)>>,
     /// Whether connections are accepted: not before every loop of the group has started.
-    going: Cell<bool>,
-    served: RefCell<Vec<Served>>,
-    acceptors: RefCell<Vec<Rc<Acceptor>>>,
-    accepted: Cell<u64>,
+    pub(super) going: Cell<bool>,
+    pub(super) served: RefCell<Vec<Served>>,
+    pub(super) acceptors: RefCell<Vec<Rc<Acceptor>>>,
+    pub(super) accepted: Cell<u64>,
     busy: Cell<usize>,
     draining: Cell<bool>,
     /// What is called at a drain, by numbers that are given out once.
@@ -51,17 +48,17 @@ struct State {
     end: RefCell<Option<(LoopEnd, usize, usize)>>,
 }
 
-struct Served {
-    server: Server,
-    /// Where its connections come from, if they are handed over.
-    feed: Option<Arc<Feed>>,
-}
-
 impl Worker {
-    pub(super) fn new(handle: &Handle, shared: &Arc<Shared>, index: usize) -> Option<Self> {
+    pub(super) fn new(
+        handle: &Handle,
+        shared: &Arc<Shared>,
+        index: usize,
+        place: &Arc<Place>,
+    ) -> Option<Self> {
         let state = handle.local(|handle| State {
             handle: handle.clone(),
             shared: Arc::clone(shared),
+            place: Arc::clone(place),
             index,
             listening: Cell::new(None),
             going: Cell::new(false),
@@ -74,13 +71,23 @@ impl Worker {
             next_hook: Cell::new(0),
             end: RefCell::default(),
         });
-        state.map(|state| Self { state })
+        let this = Self { state: state? };
+        let weak = this.downgrade();
+        // If it is the program that ends the loop, what stands then is counted before it is told.
+        let count = move || weak.upgrade().into_iter().for_each(|worker| worker.note_end(LoopEnd::ByProgram));
+        handle.on_shutdown(Phase::Before, move |_| count());
+        Some(this)
     }
 
     /// The loop that runs this callback or task, if it is one of a group.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Handle::current().ok()?.known_local().map(|state| Self { state })
+        Self::of(&Handle::current().ok()?)
+    }
+
+    /// The same of any loop.
+    pub(super) fn of(handle: &Handle) -> Option<Self> {
+        handle.known_local().map(|state| Self { state })
     }
 
     /// Its place in the group, from 0 on.
@@ -190,6 +197,10 @@ impl Worker {
         &self.state.shared
     }
 
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.state.place
+    }
+
     pub(super) fn stats(&self) -> LoopStats {
         LoopStats {
             index: self.index(),
@@ -199,103 +210,6 @@ impl Worker {
             draining: self.is_draining(),
             stats: self.state.handle.stats(),
         }
-    }
-
-    /// Listens for every service, with the sockets of those seats.
-    pub(super) fn listen(&self, seats: &[usize]) -> Result<(), ListenError> {
-        let Some((first, more)) = seats.split_first() else { return Ok(()) };
-        for service in 0..self.group().plan.services.len() {
-            self.listen_on(service, *first)?;
-            // What is handed over has no more than one.
-            let more = if self.group().sockets.is_each(service) { more } else { &[] };
-            more.iter().try_for_each(|seat| self.listen_on(service, *seat))?;
-        }
-        Ok(())
-    }
-
-    /// Listens with the sockets of a loop that leaves, too.
-    pub(super) fn inherit(&self, seats: &[usize]) {
-        for service in 0..self.group().plan.services.len() {
-            let seats = if self.group().sockets.is_each(service) { seats } else { &[] };
-            for seat in seats {
-                if let Err(error) = self.listen_on(service, *seat) {
-                    let what = format!("taking over the listener of loop {seat}");
-                    self.state.handle.report(&Failure::unobserved(Box::new(error), what));
-                }
-            }
-        }
-    }
-
-    fn listen_on(&self, service: usize, seat: usize) -> Result<(), ListenError> {
-        let group = Arc::clone(self.group());
-        let service_plan = &group.plan.services[service];
-        let mut factory = (service_plan.make)(self);
-        let weak = self.downgrade();
-        let counting = move |addresses: &Addresses| {
-            let protocol = factory(addresses);
-            if protocol.is_some() {
-                weak.upgrade().into_iter().for_each(|worker| worker.count_accepted());
-            }
-            protocol
-        };
-        self.state.listening.set(Some((service, seat)));
-        let listening = self.state.handle.listen(&service_plan.endpoint, counting);
-        self.state.listening.set(None);
-        listening.map(drop)
-    }
-
-    fn count_accepted(&self) {
-        self.state.accepted.set(self.state.accepted.get() + 1);
-    }
-
-    /// Every loop has started.
-    pub(super) fn go(&self, accepts: bool) {
-        self.state.going.set(true);
-        self.state.served.borrow().iter().for_each(|served| served.server.resume());
-        if accepts {
-            self.accept();
-        }
-    }
-
-    /// Accepts connections for all loops, where not each can do so itself.
-    pub(super) fn accept(&self) {
-        let begun = self.group().sockets.fed().and_then(|sockets| {
-            let begin = |(socket, feed)| Acceptor::begin(self, socket, &feed);
-            sockets.into_iter().map(begin).collect::<Result<Vec<_>, _>>()
-        });
-        match begun {
-            Ok(acceptors) => self.state.acceptors.borrow_mut().extend(acceptors),
-            Err(error) => {
-                let what = "accepting for a group".to_owned();
-                self.state.handle.report(&Failure::unobserved(Box::new(error), what));
-            }
-        }
-    }
-
-    fn acceptor(&self, number: usize) -> Option<Rc<Acceptor>> {
-        self.state.acceptors.borrow().iter().find(|acceptor| acceptor.is_of(number)).cloned()
-    }
-
-    pub(super) fn pause_accepting(&self, number: usize, pause: Pause) {
-        self.acceptor(number).into_iter().for_each(|acceptor| acceptor.pause(self, pause));
-    }
-
-    pub(super) fn accept_again(&self, number: usize) {
-        self.acceptor(number).into_iter().for_each(|acceptor| acceptor.resume());
-    }
-
-    /// Serves a connection that was accepted elsewhere. Whether it does.
-    pub(super) fn feed(&self, number: usize, opening: Opening) -> bool {
-        let served = self.state.served.borrow();
-        let of_feed = |served: &&Served| served.feed.as_ref().is_some_and(|feed| feed.number == number);
-        let server = served.iter().find(of_feed).map(|served| served.server.clone());
-        drop(served);
-        server.is_some_and(|server| server.feed(opening))
-    }
-
-    /// A connection that was handed over is gone.
-    pub(super) fn left(&self, feed: &Feed) {
-        feed.leave(self.index(), self.group());
     }
 
     // The end.
@@ -326,16 +240,17 @@ impl Worker {
         self.check_soon();
     }
 
-    fn check_soon(&self) {
+    pub(super) fn check_soon(&self) {
         let weak = self.downgrade();
         self.state.handle.call_soon(move || weak.upgrade().into_iter().for_each(|worker| worker.check()));
     }
 
     /// Ends it, if it drains and nothing is left.
-    fn check(&self) {
-        let is_done = |served: &Served| {
-            let closed = served.feed.is_some() || served.server.local_address().is_none();
-            closed && served.server.connections() == 0
+    pub(super) fn check(&self) {
+        let is_done = |served: &Served| match &served.feed {
+            // Those that are on their way count, too.
+            Some(feed) => self.place().load(feed.number) == 0,
+            None => served.server.local_address().is_none() && served.server.connections() == 0,
         };
         if self.is_draining() && self.state.busy.get() == 0 && self.state.served.borrow().iter().all(is_done)
         {
@@ -345,71 +260,35 @@ impl Worker {
 
     /// Shuts the loop down, and notes what is left. What ends it first is how it ended.
     pub(super) fn end(&self, end: LoopEnd) {
-        if self.state.end.borrow().is_none() {
-            let left = (end, self.connections(), self.state.busy.get());
-            *self.state.end.borrow_mut() = Some(left);
-            self.state.handle.shutdown();
+        self.note_end(end);
+        self.state.handle.shutdown();
+    }
+
+    fn note_end(&self, end: LoopEnd) {
+        let mut noted = self.state.end.borrow_mut();
+        if noted.is_none() {
+            *noted = Some((end, self.connections(), self.state.busy.get()));
         }
     }
 
-    pub(super) fn report(&self) -> Option<LoopReport> {
-        let (end, aborted, unfinished) = self.state.end.borrow_mut().take()?;
+    /// What became of it; `broken` is how, if that is worse than what was noted before.
+    pub(super) fn report(&self, broken: Option<LoopEnd>) -> LoopReport {
+        let noted = self.state.end.borrow_mut().take();
+        let (end, left, unfinished) =
+            noted.unwrap_or_else(|| (LoopEnd::ByProgram, self.connections(), self.state.busy.get()));
+        // The end that broke off had perhaps told some.
+        let (end, aborted) = match broken {
+            Some(broken) => (broken, left.max(self.connections())),
+            None => (end, left),
+        };
         let (accepted, stats) = (self.state.accepted.get(), self.state.handle.stats());
-        Some(LoopReport { index: self.index(), end, accepted, aborted, unfinished, stats })
+        LoopReport { index: self.index(), end, accepted, aborted, unfinished, stats }
     }
 }
 
 impl WeakWorker {
     pub(super) fn upgrade(&self) -> Option<Worker> {
         self.0.upgrade().map(|state| Worker { state })
-    }
-}
-
-/// A worker that listens, for the group, on what the group has bound.
-pub(crate) struct SharedListening {
-    worker: Worker,
-    service: usize,
-    seat: usize,
-}
-
-/// Whether what this loop listens on now is the group's.
-pub(crate) fn shared_listening(shell: &Rc<Shell>) -> Option<SharedListening> {
-    let worker = Handle::new(Rc::clone(shell)).known_local().map(|state| Worker { state })?;
-    let (service, seat) = worker.state.listening.get()?;
-    Some(SharedListening { worker, service, seat })
-}
-
-impl SharedListening {
-    /// Listens with the socket that the group has for this loop.
-    pub(crate) fn listen(
-        &self,
-        shell: &Rc<Shell>,
-        endpoint: &Endpoint,
-        factory: ListenFactory,
-    ) -> Result<Server, ListenError> {
-        let group = self.worker.group();
-        let place = (self.seat, group.loops());
-        let (server, feed) = match group.sockets.share(self.service, endpoint, place, group.plan.spread)? {
-            Share::Own(socket) => {
-                let server = Server::adopt(shell, socket, factory)?;
-                endpoint.limit_value().into_iter().for_each(|limit| server.set_limit(limit));
-                (server, None)
-            }
-            Share::Fed(address, feed) => (Server::fed(shell, factory, address, feed.limit), Some(feed)),
-        };
-        if !self.worker.state.going.get() {
-            server.pause();
-        }
-        let (weak, lost_feed) = (self.worker.downgrade(), feed.clone());
-        server.on_lost(move |_, _| {
-            let Some(worker) = weak.upgrade() else { return };
-            lost_feed.iter().for_each(|feed| worker.left(feed));
-            worker.check();
-        });
-        let weak = self.worker.downgrade();
-        server.on_stopped(move || weak.upgrade().into_iter().for_each(|worker| worker.check()));
-        self.worker.state.served.borrow_mut().push(Served { server: server.clone(), feed });
-        Ok(server)
     }
 }
 

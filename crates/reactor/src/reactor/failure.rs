@@ -52,6 +52,8 @@ type Handler = Box<dyn FnMut(&Failure)>;
 pub(super) struct FailureHandler {
     /// `None` if nobody is, or while it runs.
     call: Option<Handler>,
+    /// The panic that stopped the loop, by its [policy](OnPanic::Stop).
+    stopped_by: Option<Panic>,
 }
 
 impl Shell {
@@ -66,12 +68,20 @@ impl Shell {
     }
 
     pub(crate) fn report_panic(&self, panic: Panic, place: &'static Location<'static>) {
-        self.report(&Failure::Panicked { panic, place });
+        self.report(&Failure::Panicked { panic: panic.clone(), place });
         match self.config.on_panic {
             OnPanic::GoOn => {}
-            OnPanic::Stop => self.stop(),
+            OnPanic::Stop => {
+                self.failures.borrow_mut().stopped_by.get_or_insert(panic);
+                self.stop();
+            }
             OnPanic::Abort => std::process::abort(),
         }
+    }
+
+    /// The panic that stopped the loop, if that was its policy: once.
+    pub(crate) fn take_stopping_panic(&self) -> Option<Panic> {
+        self.failures.borrow_mut().stopped_by.take()
     }
 
     pub(crate) fn report(&self, failure: &Failure) {

@@ -111,6 +111,11 @@ impl Reactor {
         Handle::new(Rc::clone(&self.shell))
     }
 
+    /// The panic that stopped the loop, if that was its policy: once.
+    pub(crate) fn take_stopping_panic(&self) -> Option<crate::contain::Panic> {
+        self.shell.take_stopping_panic()
+    }
+
     /// Runs until [`Handle::stop`], the end of [`Handle::shutdown`], or until nothing is left that could ever call back.
     ///
     /// # Errors

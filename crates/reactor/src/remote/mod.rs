@@ -122,7 +122,13 @@ impl Remote {
     /// wait ([`Builder::post_limit`](crate::Builder::post_limit)) and it is reached.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
-        self.shared.post(call, Location::caller())
+        self.shared.post(call, self.shared.limit, Location::caller())
+    }
+
+    /// As [`post`](Self::post), for what may not be lost though the program's calls have reached their limit.
+    #[track_caller]
+    pub(crate) fn post_unlimited<F: FnOnce() + Send + 'static>(&self, call: F) -> Result<(), PostError<F>> {
+        self.shared.post(call, usize::MAX, Location::caller())
     }
 
     /// The loop's handle, on the loop's own thread; `None` on every other one, and after its end.
@@ -158,13 +164,14 @@ impl Shared {
     fn post<F: FnOnce() + Send + 'static>(
         &self,
         call: F,
+        limit: usize,
         place: &'static Location<'static>,
     ) -> Result<(), PostError<F>> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(PostError::gone(call));
         }
-        if queue.posts.len() >= self.limit {
+        if queue.posts.len() >= limit {
             return Err(PostError::full(call));
         }
         queue.posts.push_back(SendCallback::new(call, place));
