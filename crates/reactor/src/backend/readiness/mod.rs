@@ -186,13 +186,14 @@ impl Backend for Readiness {
     }
 
     fn next_input(&mut self) -> Option<Key> {
-        let key = self.poller.usual_input().filter(|_| self.answers.is_empty())?;
-        let Some(Object::Connection(connection)) = self.table.get(key) else { return None };
-        if !connection.has_usual_input() {
+        if !self.answers.is_empty() {
             return None;
         }
-        self.poller.pop();
-        Some(key)
+        let table = &mut self.table;
+        self.poller.take_usual(|key| match table.get(key) {
+            Some(Object::Connection(connection)) => connection.has_usual_input(),
+            _ => false,
+        })
     }
 
     fn next(&mut self) -> Option<Completion> {

@@ -1,5 +1,12 @@
 //! The multiplexer, and its events as plain data.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "epoll.rs"]
+mod events;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "portable.rs"]
+mod events;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
@@ -12,6 +19,7 @@ use mio::{Interest, Token};
 use crate::backend::bits::Bits;
 use crate::backend::{SystemCalls, token};
 use crate::key::Key;
+use events::Events;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the readiness backend packs a 64-bit key into mio's token, which is a `usize`");
@@ -43,9 +51,6 @@ pub(super) mod says {
     pub(crate) const ERROR: Bits = Bits::bit(4);
     /// There is urgent data.
     pub(crate) const URGENT: Bits = Bits::bit(5);
-
-    /// Bytes arrived on a connection that takes some.
-    pub(crate) const USUAL: Bits = READABLE.or(WRITABLE);
 }
 
 /// What there is to do about an event, in this order: data comes before everything that ends a connection.
@@ -83,10 +88,9 @@ pub(super) struct Event {
 #[derive(Debug)]
 pub(super) struct Poller {
     poll: mio::Poll,
-    /// mio's buffer, which can only be walked in one go. The core stops between any two events to run user code, so
-    /// they are translated into `events` first.
-    buffer: mio::Events,
-    events: VecDeque<Event>,
+    /// Events that come first: those that something is still to be done about, and those that nobody else told of.
+    first: VecDeque<Event>,
+    events: Events,
     /// Whether the last wait brought all that fits.
     is_full: bool,
 }
@@ -95,8 +99,8 @@ impl Poller {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             poll: mio::Poll::new()?,
-            buffer: mio::Events::with_capacity(EVENTS),
-            events: VecDeque::with_capacity(EVENTS),
+            first: VecDeque::new(),
+            events: Events::new(),
             is_full: false,
         })
     }
@@ -172,22 +176,12 @@ impl Poller {
     pub(super) fn wait(&mut self, timeout: Option<Duration>, calls: &mut SystemCalls) -> io::Result<()> {
         calls.waits += 1;
         self.is_full = false;
-        match self.poll.poll(&mut self.buffer, timeout) {
-            Ok(()) => {}
-            // A signal came. The buffer then still holds the events of the wait before.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        let events = self.buffer.iter().filter(|event| event.token() != WAKE);
-        let before = self.events.len();
-        self.events.extend(events.map(translate));
-        // The waker and the alarm may have been among them.
-        self.is_full = self.events.len() - before + 2 >= EVENTS;
+        self.is_full = self.events.wait(&mut self.poll, timeout)?;
         Ok(())
     }
 
     pub(super) fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || !self.first.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -195,40 +189,25 @@ impl Poller {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        self.events.push_back(event);
+        self.first.push_back(event);
     }
 
     pub(super) fn push_front(&mut self, event: Event) {
-        self.events.push_front(event);
+        self.first.push_front(event);
     }
 
-    /// The connection of the next event, if that says no more than that bytes arrived, and was not looked at.
+    /// Takes the next event if it says no more than that bytes arrived, and `is_for_it` says so of its connection.
     #[inline]
-    pub(super) fn usual_input(&self) -> Option<Key> {
-        let event = self.events.front()?;
-        (event.says == says::USUAL && event.due == due::LOOK).then_some(event.key)
+    pub(super) fn take_usual(&mut self, is_for_it: impl FnOnce(Key) -> bool) -> Option<Key> {
+        if self.first.is_empty() { self.events.take_usual(is_for_it) } else { None }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.first.pop_front().or_else(|| self.events.pop())
     }
 }
 
 /// The event of what is readable, or may have ended, and the multiplexer does not tell. Reading goes on until there is no more.
 pub(super) fn untold_input(key: Key) -> Event {
     Event { key, says: says::READABLE.or(says::URGENT), due: due::LOOK }
-}
-
-fn translate(event: &mio::event::Event) -> Event {
-    Event {
-        key: Key::from_u64(event.token().0 as u64),
-        says: says::READABLE
-            .when(event.is_readable())
-            .or(says::WRITABLE.when(event.is_writable()))
-            .or(says::ENDED.when(event.is_read_closed()))
-            .or(says::HUNG_UP.when(event.is_write_closed()))
-            .or(says::ERROR.when(event.is_error()))
-            .or(says::URGENT.when(event.is_priority())),
-        due: due::LOOK,
-    }
 }
