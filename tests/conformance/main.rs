@@ -87,6 +87,7 @@ mod p_signals;
 mod p_virtual_programs;
 mod r_own_buffers;
 mod r_reading;
+mod r_taking;
 mod relay;
 mod s_addresses;
 mod s_endings;

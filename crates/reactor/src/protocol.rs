@@ -79,6 +79,43 @@ pub trait Protocol: 'static {
         let _ = (transport, count);
     }
 
+    /// Bytes have come that the system, or the backend, still has. Whoever answers `true` takes them itself, later, with
+    /// [`try_receive`](Transport::try_receive), into memory that it chooses then: a task does that with its own. Until all is
+    /// taken, or [`resume_reading`](Transport::resume_reading) is called, the connection is paused. After `false`
+    /// `data_received` comes.
+    ///
+    /// It is asked only after [`notify_readable`](Transport::notify_readable), and not always: not behind filters, nor where
+    /// bytes were given back or descriptors passed, nor in debug mode. `data_received` comes then, so that has to be there too.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// use marline_reactor::{Protocol, Transport};
+    ///
+    /// /// Tells somebody that there is something to take.
+    /// struct Bell(Rc<Cell<bool>>);
+    ///
+    /// impl Protocol for Bell {
+    ///     fn connection_made(&mut self, transport: &Transport) {
+    ///         transport.notify_readable();
+    ///     }
+    ///
+    ///     fn readable(&mut self, _: &Transport) -> bool {
+    ///         self.0.set(true);
+    ///         true
+    ///     }
+    ///
+    ///     fn data_received(&mut self, _: &Transport, data: &[u8]) {
+    ///         println!("{} bytes that could not be left where they were", data.len());
+    ///     }
+    /// }
+    /// ```
+    fn readable(&mut self, transport: &Transport) -> bool {
+        let _ = transport;
+        false
+    }
+
     /// The peer ended its direction, and everything before that was received.
     fn eof_received(&mut self, transport: &Transport) -> OnEof {
         let _ = transport;
@@ -180,6 +217,10 @@ impl Protocol for Box<dyn Protocol> {
 
     fn buffer_filled(&mut self, transport: &Transport, count: usize) {
         (**self).buffer_filled(transport, count);
+    }
+
+    fn readable(&mut self, transport: &Transport) -> bool {
+        (**self).readable(transport)
     }
 
     fn eof_received(&mut self, transport: &Transport) -> OnEof {

@@ -34,6 +34,10 @@ impl<P: Protocol> Protocol for Announce<P> {
         self.inner.buffer_filled(transport, count);
     }
 
+    fn readable(&mut self, transport: &Transport) -> bool {
+        self.inner.readable(transport)
+    }
+
     fn eof_received(&mut self, transport: &Transport) -> OnEof {
         self.inner.eof_received(transport)
     }

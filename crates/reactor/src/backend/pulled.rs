@@ -20,6 +20,19 @@ pub enum Received {
     Failed(io::Error),
 }
 
+impl Received {
+    /// How many bytes are in the caller's memory, or what it is in place of that.
+    #[inline]
+    pub(crate) fn into_filled(self) -> Result<usize, Self> {
+        if let Self::Filled(count) = self {
+            // A number has nothing to drop, which the compiler finds out with a call.
+            std::mem::forget(self);
+            return Ok(count);
+        }
+        Err(self)
+    }
+}
+
 /// What [`Backend::accept`](super::Backend::accept) had.
 #[derive(Debug)]
 pub enum Accepted {

@@ -131,6 +131,16 @@ impl Connection {
         self.buffered() + self.buffered_descriptors() * Transport::DESCRIPTOR_WEIGHT
     }
 
+    /// What waits to be sent, as flow control counts it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.weight().max(usize::from(self.is_saying_end()))
+    }
+
+    /// How much more may wait; `None` if that is too much already.
+    pub(crate) fn room(&self) -> Option<usize> {
+        self.high.checked_sub(self.waiting())
+    }
+
     /// What weighs on memory.
     pub(super) fn weight_in_memory(&self) -> usize {
         self.in_memory() + self.buffered_descriptors() * Transport::DESCRIPTOR_WEIGHT

@@ -86,6 +86,9 @@ impl Flags {
     /// Everything is sent, and the filters take their leave of the peer.
     pub(crate) const PARTING: Self = Self(1 << 30);
 
+    /// The protocol takes input itself, where that can be.
+    pub(crate) const TAKES: Self = Self(1 << 31);
+
     pub(crate) const fn union(sets: &[Self]) -> Self {
         let (mut bits, mut index) = (0, 0);
         while index < sets.len() {

@@ -223,7 +223,7 @@ impl Shell {
         })
     }
 
-    fn eof(&self, key: Key) -> bool {
+    pub(super) fn eof(&self, key: Key) -> bool {
         self.alter(key, |connection| {
             connection.flags.clear(Flags::INPUT);
             connection.flags.set(Flags::EOF | Flags::EOF_UNTOLD);
@@ -282,8 +282,13 @@ impl Shell {
     }
 
     pub(crate) fn resume_reading(&self, key: Key) {
-        self.alter(key, |connection| connection.flags.clear(Flags::PAUSED));
-        self.go_on_reading(key);
+        let goes_on = self.ask(key, |connection| {
+            connection.flags.clear(Flags::PAUSED);
+            connection.goes_on_reading()
+        });
+        if goes_on {
+            self.list(key);
+        }
     }
 
     /// Lists a connection that has something to read and wants it. While one of its callbacks runs, that is left to

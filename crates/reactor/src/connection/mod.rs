@@ -4,6 +4,7 @@
 //! * `straight`: the usual, by itself.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
+//! * `taking`: bytes in that a protocol takes itself.
 //! * `output`: bytes out, and their flow control.
 //! * `descriptors`: those that are passed over it.
 //! * `files`: files among them.
@@ -28,6 +29,7 @@ mod sealing;
 mod show;
 mod spares;
 mod straight;
+mod taking;
 mod unread;
 
 use std::any::Any;

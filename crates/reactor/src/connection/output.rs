@@ -32,10 +32,18 @@ enum Next {
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
-        match self.write_straight(key, data) {
+        match self.write_straight(key, data, false) {
             Some(status) => status,
             None => self.write_closely(key, data),
         }
+    }
+
+    /// The same, if no more than the high watermark waits.
+    pub(crate) fn write_within(self: &Rc<Self>, key: Key, data: &[u8]) -> Option<WriteStatus> {
+        self.write_straight(key, data, true).or_else(|| {
+            let has_room = self.inspect(key, |connection| connection.room().is_some()).unwrap_or(true);
+            has_room.then(|| self.write_closely(key, data))
+        })
     }
 
     #[inline(never)]

@@ -55,23 +55,23 @@ impl Shell {
         way: Way,
     ) -> bool {
         let key = transport.key();
-        let (received, is_offered) = match protocol.receive_buffer() {
+        let received = match protocol.receive_buffer() {
             Some(_) if !self.wants_input(key) => return shown.note(Pulled::Unwanted),
             Some([]) => return shown.note(self.receive_for_nothing(key)),
             Some(buffer) => match self.receive_some(key, Some(&mut *buffer), way, &mut shown.more) {
-                Some(Received::Chunk(lent)) => (Some(self.fit(key, lent, buffer)), true),
-                received => (received, true),
+                Err(Some(Received::Chunk(lent))) => Ok(self.fit(key, lent, buffer)),
+                received => received,
             },
             None if self.gives_room => return self.show_room(protocol, transport, shown, way),
-            None => (self.receive_some(key, None, way, &mut shown.more), false),
+            None => self.receive_some(key, None, way, &mut shown.more),
         };
         match received {
-            Some(Received::Filled(count)) if is_offered => {
+            Ok(count) => {
                 self.count_received(key, count);
                 protocol.buffer_filled(transport, count);
                 true
             }
-            received => self.show_other(protocol, transport, shown, received),
+            Err(other) => self.show_other(protocol, transport, shown, other),
         }
     }
 
@@ -92,7 +92,7 @@ impl Shell {
             *room = vec![0; ROOM];
         }
         match self.receive_some(key, Some(&mut *room), way, &mut shown.more) {
-            Some(Received::Filled(count)) => {
+            Ok(count) => {
                 self.count_received(key, count);
                 let bytes = &room[..count];
                 self.begin_delivery(key, bytes);
@@ -100,7 +100,7 @@ impl Shell {
                 self.end_delivery(key, bytes);
                 true
             }
-            received => self.show_other(protocol, transport, shown, received),
+            Err(other) => self.show_other(protocol, transport, shown, other),
         }
     }
 
@@ -126,6 +126,7 @@ impl Shell {
         }
     }
 
+    /// How many bytes are in the memory that was offered, or what came in place of that.
     #[inline]
     fn receive_some(
         self: &Rc<Self>,
@@ -133,26 +134,24 @@ impl Shell {
         into: Option<&mut [u8]>,
         way: Way,
         more: &mut bool,
-    ) -> Option<Received> {
+    ) -> Result<usize, Option<Received>> {
         if way == Way::Any {
-            return self.receive_bytes(key, into);
+            let Some(received) = self.receive_bytes(key, into) else { return Err(None) };
+            return received.into_filled().map_err(Some);
         }
         self.stats().received();
         let received = self.backend().receive_and_look(key, into, more);
-        match received {
-            Received::Filled(count) => Some(Received::Filled(count)),
-            other => self.set_aside(key, other),
-        }
+        received.into_filled().map_err(|other| self.set_aside(key, other))
     }
 
     /// A backend may ignore the protocol's offer. What does not fit is given back.
-    fn fit(&self, key: Key, lent: Chunk, buffer: &mut [u8]) -> Received {
+    pub(super) fn fit(&self, key: Key, lent: Chunk, buffer: &mut [u8]) -> usize {
         let count = lent.bytes().len().min(buffer.len());
         buffer[..count].copy_from_slice(&lent.bytes()[..count]);
         self.count_received(key, lent.bytes().len() - count);
         self.unread(key, &lent.bytes()[count..]);
         self.release(lent);
-        Received::Filled(count)
+        count
     }
 
     /// Takes back what a protocol was shown, but for what it gave back.

@@ -80,9 +80,10 @@ impl Shell {
         self.spare.take().unwrap_or_else(|| self.spares.borrow_mut().take())
     }
 
-    /// Copies a few bytes behind others. `None` if that is to be looked at more closely.
+    /// Copies a few bytes behind others, or only behind those that are no more than the high watermark. `None` if that is to be
+    /// looked at more closely.
     #[inline]
-    pub(super) fn write_straight(&self, key: Key, data: &[u8]) -> Option<WriteStatus> {
+    pub(super) fn write_straight(&self, key: Key, data: &[u8], within: bool) -> Option<WriteStatus> {
         if data.is_empty() || data.len() >= AT_ONCE || self.is_ended() {
             return None;
         }
@@ -93,7 +94,9 @@ impl Shell {
             }
             let outgoing = connection.outgoing.get_or_insert_with(|| self.take_spare());
             let waiting = connection.lent + outgoing.len();
-            if !outgoing.is_plain() || waiting > connection.write_limit {
+            let most =
+                if within { connection.high.min(connection.write_limit) } else { connection.write_limit };
+            if !outgoing.is_plain() || waiting > most {
                 return None;
             }
             outgoing.push_copy(data);
@@ -172,7 +175,13 @@ impl Shell {
     /// The backend may have input. `false` if that is to be looked at more closely.
     #[inline]
     pub(crate) fn input_straight(self: &Rc<Self>, key: Key) -> bool {
-        let Some(protocol) = self.begin_straight(key) else { return false };
+        let Some((mut protocol, takes)) = self.begin_straight(key) else { return false };
+        if takes {
+            match self.leave_straight(key, protocol) {
+                Some(goes_on) => protocol = goes_on,
+                None => return true,
+            }
+        }
         if self.pull_straight(key, protocol) {
             self.pull(key);
         }
@@ -181,7 +190,7 @@ impl Shell {
 
     /// Takes the protocol out of a connection that is as usual and has input for it.
     #[inline]
-    fn begin_straight(&self, key: Key) -> Option<Box<dyn Protocol>> {
+    fn begin_straight(&self, key: Key) -> Option<(Box<dyn Protocol>, bool)> {
         if self.debug.is_on() {
             return None;
         }
@@ -191,8 +200,41 @@ impl Shell {
             }
             let protocol = connection.protocol.take()?;
             connection.flags.set(Flags::BUSY | Flags::INPUT);
-            Some(protocol)
+            Some((protocol, connection.flags.any(Flags::TAKES)))
         })?
+    }
+
+    /// Tells a protocol that there is input. Gives it back if the input is to be received all the same.
+    fn leave_straight(
+        self: &Rc<Self>,
+        key: Key,
+        mut protocol: Box<dyn Protocol>,
+    ) -> Option<Box<dyn Protocol>> {
+        let transport = Transport::new(Rc::clone(self), key);
+        match contain(|| protocol.readable(&transport)) {
+            Ok(false) => return Some(protocol),
+            Ok(true) => {}
+            Err(panic) => {
+                self.conclude_pull(key, protocol, Err(panic));
+                return None;
+            }
+        }
+        let (mut protocol, mut is_dirty) = (Some(protocol), false);
+        self.alter(key, |connection| {
+            if connection.rare.is_some() {
+                return;
+            }
+            connection.protocol = protocol.take();
+            connection.flags.clear(Flags::BUSY);
+            connection.flags.set(Flags::PAUSED);
+            is_dirty = connection.flags.any(Flags::DIRTY);
+        });
+        match protocol {
+            Some(protocol) => drop(self.conclude_pull(key, protocol, Ok(Pulled::Data))),
+            None if is_dirty => self.flush(key),
+            None => {}
+        }
+        None
     }
 
     /// Receives, delivers, and sends what the protocol wrote. Whether there may be more to pull.

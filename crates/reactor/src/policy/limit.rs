@@ -212,6 +212,10 @@ pub struct Admitted {
 }
 
 impl Policy for Admitted {
+    fn needs_no_input(&self) -> bool {
+        true
+    }
+
     fn before(&mut self, transport: &Transport, event: Event<'_>) {
         if let (Event::Made, Some(admission)) = (event, self.admission.take()) {
             transport.attach(admission);

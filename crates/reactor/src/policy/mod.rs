@@ -123,6 +123,12 @@ pub trait Policy: 'static {
         let _ = (transport, event);
     }
 
+    /// Whether it need not see the bytes that come, so that a protocol may [take them itself](Protocol::readable). By default
+    /// it sees all.
+    fn needs_no_input(&self) -> bool {
+        false
+    }
+
     /// Another protocol takes over, and the policy is dropped with the one that it is around.
     fn replaced(&mut self) {}
 }

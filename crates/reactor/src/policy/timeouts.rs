@@ -76,6 +76,11 @@ impl Policy for Idle {
             _ => {}
         }
     }
+
+    /// It looks at the traffic.
+    fn needs_no_input(&self) -> bool {
+        true
+    }
 }
 
 impl Idle {
@@ -190,6 +195,10 @@ impl Policy for Total {
             Event::Lost(_) => cancel(self.timer.take()),
             _ => {}
         }
+    }
+
+    fn needs_no_input(&self) -> bool {
+        true
     }
 }
 

@@ -62,6 +62,10 @@ impl<Q: Policy, P: Protocol> Protocol for Wrapper<Q, P> {
         self.around(transport, Event::Filled(count), |protocol| protocol.buffer_filled(transport, count));
     }
 
+    fn readable(&mut self, transport: &Transport) -> bool {
+        self.policy.needs_no_input() && self.protocol.readable(transport)
+    }
+
     fn eof_received(&mut self, transport: &Transport) -> OnEof {
         self.around(transport, Event::Eof, |protocol| protocol.eof_received(transport))
     }

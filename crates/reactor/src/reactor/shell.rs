@@ -244,6 +244,7 @@ impl Shell {
     }
 
     /// Works on a connection. `change` must run no code of the user's.
+    #[inline]
     pub(crate) fn alter<R>(&self, key: Key, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
         match self.slots.borrow_mut().get_mut(key) {
             Some(Slot::Connection(connection)) => Some(change(connection)),

@@ -153,7 +153,9 @@ impl Stream {
             state.phase = Phase::Released;
             Some(transport)
         });
-        left.flatten().ok_or(IntoTransportError { stream: self, wrong_thread: None })
+        let transport = left.flatten().ok_or(IntoTransportError { stream: self, wrong_thread: None })?;
+        transport.pause_reading();
+        Ok(transport)
     }
 }
 

@@ -101,21 +101,52 @@ impl Door {
 
     /// Waits until `take` finds something in what was received, or the end: `None` at the end.
     #[inline]
-    pub(super) fn poll_received<R>(
+    fn poll_received<R>(
         &self,
         ticket: Ticket,
         context: &Context<'_>,
         mut take: impl FnMut(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
-        match local.streams.read_straight(self.key, ticket, context, &mut take) {
+        match local.streams.read_straight(self.key, ticket, context, 0, &mut take) {
             Came::Bytes(taken) => Poll::Ready(Ok(Some(taken))),
             Came::Nothing(transport) => {
                 transport.resume_reading();
                 Poll::Pending
             }
-            Came::Unusual => self.poll_received_anyhow(&local, ticket, context, take),
+            Came::Left(_) | Came::Unusual => self.poll_received_anyhow(&local, ticket, context, take),
         }
+    }
+
+    /// As [`poll_received`](Self::poll_received), into the memory of whoever reads: how much it was, and 0 at the end.
+    #[inline]
+    fn poll_read(&self, ticket: Ticket, context: &Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let local = self.local()?;
+        let (streams, room) = (&local.streams, into.len());
+        match streams.read_straight(self.key, ticket, context, room, |received| received.take(into)) {
+            Came::Bytes(count) => return Poll::Ready(Ok(count)),
+            Came::Left(transport) => {
+                // A peer who writes as fast never lets it wait.
+                let allowance = &local.executor.allowance;
+                if allowance.is_used_up() {
+                    streams.with(self.key, |state| state.leave_again(ticket));
+                }
+                ready!(allowance.poll_use(context));
+                if let Some(taken) = transport.try_receive(into) {
+                    if taken.more {
+                        streams.with(self.key, |state| state.left = true);
+                    }
+                    return Poll::Ready(Ok(taken.count));
+                }
+            }
+            Came::Nothing(transport) => {
+                transport.resume_reading();
+                return Poll::Pending;
+            }
+            Came::Unusual => {}
+        }
+        let read = self.poll_received_anyhow(&local, ticket, context, |received| received.take(into));
+        read.map_ok(|count| count.unwrap_or(0))
     }
 
     /// The same, in whatever state the stream is.
@@ -190,7 +221,14 @@ impl Door {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let local = self.local()?;
-        let (transport, room) = match local.streams.room_straight(self.key) {
+        let straight = local.streams.writable_straight(self.key);
+        if let Some(transport) = straight.as_ref().filter(|_| data.len() < PIECE) {
+            if transport.try_write(data).is_some_and(WriteStatus::is_accepted) {
+                return Poll::Ready(Ok(data.len()));
+            }
+        }
+        let roomy = straight.and_then(|transport| transport.room().map(|room| (transport, room)));
+        let (transport, room) = match roomy {
             Some(found) => found,
             None => {
                 let transport = ready!(self.poll_writable(ticket, context))?;
@@ -218,8 +256,9 @@ impl Door {
         if data.len() >= PIECE {
             return false;
         }
-        let found = Local::find(&self.remote).and_then(|local| local.streams.room_straight(self.key));
-        found.is_some_and(|(transport, _)| transport.write(data).is_accepted())
+        let found = Local::find(&self.remote).and_then(|local| local.streams.writable_straight(self.key));
+        let status = found.and_then(|transport| transport.try_write(data));
+        status.is_some_and(WriteStatus::is_accepted)
     }
 
     /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
@@ -390,8 +429,7 @@ impl Port {
                 return Poll::Ready(Ok(count));
             }
         }
-        let read = ready!(self.door.poll_received(ticket, context, |received| received.take(into)));
-        Poll::Ready(read.map(|count| count.unwrap_or(0)))
+        self.door.poll_read(ticket, context, into)
     }
 
     /// Gives out again what was lent and not consumed.

@@ -72,6 +72,7 @@ pub(super) fn restore_reading(transport: &Transport, was_paused: bool) {
 impl Protocol for StreamProtocol {
     fn connection_made(&mut self, transport: &Transport) {
         let was_paused = transport.is_paused() && !transport.is_closing();
+        transport.notify_readable();
         let kept = transport.clone();
         let told = self.with(|state| {
             state.transport = Some(kept);
@@ -100,6 +101,17 @@ impl Protocol for StreamProtocol {
         if let Some(local) = self.local.upgrade() {
             let arrival = local.streams.take_arrival(self.key);
             arrival.into_iter().for_each(|arrival| arrival(&local));
+        }
+    }
+
+    fn readable(&mut self, _: &Transport) -> bool {
+        let Some(local) = self.local.upgrade() else { return false };
+        match local.streams.leave_input(self.key) {
+            Some(reader) => {
+                reader.wake();
+                true
+            }
+            None => false,
         }
     }
 

@@ -1,13 +1,11 @@
 //! Buffers that exist only while bytes are under way.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
-/// How many are kept on a thread: with more, each thread that ever copied would keep them.
-const KEPT: usize = 1;
-
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    /// The one that is kept. With more, each thread that ever copied would keep them.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A buffer, which is kept for the next one who needs it when it is dropped.
@@ -22,7 +20,8 @@ impl Scratch {
 
     /// At least `size` bytes, which hold anything.
     pub(super) fn take(size: usize) -> Self {
-        let mut buffer = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
+        // At the end of a thread there may be no more place for it.
+        let mut buffer = SPARE.try_with(Cell::take).unwrap_or_default();
         if buffer.len() < size {
             buffer.resize(size, 0);
         }
@@ -50,12 +49,6 @@ impl Drop for Scratch {
             return;
         }
         let buffer = std::mem::take(&mut self.0);
-        // At the end of a thread there may be no more place for it.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < KEPT {
-                spare.push(buffer);
-            }
-        });
+        let _ = SPARE.try_with(|spare| spare.set(buffer));
     }
 }

@@ -54,6 +54,10 @@ pub(super) struct StreamState {
     pub(super) received: Received,
     /// Those that came, and that the program has not taken. They go where the bytes go.
     pub(super) descriptors: Untaken,
+    /// There are bytes that the connection has and did not receive.
+    pub(super) left: bool,
+    /// Who read last has room to receive such bytes into.
+    pub(super) takes: bool,
     pub(super) eof: bool,
     pub(super) lost: Option<Box<Lost>>,
     /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.

@@ -9,13 +9,19 @@ use std::task::Context;
 use marline_reactor::Transport;
 
 use super::state::{Phase, Received, StreamState, Streams};
-use super::turns::Ticket;
+use super::turns::{Ticket, Wakers};
 use crate::table::TableKey;
 use crate::task::is_of_running_task;
+
+/// Whoever has room for so much takes bytes from where they are. Less is taken from a copy, and not with a call to the system
+/// each time.
+const ROOMY: usize = 1024;
 
 /// What came for a reader.
 pub(super) enum Came<R> {
     Bytes(R),
+    /// There are bytes that this connection did not receive yet.
+    Left(Transport),
     /// Nothing yet. Whoever polls is woken as soon as this connection, which is to be read, brings something.
     Nothing(Transport),
     /// It is to be looked at more closely.
@@ -23,13 +29,14 @@ pub(super) enum Came<R> {
 }
 
 impl Streams {
-    /// Lets `take` have what was received, or waits for it.
+    /// Lets `take` have what was received, or waits for it. It has room for so many bytes, or for none where they are.
     #[inline]
     pub(super) fn read_straight<R>(
         &self,
         key: TableKey,
         ticket: Ticket,
         context: &Context<'_>,
+        room: usize,
         take: impl FnOnce(&mut Received) -> R,
     ) -> Came<R> {
         let came = self.with(key, |state| {
@@ -37,7 +44,7 @@ impl Streams {
                 return Came::Unusual;
             }
             if state.received.is_empty() {
-                return state.wait_straight(ticket, context);
+                return state.come_straight(ticket, context, room);
             }
             let taken = take(&mut state.received);
             if state.received.is_empty() {
@@ -49,19 +56,54 @@ impl Streams {
         came.unwrap_or(Came::Unusual)
     }
 
-    /// The connection and its room, if whoever comes can write to it at once and leaves nobody behind who waits.
+    /// There are bytes that its connection has not received: who waits for them. `None` if they are to be received as usual.
     #[inline]
-    pub(super) fn room_straight(&self, key: TableKey) -> Option<(Transport, usize)> {
-        let transport = self.with(key, |state| {
+    pub(super) fn leave_input(&self, key: TableKey) -> Option<Wakers> {
+        self.with(key, |state| {
+            let stands = state.takes && state.phase == Phase::InPlace && state.received.is_empty();
+            if !stands || state.descriptors.is_full() {
+                return None;
+            }
+            state.left = true;
+            Some(state.reader.wakers())
+        })?
+    }
+
+    /// The connection, if whoever comes can write to it at once and leaves nobody behind who waits.
+    #[inline]
+    pub(super) fn writable_straight(&self, key: TableKey) -> Option<Transport> {
+        self.with(key, |state| {
             let stands = state.lost.is_none() && state.phase != Phase::Over && state.writer.is_vacant();
             if stands { state.transport.clone() } else { None }
-        })??;
-        let room = transport.room()?;
-        Some((transport, room))
+        })?
     }
 }
 
 impl StreamState {
+    #[inline]
+    fn come_straight<R>(&mut self, ticket: Ticket, context: &Context<'_>, room: usize) -> Came<R> {
+        self.takes = room >= ROOMY;
+        if !self.left {
+            return self.wait_straight(ticket, context);
+        }
+        // Who comes takes all of it, or says so.
+        self.left = false;
+        match &self.transport {
+            Some(transport) if room > 0 && self.lost.is_none() => {
+                self.reader.vacate();
+                Came::Left(transport.clone())
+            }
+            _ => Came::Unusual,
+        }
+    }
+
+    /// Who came for the bytes that were left comes later.
+    #[cold]
+    pub(super) fn leave_again(&mut self, ticket: Ticket) {
+        self.left = true;
+        self.reader.hold(ticket);
+    }
+
     /// Keeps the waker of a task. It is this crate's own, so that cloning it calls nobody who could look for the stream.
     #[inline]
     fn wait_straight<R>(&mut self, ticket: Ticket, context: &Context<'_>) -> Came<R> {

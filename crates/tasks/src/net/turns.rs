@@ -49,6 +49,11 @@ impl Turn {
         self.holder = NO_TICKET;
     }
 
+    /// Begins the turn again that was just ended.
+    pub(super) fn hold(&mut self, ticket: Ticket) {
+        self.holder = ticket;
+    }
+
     /// Waits with this waker, if it [is free](Self::is_free_for) for who comes.
     pub(super) fn wait_straight(&mut self, ticket: Ticket, waker: Waker) {
         self.holder = ticket;

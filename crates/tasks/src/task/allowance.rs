@@ -25,6 +25,12 @@ impl Allowance {
         Granted { allowance: self, before: self.left.replace(Some(ALLOWANCE)) }
     }
 
+    /// Whether the others come first, next time.
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.left.get() == Some(0)
+    }
+
     /// Uses up a part of it. Pending, with the task woken, if nothing is left.
     pub(crate) fn poll_use(&self, context: &Context<'_>) -> Poll<()> {
         match self.left.get() {

@@ -93,9 +93,8 @@ fn whole_milliseconds(timeout: Duration) -> Timespec {
 fn translate(flags: EventFlags) -> Bits {
     let any = |bits: EventFlags| flags.intersects(bits);
     let ended = any(EventFlags::HUP) || flags.contains(EventFlags::IN | EventFlags::RDHUP);
-    let hung_up = any(EventFlags::HUP)
-        || flags.contains(EventFlags::OUT | EventFlags::ERR)
-        || flags == EventFlags::ERR;
+    let hung_up =
+        any(EventFlags::HUP) || flags.contains(EventFlags::OUT | EventFlags::ERR) || flags == EventFlags::ERR;
     says::READABLE
         .when(any(EventFlags::IN | EventFlags::PRI))
         .or(says::WRITABLE.when(any(EventFlags::OUT)))

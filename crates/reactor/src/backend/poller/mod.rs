@@ -97,12 +97,7 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            poll: mio::Poll::new()?,
-            first: VecDeque::new(),
-            events: Events::new(),
-            is_full: false,
-        })
+        Ok(Self { poll: mio::Poll::new()?, first: VecDeque::new(), events: Events::new(), is_full: false })
     }
 
     pub(super) fn waker(&self) -> io::Result<mio::Waker> {

@@ -1,5 +1,7 @@
 //! The handle of a connection.
 
+mod reading;
+
 use std::error::Error;
 use std::fmt;
 use std::fs::File;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::address::Address;
-use crate::connection::{Connection, Suspension, Traffic};
+use crate::connection::{Connection, Traffic};
 use crate::credentials::Credentials;
 use crate::error::{ReplaceError, SendDescriptorError, SendFileError, WatermarkError};
 use crate::key::Key;
@@ -21,17 +23,18 @@ use crate::lost::Reason;
 use crate::protocol::Protocol;
 use crate::reactor::{Handle, Shell};
 use crate::sendable::sendable;
+pub use reading::Taken;
 
 /// A connection, as its protocol and everybody else sees it: a small handle, `Clone` and not `Send`.
 ///
 /// The loop owns the connection. A handle that outlives it is inert: it answers [`WriteStatus::Closed`], and never reaches
 /// the connection that uses the slot next. No method blocks, and none calls back before it returns.
 ///
-/// * Writing: [`write`](Self::write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
+/// * Writing: [`write`](Self::write), [`try_write`](Self::try_write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
 ///   [`send_file`](Self::send_file), [`flush`](Self::flush), [`buffered`](Self::buffered), [`room`](Self::room), [`set_watermarks`](Self::set_watermarks),
 ///   [`notify_drained`](Self::notify_drained).
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
-///   [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
+///   [`try_receive`](Self::try_receive), [`unread`](Self::unread), [`watch_peer`](Self::watch_peer).
 /// * The end: [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort), [`fail`](Self::fail).
 /// * Terminals: [`window_size`](Self::window_size), [`set_window_size`](Self::set_window_size).
 /// * For layers around a protocol, such as [policies](crate::policy): [`traffic`](Self::traffic),
@@ -81,6 +84,13 @@ impl Transport {
     /// may leave at once, as far as there is room.
     pub fn write(&self, data: impl AsRef<[u8]>) -> WriteStatus {
         self.shell.write_copy(self.key, data.as_ref())
+    }
+
+    /// As [`write`](Self::write), unless more than the high watermark waits to be sent already: then nothing is written, and the
+    /// answer is `None`.
+    #[inline]
+    pub fn try_write(&self, data: &[u8]) -> Option<WriteStatus> {
+        self.shell.write_within(self.key, data)
     }
 
     /// As [`write`](Self::write), without a copy.
@@ -212,7 +222,7 @@ impl Transport {
     /// such as the close_notify of TLS, counts as at least one byte.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shell.inspect(self.key, waiting).unwrap_or(0)
+        self.shell.inspect(self.key, Connection::waiting).unwrap_or(0)
     }
 
     /// How many descriptors wait to be sent, and a byte follows them.
@@ -242,7 +252,7 @@ impl Transport {
     #[must_use]
     #[inline]
     pub fn room(&self) -> Option<usize> {
-        self.shell.inspect(self.key, |connection| connection.high.checked_sub(waiting(connection)))?
+        self.shell.inspect(self.key, Connection::room)?
     }
 
     /// Sets how many bytes may wait in memory to be sent: 256 MiB by default. A write that comes while more than that wait is not
@@ -255,66 +265,6 @@ impl Transport {
     /// Asks for one [`drained`](Protocol::drained) as soon as nothing waits to be sent.
     pub fn notify_drained(&self) {
         self.shell.notify_drained(self.key);
-    }
-
-    /// Delivers no bytes and no end until [`resume_reading`](Self::resume_reading), beginning at once.
-    pub fn pause_reading(&self) {
-        self.shell.pause_reading(self.key);
-    }
-
-    /// Goes on with reading. What arrived meanwhile comes first.
-    pub fn resume_reading(&self) {
-        self.shell.resume_reading(self.key);
-    }
-
-    /// Keeps the connection from reading as long as the answer lives, whatever [`pause_reading`](Self::pause_reading) and
-    /// [`resume_reading`](Self::resume_reading) say meanwhile: a pause of a layer around the protocol, beside the
-    /// protocol's own. The connection reads when nobody pauses it.
-    ///
-    /// ```
-    /// use marline_reactor::testing::Recorder;
-    ///
-    /// let recorder = Recorder::new();
-    /// let transport = recorder.transport();
-    /// let suspension = transport.suspend_reading();
-    /// transport.resume_reading();
-    /// assert!(!transport.is_reading());
-    /// drop(suspension);
-    /// assert!(transport.is_reading());
-    /// ```
-    pub fn suspend_reading(&self) -> Suspension {
-        Suspension::new(&self.shell, self.key)
-    }
-
-    /// Whether [`pause_reading`](Self::pause_reading) was called last, and not [`resume_reading`](Self::resume_reading).
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.shell.inspect(self.key, |connection| connection.is_paused()).unwrap_or(false)
-    }
-
-    /// Whether a [suspension](Self::suspend_reading) keeps it from reading.
-    #[must_use]
-    pub fn is_suspended(&self) -> bool {
-        self.shell.inspect(self.key, |connection| connection.is_suspended()).unwrap_or(false)
-    }
-
-    /// Whether its protocol gets the bytes that come: reading is neither paused nor suspended, the connection not closing,
-    /// and no other protocol about to take over.
-    #[must_use]
-    pub fn is_reading(&self) -> bool {
-        self.shell.inspect(self.key, |connection| connection.is_reading()).unwrap_or(false)
-    }
-
-    /// Puts bytes back in front of everything not yet delivered: the protocol gets them again, after `resume_reading` if
-    /// reading is paused. Giving back the end of what is just being delivered costs no copy beyond the first.
-    pub fn unread(&self, data: &[u8]) {
-        self.shell.unread(self.key, data);
-    }
-
-    /// Puts a descriptor in front of everything not yet delivered, bytes and other descriptors: the protocol gets it again, or its
-    /// successor does, after `resume_reading` if reading is paused. One protocol gives back several in the reverse order.
-    pub fn unread_descriptor(&self, descriptor: OwnedFd) {
-        self.shell.unread_descriptor(self.key, descriptor);
     }
 
     /// Who is at the other end of a UNIX socket.
@@ -475,12 +425,6 @@ impl Transport {
     pub fn key(&self) -> Key {
         self.key
     }
-}
-
-/// What waits to be sent, as flow control counts it.
-#[inline]
-fn waiting(connection: &Connection) -> usize {
-    connection.weight().max(usize::from(connection.is_saying_end()))
 }
 
 impl PartialEq for Transport {

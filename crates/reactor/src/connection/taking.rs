@@ -1,0 +1,99 @@
+//! Bytes in that are received when the program asks for them, into its memory.
+
+use std::rc::Rc;
+
+use super::{Connection, Flags};
+use crate::backend::Received;
+use crate::key::Key;
+use crate::reactor::Shell;
+use crate::transport::Taken;
+
+/// Input is not for the protocol, or comes in another way. That the connection is paused is as it should be.
+const NOT_TO_BE_TAKEN: Flags = Flags::union(&[
+    Flags::SUSPENDED,
+    Flags::LISTED,
+    Flags::UNMADE,
+    Flags::BUSY,
+    Flags::EOF,
+    Flags::EOF_UNTOLD,
+    Flags::CLOSING,
+    Flags::LINGERING,
+    Flags::LOST,
+    Flags::FILTERED,
+    Flags::SHAKING,
+    Flags::PARTING,
+]);
+
+impl Connection {
+    fn can_be_taken_from(&self) -> bool {
+        !self.flags.any(NOT_TO_BE_TAKEN) && self.flags.any(Flags::INPUT) && self.rare.is_none()
+    }
+
+    /// Where there is no more to take, the protocol hears of what comes.
+    #[inline]
+    fn was_taken_from(&mut self, count: usize, more: bool) -> Taken {
+        self.traffic.received += count as u64;
+        if !more {
+            self.flags.clear(Flags::INPUT | Flags::PAUSED);
+        }
+        Taken::new(count, more)
+    }
+}
+
+impl Shell {
+    /// Whether the protocol hears of input that it can take.
+    pub(crate) fn set_taking(&self, key: Key, takes: bool) {
+        self.alter(key, |connection| connection.flags.put(Flags::TAKES, takes));
+    }
+
+    #[inline]
+    pub(crate) fn take_input(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
+        if into.is_empty() {
+            return None;
+        }
+        let received = self.alter(key, |connection| {
+            if !connection.can_be_taken_from() {
+                return None;
+            }
+            let mut more = false;
+            let received = self.backend().receive_and_look(key, Some(&mut *into), &mut more).into_filled();
+            Some(received.map(|count| connection.was_taken_from(count, more)).map_err(|other| (other, more)))
+        });
+        let received = received??;
+        self.stats().received();
+        received.or_else(|(other, more)| self.take_other(key, other, more, into)).ok()
+    }
+
+    /// The backend's own memory, or no bytes. What cannot be taken comes through the protocol.
+    fn take_other(
+        self: &Rc<Self>,
+        key: Key,
+        received: Received,
+        more: bool,
+        into: &mut [u8],
+    ) -> Result<Taken, ()> {
+        match self.set_aside(key, received) {
+            Some(Received::Filled(count)) => return self.note_taken(key, count, more),
+            Some(Received::Chunk(lent)) if lent.bytes().len() <= into.len() => {
+                let count = lent.bytes().len();
+                into[..count].copy_from_slice(lent.bytes());
+                self.release(lent);
+                return self.note_taken(key, count, more);
+            }
+            Some(Received::Chunk(lent)) => {
+                let count = self.fit(key, lent, into);
+                return self.note_taken(key, count, true);
+            }
+            Some(Received::Eof) => self.eof(key),
+            Some(Received::Dry) => self.dry(key),
+            Some(Received::Failed(error)) => self.broken(key, error),
+            None => true,
+        };
+        self.resume_reading(key);
+        Err(())
+    }
+
+    fn note_taken(&self, key: Key, count: usize, more: bool) -> Result<Taken, ()> {
+        self.alter(key, |connection| connection.was_taken_from(count, more)).ok_or(())
+    }
+}
