@@ -53,6 +53,7 @@ pub fn each(
 }
 
 fn whole(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Profile, String> {
+    let cores = ready.contestant.place(cores);
     let out = ready.path.with_file_name(format!("{}.callgrind", ready.contestant.name));
     // That of another run must not be taken for this one's.
     let _ = fs::remove_file(&out);

@@ -43,7 +43,7 @@ pub fn table(ready: &[Ready], load: &Path, cores: Cores) -> String {
 }
 
 /// Kinds of calls, each with how many there were for each round trip, most first.
-type Calls = Vec<(String, f64)>;
+pub type Calls = Vec<(String, f64)>;
 
 fn row(calls: &Calls) -> String {
     let total: f64 = calls.iter().map(|(_, count)| count).sum();
@@ -66,8 +66,8 @@ fn count(
     Ok(calls.into_iter().map(|(name, number)| (name, number as f64 / trips as f64)).collect())
 }
 
-/// How many calls of the kinds that count a request of `many` takes, without those for starting and connecting: the two
-/// differ in nothing but their numbers of requests.
+/// How many calls of each kind a request of `many` takes, without those for starting and connecting: the two differ in
+/// nothing but their numbers of requests.
 ///
 /// # Errors
 ///
@@ -78,17 +78,26 @@ pub fn each(
     many: Workload,
     load: &Path,
     cores: Cores,
-    counts: &dyn Fn(&str) -> bool,
-) -> Result<f64, String> {
-    let total = |workload: Workload| -> Result<f64, String> {
-        let calls = whole(ready, workload, load, cores)?;
-        Ok(calls.iter().filter(|(name, _)| counts(name)).map(|(_, number)| *number as f64).sum())
-    };
-    let requests = (many.warm_up() + many.requests).saturating_sub(few.warm_up() + few.requests);
-    Ok((total(many)? - total(few)?) / requests as f64)
+) -> Result<Calls, String> {
+    let (less, more) = (whole(ready, few, load, cores)?, whole(ready, many, load, cores)?);
+    let requests = (many.warm_up() + many.requests).saturating_sub(few.warm_up() + few.requests) as f64;
+    let of =
+        |name: &str| less.iter().find(|(other, _)| other == name).map_or(0.0, |(_, number)| *number as f64);
+    Ok(more
+        .into_iter()
+        .map(|(name, number)| ((number as f64 - of(&name)) / requests, name))
+        .map(|(each, name)| (name, each))
+        .collect())
+}
+
+/// How many calls there are of the kinds that count.
+#[must_use]
+pub fn sum(calls: &Calls, counts: impl Fn(&str) -> bool) -> f64 {
+    calls.iter().filter(|(name, _)| counts(name)).map(|(_, number)| *number).sum()
 }
 
 fn whole(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Vec<(String, u64)>, String> {
+    let cores = ready.contestant.place(cores);
     let summary = ready.path.with_file_name(format!("{}.strace", ready.contestant.name));
     // That of another run must not be taken for this one's.
     let _ = fs::remove_file(&summary);

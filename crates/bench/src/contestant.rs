@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use crate::cores::Cores;
 use crate::role::Role;
 
 /// A server, before it is built.
@@ -56,6 +57,14 @@ pub const ALL: [Contestant; 18] = [
     Contestant { name: "twisted", program: Program::Python("twisted") },
 ];
 
+/// Groups of loops, one on each core, in the order of tables.
+pub const GROUPS: [Contestant; 4] = [
+    ours("group-callbacks-completion", "bench-group-callbacks", "completion"),
+    ours("group-async-completion", "bench-group-async", "completion"),
+    ours("group-callbacks-readiness", "bench-group-callbacks", "readiness"),
+    ours("group-async-readiness", "bench-group-async", "readiness"),
+];
+
 /// The peers that `quick` has time for, beside ours and the floors: what most programs are on, and the leanest of each kind.
 const QUICK: [&str; 4] = ["tokio", "monoio", "mio", "libuv"];
 
@@ -79,6 +88,18 @@ impl Contestant {
         matches!(self.program, Program::Ours { .. })
     }
 
+    /// Whether it has several loops.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        GROUPS.contains(self)
+    }
+
+    /// Where it runs, and its clients.
+    #[must_use]
+    pub fn place(&self, cores: Cores) -> Cores {
+        if self.is_group() { cores.for_group() } else { cores }
+    }
+
     /// Whether it speaks TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
@@ -89,7 +110,7 @@ impl Contestant {
     #[must_use]
     pub fn serves(&self, role: Role) -> bool {
         match self.program {
-            Program::Ours { .. } => true,
+            Program::Ours { .. } => role == Role::Echo || !self.is_group(),
             Program::Peer(name) => {
                 role == Role::Echo || (self.is_secure() || name == "tokio") && role != Role::Timed
             }

@@ -10,15 +10,22 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// How nice a process is that goes before almost all others.
 const FIRST: i32 = -15;
 
+/// How many loops a group has here.
+pub const LOOPS: usize = 2;
+
 /// A core for the server and one for the clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     /// The first that this process may use.
-    pub server: usize,
+    pub server: CpuSet,
     /// The second; the same, if there is one only.
-    pub load: usize,
+    pub load: CpuSet,
     /// Whether the clients never sleep.
     pub spin: bool,
+    /// Those of a group: as many as it has loops, if there are so many.
+    group: CpuSet,
+    /// What a group leaves to the clients; all, if that is none.
+    beside: CpuSet,
 }
 
 impl Cores {
@@ -29,11 +36,33 @@ impl Cores {
     /// The system's.
     pub fn choose(spin: bool) -> io::Result<Self> {
         let all = sched_getaffinity(None)?;
-        let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-        let server = allowed.next().unwrap_or(0);
-        let load = allowed.next().unwrap_or(server);
+        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).collect();
+        let (first, second) = (&allowed[..allowed.len().min(1)], &allowed[allowed.len().min(1)..]);
+        let server = set_of(first);
+        let load = if second.is_empty() { server } else { set_of(&second[..1]) };
+        let (group, beside) = allowed.split_at(allowed.len().min(LOOPS));
+        let (group, beside) = (set_of(group), if beside.is_empty() { all } else { set_of(beside) });
         // On a core that the server needs too, spinning would take its time.
-        Ok(Self { server, load, spin: spin && load != server })
+        Ok(Self { server, load, spin: spin && load != server, group, beside })
+    }
+
+    /// The same for a group, on as many cores as it has loops.
+    #[must_use]
+    pub fn for_group(self) -> Self {
+        let spin = self.spin && self.leave_some();
+        Self { server: self.group, load: self.beside, spin, ..self }
+    }
+
+    /// Gives clients of one loop the cores that those of a group have, if a group leaves them some.
+    #[must_use]
+    pub fn with_all_clients(self) -> Self {
+        if self.leave_some() { Self { load: self.beside, ..self } } else { self }
+    }
+
+    /// Whether a group leaves cores to its clients.
+    #[must_use]
+    pub fn leave_some(&self) -> bool {
+        (0..CpuSet::MAX_CPU).all(|core| !(self.group.is_set(core) && self.beside.is_set(core)))
     }
 
     /// Whether the clients have a core of their own.
@@ -80,16 +109,20 @@ impl Drop for GoFirst {
     }
 }
 
-/// Starts a process on one core. Children inherit where their parent may run, so no thread of theirs ever runs elsewhere.
+fn set_of(cores: &[usize]) -> CpuSet {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    set
+}
+
+/// Starts a process on these cores. Children inherit where their parent may run, so no thread of theirs ever runs elsewhere.
 ///
 /// # Errors
 ///
 /// The system's.
-pub fn spawn_on(core: usize, command: &mut Command) -> io::Result<Child> {
+pub fn spawn_on(cores: CpuSet, command: &mut Command) -> io::Result<Child> {
     let before = sched_getaffinity(None)?;
-    let mut one = CpuSet::new();
-    one.set(core);
-    sched_setaffinity(None, &one)?;
+    sched_setaffinity(None, &cores)?;
     let child = command.spawn();
     sched_setaffinity(None, &before)?;
     child

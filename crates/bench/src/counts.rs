@@ -16,10 +16,12 @@ use crate::cores::Cores;
 use crate::role::Role;
 use crate::rounds::once;
 use crate::workload::Workload;
-use crate::{callgrind, calls};
+use crate::{callgrind, calls, step};
 
 /// How many requests are few, and how many are many.
 const FEW_AND_MANY: (u64, u64) = (2_000, 12_000);
+/// The same where each instruction is a step.
+const STEPPED: (u64, u64) = (128, 640);
 
 /// What one contestant does for each request. What could not be counted says why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,8 +30,14 @@ pub struct Counts {
     pub name: String,
     /// System calls.
     pub calls: Result<f64, String>,
+    /// As many of them as wait for another thread, or wake one: locks that are free make none.
+    #[serde(default = "unknown")]
+    pub futexes: Result<f64, String>,
     /// Instructions of its own code.
     pub instructions: Result<f64, String>,
+    /// Whether they were counted by stepping, and not by callgrind.
+    #[serde(default)]
+    pub stepped: bool,
     /// Calls that ask for memory.
     pub allocations: Result<f64, String>,
     /// Calls that send, for each line that one publishes to many, and each who gets it. `None` of those who only echo.
@@ -38,22 +46,31 @@ pub struct Counts {
     pub switches: Result<f64, String>,
 }
 
+fn unknown() -> Result<f64, String> {
+    Err("not counted when the file was written".to_owned())
+}
+
 /// The traffic: 64 bytes on each of 64 connections.
 #[must_use]
 pub fn workload() -> Workload {
     Workload::echo(64, 64, 1.0)
 }
 
-/// Counts one contestant.
+/// Counts one contestant; its instructions by stepping if that is wanted, or if there is no other way.
 #[must_use]
-pub fn count(ready: &Ready, load: &Path, cores: Cores) -> Counts {
+pub fn count(ready: &Ready, load: &Path, cores: Cores, stepped: bool) -> Counts {
     let of = |requests| Workload { requests, ..workload() };
     let (few, many) = (of(FEW_AND_MANY.0), of(FEW_AND_MANY.1));
+    let calls = calls::each(ready, few, many, load, cores);
     let profile = callgrind::each(ready, few, many, load, cores);
+    let stepped = stepped || ready.contestant.is_on_rings();
+    let steps = || step::each(ready, of(STEPPED.0), of(STEPPED.1), load, cores);
     Counts {
         name: ready.contestant.name.to_owned(),
-        calls: calls::each(ready, few, many, load, cores, &|_| true),
-        instructions: profile.clone().map(|profile| profile.instructions),
+        futexes: calls.as_ref().map(|calls| calls::sum(calls, |name| name == "futex")).map_err(Clone::clone),
+        calls: calls.map(|calls| calls::sum(&calls, |_| true)),
+        instructions: if stepped { steps() } else { profile.clone().map(|profile| profile.instructions) },
+        stepped,
         allocations: profile.map(|profile| profile.allocations),
         sends: ready.contestant.serves(Role::Relay).then(|| sends(ready, load, cores)),
         switches: once(ready, workload(), load, cores)
@@ -68,16 +85,17 @@ fn sends(ready: &Ready, load: &Path, cores: Cores) -> Result<f64, String> {
     }
     let of = |rounds: u64| Workload { requests: rounds * 16_000, ..Workload::fan_out(16, 1.0) };
     let is_send = |name: &str| matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
-    calls::each(ready, of(1), of(5), load, cores, &is_send)
+    Ok(calls::sum(&calls::each(ready, of(1), of(5), load, cores)?, is_send))
 }
 
 /// A table with a row for each contestant, and what could not be counted below it.
 #[must_use]
 pub fn markdown(all: &[Counts]) -> String {
     let mut text = format!("### Counts for each request: {}\n\n", workload().name());
-    text += "| | system calls | own instructions | allocations | switches | sends per delivered line |\n|---|---:|---:|---:|---:|---:|\n";
+    text += "| | system calls | futex calls | own instructions | allocations | switches | sends per delivered line |\n";
+    text += "|---|---:|---:|---:|---:|---:|---:|\n";
     let mut reasons = String::new();
-    for Counts { name, calls, instructions, allocations, switches, sends } in all {
+    for Counts { name, calls, futexes, instructions, stepped, allocations, switches, sends } in all {
         let mut cell = |what: &str, count: &Result<f64, String>, digits: usize| match count {
             Ok(count) => format!("{count:.digits$}"),
             Err(reason) => {
@@ -86,12 +104,16 @@ pub fn markdown(all: &[Counts]) -> String {
             }
         };
         let calls = cell("system calls", calls, 3);
-        let instructions = cell("instructions", instructions, 0);
+        let futexes = cell("futex calls", futexes, 4);
+        let how = if *stepped { " (stepped)" } else { "" };
+        let instructions = cell("instructions", instructions, 0) + how;
         let allocations = cell("allocations", allocations, 3);
         let switches = cell("switches", switches, 4);
         let sends = sends.as_ref().map_or("-".to_owned(), |sends| cell("sends", sends, 4));
-        let _ =
-            writeln!(text, "| {name} | {calls} | {instructions} | {allocations} | {switches} | {sends} |");
+        let _ = writeln!(
+            text,
+            "| {name} | {calls} | {futexes} | {instructions} | {allocations} | {switches} | {sends} |"
+        );
     }
     text + &reasons
 }
@@ -105,13 +127,15 @@ mod tests {
         let counts = Counts {
             name: "some".to_owned(),
             calls: Ok(2.0156),
+            futexes: Ok(0.0),
             instructions: Err("no valgrind".to_owned()),
+            stepped: false,
             allocations: Ok(0.0),
             switches: Ok(0.25),
             sends: None,
         };
         let text = markdown(&[counts]);
-        assert!(text.contains("| some | 2.016 | - | 0.000 | 0.2500 | - |"), "{text}");
+        assert!(text.contains("| some | 2.016 | 0.0000 | - | 0.000 | 0.2500 | - |"), "{text}");
         assert!(text.contains("Not counted: instructions of some: no valgrind"), "{text}");
     }
 }

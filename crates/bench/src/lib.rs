@@ -30,6 +30,7 @@
 //! - [`lateness`]: how late its timers are.
 //! - [`secure`]: what the servers with TLS have in common.
 //! - [`callgrind`]: instructions and allocations.
+//! - [`step`]: instructions of servers on rings, whose clocks stand [`still`].
 //! - [`counts`]: everything that can be counted of a round trip.
 //! - [`tls_counts`]: the instructions of servers with TLS.
 //! - [`rounds`]: who runs when.
@@ -75,6 +76,8 @@ pub mod serve;
 pub mod server;
 pub mod soak;
 pub mod stats;
+pub mod step;
+pub mod still;
 pub mod table;
 pub mod tls_counts;
 pub mod usage;

@@ -54,6 +54,7 @@ fn run() -> marline::Result<()> {
     let effort = bench.options.effort;
     match bench.options.mode {
         Mode::Quick => bench.quick(),
+        Mode::Group => bench.group(),
         Mode::Full => bench.compare("full", &workload::full(effort)),
         Mode::Latency => bench.compare("latency", &[Workload::latency(1000, effort)]),
         Mode::Tls => {
@@ -100,15 +101,21 @@ impl Bench {
 
     fn quick(&self) -> marline::Result<()> {
         let workloads = workload::quick(QUICK_EFFORT * self.options.effort);
-        self.run("quick", &workloads, Some(Instant::now() + QUICK))
+        self.run("quick", &workloads, Some(Instant::now() + QUICK), self.cores).map(drop)
     }
 
     fn compare(&self, mode: &str, workloads: &[Workload]) -> marline::Result<()> {
-        self.run(mode, workloads, None)
+        self.run(mode, workloads, None, self.cores).map(drop)
     }
 
     /// With a deadline, each workload gets its share of the time that is left, for as many rounds as fit.
-    fn run(&self, mode: &str, workloads: &[Workload], deadline: Option<Instant>) -> marline::Result<()> {
+    fn run(
+        &self,
+        mode: &str,
+        workloads: &[Workload],
+        deadline: Option<Instant>,
+        cores: Cores,
+    ) -> marline::Result<Document> {
         let begun = Instant::now();
         let wanted = |workload: &&Workload| self.options.size.is_none_or(|size| workload.size == size);
         let workloads: Vec<&Workload> = workloads.iter().filter(wanted).collect();
@@ -121,7 +128,7 @@ impl Bench {
             let most = self.options.rounds;
             let rounds =
                 Rounds { least: if until.is_some() { QUICK_ROUNDS.min(most) } else { most }, most, until };
-            let outcome = rounds::run(&self.ready, **workload, rounds, &self.load, self.cores, &progress);
+            let outcome = rounds::run(&self.ready, **workload, rounds, &self.load, cores, &progress);
             progress.reach((index + 1) * most);
             progress.aside(|| println!("\n{}", table::markdown(&outcome, &document.contestants)));
             document.add(outcome);
@@ -131,7 +138,7 @@ impl Bench {
         }
         drop(progress);
         println!("took {:.0} s", begun.elapsed().as_secs_f64());
-        Ok(())
+        Ok(document)
     }
 
     fn write(&self, document: &Document) -> marline::Result<()> {
@@ -156,12 +163,21 @@ impl Bench {
         Ok(())
     }
 
+    /// Groups are timed, and counted too: what they have in common would show in calls that wait for it.
+    fn group(&self) -> marline::Result<()> {
+        let workloads = workload::group(self.options.effort);
+        self.count(self.run("group", &workloads, None, self.cores.with_all_clients())?)
+    }
+
     fn counts(&self) -> marline::Result<()> {
+        self.count(Document::new("counts", &self.ready, &self.left_out))
+    }
+
+    fn count(&self, mut document: Document) -> marline::Result<()> {
         let progress = Progress::new(self.ready.len());
-        let mut document = Document::new("counts", &self.ready, &self.left_out);
         for ready in &self.ready {
             progress.now(ready.contestant.name.to_owned());
-            document.counts.push(counts::count(ready, &self.load, self.cores));
+            document.counts.push(counts::count(ready, &self.load, self.cores, self.options.stepped));
             progress.step(1);
         }
         drop(progress);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::contestant::{ALL, Contestant, SECURE};
+use crate::contestant::{ALL, Contestant, GROUPS, SECURE};
 use crate::load::Close;
 
 /// Where the documentation shows what was measured.
@@ -18,11 +18,13 @@ Modes:
   quick      echo, lines, fan-out and streams, ten servers: as many rounds as fit into two minutes, five at most
   full       echo, every size with every number of connections, and the others; twenty rounds, every server
   latency    a thousand busy connections, each round trip timed
+  group      a group of two loops on two cores, beside one loop: time, switches, system calls, futex calls
   churn      connect, one exchange, close: ours on both backends, and the floors
   million    a million connections through one process of ours; fails if it grows
   soak       clients of all kinds on one server of ours: latency, memory, late timers; fails if they are not held
   calls      system calls for each echo, by strace
-  counts     of each echo: system calls, instructions, allocations, switches; by strace and valgrind
+  counts     of each echo: system calls, instructions, allocations, switches; by strace and valgrind, and
+             by stepping (ptrace) where valgrind knows no rings
   idle       memory of the server for each of 10 000 connections that have nothing to say
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
@@ -42,6 +44,7 @@ Options:
   --polite           leave priorities as they are, where others need the machine
   --spin             clients never sleep, on a machine that does nothing else
   --seconds N        soak: so long (60)
+  --stepped          counts, group: instructions by stepping also where valgrind could count them, to compare
   --json PATH        where the numbers go (target/bench/MODE/results.json)
   --docs             everything goes to docs/performance/MODE, in place of target/bench/MODE
 ";
@@ -53,6 +56,8 @@ pub enum Mode {
     Quick,
     /// See [`HELP`].
     Full,
+    /// See [`HELP`].
+    Group,
     /// See [`HELP`].
     Churn,
     /// See [`HELP`].
@@ -104,6 +109,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// Whether everything goes to where the documentation shows it.
     pub docs: bool,
+    /// Whether instructions are counted by stepping, of all servers.
+    pub stepped: bool,
     /// How long a soak is.
     pub seconds: u64,
     /// What is to be rendered.
@@ -121,7 +128,7 @@ impl Options {
         let (mut only, mut rounds, mut requests) = (None, None, None);
         let (mut effort, mut connections, mut close, mut json) = (1.0, None, Close::Fin, None);
         let (mut spin, mut polite, mut docs, mut size) = (false, false, false, None);
-        let (mut seconds, mut file) = (60, None);
+        let (mut seconds, mut file, mut stepped) = (60, None, false);
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
@@ -134,6 +141,7 @@ impl Options {
                 Long("connections") => connections = Some(arguments.value()?.parse()?),
                 Long("reset") => close = Close::Reset,
                 Long("spin") => spin = true,
+                Long("stepped") => stepped = true,
                 Long("docs") => docs = true,
                 Long("seconds") => seconds = arguments.value()?.parse()?,
                 Long("polite") => polite = true,
@@ -156,6 +164,7 @@ impl Options {
             polite,
             json,
             docs,
+            stepped,
             seconds,
             file,
         })
@@ -181,6 +190,7 @@ fn mode_of(text: &str) -> Result<Mode, String> {
     match text {
         "quick" => Ok(Mode::Quick),
         "full" => Ok(Mode::Full),
+        "group" => Ok(Mode::Group),
         "churn" => Ok(Mode::Churn),
         "million" => Ok(Mode::Million),
         "latency" => Ok(Mode::Latency),
@@ -197,9 +207,11 @@ fn mode_of(text: &str) -> Result<Mode, String> {
 }
 
 fn contestants_of(text: &str) -> Result<Vec<Contestant>, String> {
-    let find = |name: &str| ALL.into_iter().chain(SECURE).find(|contestant| contestant.name == name);
+    let find =
+        |name: &str| ALL.into_iter().chain(GROUPS).chain(SECURE).find(|contestant| contestant.name == name);
     let unknown = |name| {
-        let names: Vec<&str> = ALL.iter().chain(&SECURE).map(|contestant| contestant.name).collect();
+        let names: Vec<&str> =
+            ALL.iter().chain(&GROUPS).chain(&SECURE).map(|contestant| contestant.name).collect();
         format!("there is no server {name:?}; there are {}", names.join(", "))
     };
     text.split(',').map(|name| find(name).ok_or_else(|| unknown(name))).collect()
@@ -209,12 +221,13 @@ fn usual_contestants(mode: Mode) -> Vec<Contestant> {
     let usual = |contestant: &Contestant| match mode {
         Mode::Quick => contestant.is_quick(),
         Mode::Churn => contestant.is_ours() || contestant.is_floor(),
-        Mode::Million | Mode::Soak => contestant.is_ours(),
+        Mode::Million | Mode::Soak | Mode::Group => contestant.is_ours(),
         _ => true,
     };
     let secure = matches!(mode, Mode::Tls | Mode::TlsCounts);
     let all: &[Contestant] = if secure { &SECURE } else { &ALL };
-    all.iter().copied().filter(usual).collect()
+    let groups: &[Contestant] = if mode == Mode::Group { &GROUPS } else { &[] };
+    groups.iter().chain(all).copied().filter(usual).collect()
 }
 
 #[cfg(test)]

@@ -34,6 +34,16 @@ pub fn workers() -> usize {
         .max(1)
 }
 
+/// The same of a group.
+///
+/// # Errors
+///
+/// If it listens nowhere.
+pub fn greet_all(addresses: &[marline::Address]) -> marline::Result<()> {
+    println!("listening on {}", addresses.first().ok_or("the group has no address")?);
+    Ok(())
+}
+
 /// Says on standard output where the server listens; the runner waits for this line.
 pub fn greet(address: SocketAddr) {
     println!("listening on tcp://{address}");

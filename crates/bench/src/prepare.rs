@@ -46,7 +46,7 @@ pub fn all(contestants: &[Contestant], cores: Cores) -> (Vec<Ready>, Vec<LeftOut
 
 fn one(contestant: Contestant, cores: Cores) -> Result<Ready, String> {
     let ready = program(contestant, &build_binary)?;
-    Server::start(&ready, Service::default(), cores.server)?;
+    Server::start(&ready, Service::default(), contestant.place(cores).server)?;
     Ok(ready)
 }
 

@@ -38,6 +38,9 @@ pub struct Outcome {
     pub runs: Vec<Run>,
     /// Who failed on the way, or cannot do this; none of its runs are among the others.
     pub left_out: Vec<Left>,
+    /// Whether clients and servers of several loops shared cores, as there were no others.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// How often everyone runs.
@@ -68,7 +71,8 @@ pub fn run(
     cores: Cores,
     progress: &Progress,
 ) -> Outcome {
-    let mut outcome = Outcome { workload, runs: Vec::new(), left_out: Vec::new() };
+    let shared = workload.wide && !cores.leave_some();
+    let mut outcome = Outcome { workload, runs: Vec::new(), left_out: Vec::new(), shared };
     let role = workload.service().role;
     let (mut order, unable): (Vec<&Ready>, Vec<&Ready>) =
         ready.iter().partition(|ready| ready.contestant.serves(role));
@@ -103,6 +107,7 @@ pub fn run(
 ///
 /// In words: that of the server or of its clients.
 pub fn once(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Report, String> {
+    let cores = ready.contestant.place(cores);
     let server = Server::start(ready, workload.service(), cores.server)?;
     drive(&workload.plan(&server, cores), load, cores, &mut |_| ())
 }
@@ -148,7 +153,7 @@ pub(crate) fn example() -> Outcome {
         run("tokio", 1, 40_000),
         run("async-readiness", 1, 60_000),
     ];
-    Outcome { workload: Workload::echo(64, 1, 1.0), runs, left_out: Vec::new() }
+    Outcome { workload: Workload::echo(64, 1, 1.0), runs, left_out: Vec::new(), shared: false }
 }
 
 /// All of them, as if they were built.

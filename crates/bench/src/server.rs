@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::CpuSet;
 
 use crate::contestant::Ready;
 use crate::cores::spawn_on;
@@ -41,16 +42,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a fresh process on this core, and waits until it listens.
+    /// Starts a fresh process on these cores, and waits until it listens.
     ///
     /// # Errors
     ///
     /// In words, if it does not: the last line of what it said.
-    pub fn start(ready: &Ready, service: Service, core: usize) -> Result<Self, String> {
+    pub fn start(ready: &Ready, service: Service, cores: CpuSet) -> Result<Self, String> {
         let mut words = ready.words();
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
-        Self::start_command(command, ready, service, core)
+        Self::start_command(command, ready, service, cores)
     }
 
     /// The same under strace, which writes its summary to this file when the server ends.
@@ -63,12 +64,12 @@ impl Server {
     pub fn start_traced(
         ready: &Ready,
         service: Service,
-        core: usize,
+        cores: CpuSet,
         summary: &Path,
     ) -> Result<Self, String> {
         let mut command = Command::new("strace");
         command.args(["-D", "-f", "-qq", "-c", "-o"]).arg(summary).args(ready.words());
-        Self::start_command(command, ready, service, core)
+        Self::start_command(command, ready, service, cores)
     }
 
     /// The same under callgrind, which writes how many instructions it counted to this file when the server ends.
@@ -76,18 +77,18 @@ impl Server {
     /// # Errors
     ///
     /// As for [`start`](Self::start), and if there is no valgrind.
-    pub fn start_counted(ready: &Ready, service: Service, core: usize, out: &Path) -> Result<Self, String> {
+    pub fn start_counted(ready: &Ready, service: Service, cores: CpuSet, out: &Path) -> Result<Self, String> {
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "-q"]);
         command.arg(format!("--callgrind-out-file={}", out.display())).args(ready.words());
-        Self::start_command(command, ready, service, core)
+        Self::start_command(command, ready, service, cores)
     }
 
     fn start_command(
         mut command: Command,
         ready: &Ready,
         service: Service,
-        core: usize,
+        cores: CpuSet,
     ) -> Result<Self, String> {
         let errors = errors_of(ready);
         command.arg("tcp://127.0.0.1:0").arg(service.buffer.to_string());
@@ -100,7 +101,7 @@ impl Server {
             command.env("MARLINE_BACKEND", backend);
         }
         let mut child =
-            spawn_on(core, &mut command).map_err(|error| format!("cannot be started: {error}"))?;
+            spawn_on(cores, &mut command).map_err(|error| format!("cannot be started: {error}"))?;
         let lines = lines_of(&mut child);
         let greeting = lines.recv_timeout(PATIENCE).ok();
         let mut server = Self { child, lines, port: 0 };

@@ -8,6 +8,10 @@ use crate::latency;
 use crate::rounds::{Outcome, Run};
 use crate::stats::{Estimate, median};
 
+/// Said below the tables of groups that had no cores for themselves.
+const SHARED: &str = "\nA group and its clients shared the same cores, of which one loop has one for itself and its clients the \
+                      other: wall times say what the machine can do, and not what a group could with cores left to clients.\n";
+
 /// The tables of one workload: what each contestant cost, and ours divided by each other.
 #[must_use]
 pub fn markdown(outcome: &Outcome, contestants: &[Entry]) -> String {
@@ -15,11 +19,14 @@ pub fn markdown(outcome: &Outcome, contestants: &[Entry]) -> String {
     let mut text = format!("### {}\n\n", outcome.workload.name());
     text += &costs(outcome, &shown);
     text += &ratios(outcome, &shown, Cost::Server, "server time");
-    if outcome.workload.tls_resumes.is_some() {
+    if outcome.workload.tls_resumes.is_some() || outcome.workload.wide {
         text += &ratios(outcome, &shown, Cost::Wall, "wall time");
     }
     if outcome.workload.timed {
         text += &latency::markdown(outcome, &shown);
+    }
+    if outcome.shared {
+        text += SHARED;
     }
     for Left { name, reason } in &outcome.left_out {
         let _ = writeln!(text, "\nLeft out here: {name}: {reason}");
@@ -28,8 +35,9 @@ pub fn markdown(outcome: &Outcome, contestants: &[Entry]) -> String {
 }
 
 fn costs(outcome: &Outcome, shown: &[&Entry]) -> String {
-    let mut text = String::from("| | server, µs | own code, µs | wall, µs | server busy | clients busy |\n");
-    text += "|---|---:|---:|---:|---:|---:|\n";
+    let mut text =
+        String::from("| | server, µs | own code, µs | wall, µs | server busy | clients busy | switches |\n");
+    text += "|---|---:|---:|---:|---:|---:|---:|\n";
     for Entry { name, .. } in shown {
         let runs: Vec<&Run> = outcome.runs.iter().filter(|run| run.name == *name).collect();
         let middle = |of: &dyn Fn(&Run) -> Option<f64>| {
@@ -41,11 +49,12 @@ fn costs(outcome: &Outcome, shown: &[&Entry]) -> String {
             middle(&|run| Cost::Wall.of(run)),
             middle(&|run| Some(100.0 * run.report.server as f64 / run.report.wall as f64)),
             middle(&|run| Some(100.0 * run.report.load as f64 / run.report.wall as f64)),
+            middle(&|run| Some(run.report.switches as f64 / run.report.requests as f64)),
         ];
-        if let [Some(server), Some(user), Some(wall), Some(busy), Some(load)] = row {
+        if let [Some(server), Some(user), Some(wall), Some(busy), Some(load), Some(switches)] = row {
             let _ = writeln!(
                 text,
-                "| {name} | {server:.2} | {user:.2} | {wall:.2} | {busy:.0} % | {load:.0} % |"
+                "| {name} | {server:.2} | {user:.2} | {wall:.2} | {busy:.0} % | {load:.0} % | {switches:.3} |"
             );
         }
     }

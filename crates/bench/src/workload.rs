@@ -25,6 +25,9 @@ pub struct Workload {
     pub tls_resumes: Option<bool>,
     /// Whether each request is timed by itself.
     pub timed: bool,
+    /// Whether the clients have as many threads as cores.
+    #[serde(default)]
+    pub wide: bool,
 }
 
 impl Workload {
@@ -42,7 +45,7 @@ impl Workload {
 
     /// One request under way on each connection, without TLS.
     const fn new(kind: Kind, size: usize, connections: usize, requests: u64) -> Self {
-        Self { kind, size, connections, depth: 1, requests, tls_resumes: None, timed: false }
+        Self { kind, size, connections, depth: 1, requests, tls_resumes: None, timed: false, wide: false }
     }
 
     /// Echo, with several messages under way on each connection.
@@ -169,6 +172,7 @@ impl Workload {
             spin: cores.spin,
             tls_resumes: self.tls_resumes,
             timed: self.timed,
+            threads: if self.wide { cores.load.count() as usize } else { 1 },
             sample_every: None,
         }
     }
@@ -203,6 +207,13 @@ fn others(effort: f64) -> [Workload; 5] {
         Workload::stream(Kind::Upload, units),
         Workload::stream(Kind::Download, units),
     ]
+}
+
+/// The traffic of `group`: echo on several connections, by clients on all the cores that they have.
+#[must_use]
+pub fn group(effort: f64) -> Vec<Workload> {
+    let pairs = [(64, 64), (64, 1000), (1024, 64), (16_384, 64)];
+    pairs.map(|(size, count)| Workload { wide: true, ..Workload::echo(size, count, effort) }).to_vec()
 }
 
 /// The traffic of `tls`: echo, streams and handshakes.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mio::{Events, Poll, Token};
 
 use super::channel::{Channel, Opener};
+use super::crew::Crew;
 use super::dial::dial;
 use super::exchange::Exchange;
 use super::meter::Meter;
@@ -25,23 +26,54 @@ struct Client {
 }
 
 pub(super) fn run(plan: &Plan, tell: &mut dyn FnMut(&Line)) -> io::Result<Report> {
-    let mut poll = Poll::new()?;
-    let mut clients = connect(plan, &poll)?;
-    let pattern = Pattern::new(plan.size);
-    let mut scratch = vec![0; SCRATCH];
-    let mut meter = Meter::new(plan, tell);
-    for client in &mut clients {
-        client.next(&mut meter, &pattern)?;
-    }
-    let mut events = Events::with_capacity(1024);
+    let crew = Crew::start(plan)?;
+    let own = crew.share(plan);
+    let mut meter = Meter::new(&own, tell).with(crew.done());
+    let mut lane = Lane::open(&own)?;
+    lane.begin(&mut meter)?;
     loop {
         if let Some(report) = meter.finished() {
-            return Ok(report);
+            return crew.end().map(|()| report);
         }
-        meter.was_idle(wait(&mut poll, &mut events, plan.spin)?);
-        for event in &events {
-            clients[event.token().0].advance(&mut meter, &pattern, &mut scratch)?;
+        lane.turn(&mut meter)?;
+    }
+}
+
+/// The connections of one thread.
+pub(super) struct Lane {
+    poll: Poll,
+    events: Events,
+    clients: Vec<Client>,
+    pattern: Pattern,
+    scratch: Vec<u8>,
+    spin: bool,
+}
+
+impl Lane {
+    pub(super) fn open(plan: &Plan) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        Ok(Self {
+            clients: connect(plan, &poll)?,
+            poll,
+            events: Events::with_capacity(1024),
+            pattern: Pattern::new(plan.size),
+            scratch: vec![0; SCRATCH],
+            spin: plan.spin,
+        })
+    }
+
+    /// The first request on each connection.
+    pub(super) fn begin(&mut self, meter: &mut Meter<'_>) -> io::Result<()> {
+        self.clients.iter_mut().try_for_each(|client| client.next(meter, &self.pattern))
+    }
+
+    /// Waits for answers, and makes the next requests.
+    pub(super) fn turn(&mut self, meter: &mut Meter<'_>) -> io::Result<()> {
+        meter.was_idle(wait(&mut self.poll, &mut self.events, self.spin)?);
+        for event in &self.events {
+            self.clients[event.token().0].advance(meter, &self.pattern, &mut self.scratch)?;
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Counts requests, and reads the server's processor time at both ends of the measured ones.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::plan::{Line, Plan, Report, Sample};
@@ -20,6 +22,8 @@ pub(super) struct Meter<'a> {
     start: Option<Reading>,
     report: Option<Report>,
     timing: Option<Timing>,
+    /// What other threads did.
+    others: Arc<AtomicU64>,
 }
 
 struct Reading {
@@ -28,16 +32,18 @@ struct Reading {
     server_user: Duration,
     switches: u64,
     idle: Duration,
+    others: u64,
 }
 
 impl Reading {
-    fn take(pid: u32, idle: Duration) -> io::Result<Self> {
+    fn take(pid: u32, idle: Duration, others: u64) -> io::Result<Self> {
         Ok(Self {
             at: Instant::now(),
             server: usage::cpu_time(pid)?,
             server_user: usage::user_time(pid)?,
             switches: usage::switches(pid)?,
             idle,
+            others,
         })
     }
 }
@@ -45,7 +51,23 @@ impl Reading {
 impl<'a> Meter<'a> {
     pub(super) fn new(plan: &'a Plan, tell: &'a mut dyn FnMut(&Line)) -> Self {
         let timing = if plan.timed { Timing::new() } else { None };
-        Self { plan, tell, begun: 0, done: 0, idle: Duration::ZERO, start: None, report: None, timing }
+        let others = Arc::default();
+        Self {
+            plan,
+            tell,
+            begun: 0,
+            done: 0,
+            idle: Duration::ZERO,
+            start: None,
+            report: None,
+            timing,
+            others,
+        }
+    }
+
+    /// What other threads count there is counted too.
+    pub(super) fn with(self, others: Arc<AtomicU64>) -> Self {
+        Self { others, ..self }
     }
 
     /// Nothing was to be done for so long.
@@ -82,7 +104,7 @@ impl<'a> Meter<'a> {
     pub(super) fn end(&mut self) -> io::Result<()> {
         self.done += 1;
         if self.done == self.plan.warm_up {
-            self.start = Some(Reading::take(self.plan.pid, self.idle)?);
+            self.start = Some(self.read()?);
         }
         if self.done == self.plan.warm_up + self.plan.requests {
             self.finish()?;
@@ -97,6 +119,10 @@ impl<'a> Meter<'a> {
         }
     }
 
+    fn read(&self) -> io::Result<Reading> {
+        Reading::take(self.plan.pid, self.idle, self.others.load(Ordering::Relaxed))
+    }
+
     fn sample(&mut self, requests: u64, seconds: f64) -> io::Result<()> {
         let pid = self.plan.pid;
         let (resident, descriptors) = (usage::resident(pid)?, usage::descriptors(pid)?);
@@ -106,10 +132,10 @@ impl<'a> Meter<'a> {
 
     fn finish(&mut self) -> io::Result<()> {
         let Some(start) = &self.start else { return Ok(()) };
-        let end = Reading::take(self.plan.pid, self.idle)?;
+        let end = self.read()?;
         let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.report = Some(Report {
-            requests: self.plan.requests,
+            requests: self.plan.requests + end.others - start.others,
             server: nanoseconds(end.server.saturating_sub(start.server)),
             server_user: nanoseconds(end.server_user.saturating_sub(start.server_user)),
             load: nanoseconds((end.at - start.at).saturating_sub(end.idle - start.idle)),
@@ -118,6 +144,11 @@ impl<'a> Meter<'a> {
             latency: self.timing.as_ref().map(Timing::latency),
         });
         Ok(())
+    }
+
+    /// How many requests were answered.
+    pub(super) fn done(&self) -> u64 {
+        self.done
     }
 
     /// What was measured, once every request that began has ended.
@@ -145,6 +176,7 @@ mod tests {
             spin: false,
             tls_resumes: None,
             timed: true,
+            threads: 1,
             sample_every: Some(5),
         };
         let mut samples = Vec::new();

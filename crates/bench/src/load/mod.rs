@@ -7,6 +7,7 @@
 //! - `channel`: a connection, with or without TLS.
 //! - `dial`: opens a connection that stays.
 //! - `echo`: connections that stay, each with one message under way.
+//! - `crew`: the same by several threads.
 //! - `script`: requests and their answers; `talk`: connections that stay, each with several requests under way.
 //! - `fan_out`: one who publishes, and many who subscribe.
 //! - `soak`: clients of all kinds for some time; `volley`: the fast ones; `misfits`: the others.
@@ -15,12 +16,13 @@
 //! - `wait`: waits for events, asleep or awake.
 //! - `churn`: connections that come, exchange one message and go.
 //!
-//! It is a process with one thread on mio, and a core of its own where there are two. Each report says what share of the
+//! It is a process with one thread on mio (several for groups), and a core of its own where there are two. Each report says what share of the
 //! time it was busy itself; near 1, the wall time is its own and not the server's. The server's processor time is the
 //! server's in any case.
 
 mod channel;
 mod churn;
+mod crew;
 mod dial;
 mod echo;
 mod exchange;

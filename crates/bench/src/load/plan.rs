@@ -28,6 +28,8 @@ pub struct Plan {
     pub tls_resumes: Option<bool>,
     /// Whether each measured request is timed by itself.
     pub timed: bool,
+    /// How many threads make the requests, each on its part of the connections.
+    pub threads: usize,
     /// After how many measured requests the server's memory and descriptors are looked at, again and again.
     pub sample_every: Option<u64>,
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
+use rustix::thread::CpuSet;
 use serde_json::{Value, json};
 
 use super::case::{Case, Plan};
@@ -49,7 +50,7 @@ pub fn run(ready: &[Ready], plans: &[Plan], cores: Cores) -> Vec<Count> {
     let jobs: Vec<(&Ready, Plan)> =
         can.flat_map(|ready| plans.iter().map(move |plan| (ready, *plan))).collect();
     let (left, counts) = (Mutex::new(jobs.iter()), Mutex::new(Vec::new()));
-    let work = |core: usize| {
+    let work = |core: CpuSet| {
         let next = || left.lock().ok()?.next();
         while let Some((ready, plan)) = next() {
             eprintln!("{}: instructions of {}", plan.title, ready.contestant.name);
@@ -68,13 +69,13 @@ pub fn run(ready: &[Ready], plans: &[Plan], cores: Cores) -> Vec<Count> {
     counts.into_inner().unwrap_or_default()
 }
 
-fn count(ready: &Ready, plan: Plan, core: usize) -> Result<Vec<(String, f64)>, String> {
+fn count(ready: &Ready, plan: Plan, core: CpuSet) -> Result<Vec<(String, f64)>, String> {
     let fewer = profile(ready, plan, plan.few, core)?;
     let more = profile(ready, plan, 2 * plan.few, core)?;
     Ok(difference(&fewer, &more, plan.few))
 }
 
-fn profile(ready: &Ready, plan: Plan, operations: u64, core: usize) -> Result<Profile, String> {
+fn profile(ready: &Ready, plan: Plan, operations: u64, core: CpuSet) -> Result<Profile, String> {
     let name = format!("{}-{}-{operations}.callgrind", ready.contestant.name, plan.name);
     let out = ready.path.with_file_name(name);
     // That of another run must not be taken for this one's.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
+use rustix::thread::CpuSet;
 
 use super::case::{Case, Plan};
 use super::contestant::{Contestant, Ready};
@@ -120,14 +121,14 @@ pub fn with_backend(command: &mut Command, contestant: Contestant) {
     }
 }
 
-/// Runs a program on a core, and reads what it says.
+/// Runs a program on some cores, and reads what it says.
 ///
 /// # Errors
 ///
 /// In words: what it complained of, or that it took too long.
-pub fn ask(command: &mut Command, core: usize) -> Result<Said, String> {
+pub fn ask(command: &mut Command, cores: CpuSet) -> Result<Said, String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = spawn_on(core, command).map_err(|error| error.to_string())?;
+    let mut child = spawn_on(cores, command).map_err(|error| error.to_string())?;
     let ended = wait(&mut child).map_err(|error| error.to_string())?;
     let read = |pipe: Option<&mut dyn Read>| {
         let mut text = String::new();
