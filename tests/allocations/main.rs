@@ -4,6 +4,7 @@
 //! nothing.
 
 mod datagrams;
+mod fan_out;
 mod policies;
 mod tasks;
 mod tls;
