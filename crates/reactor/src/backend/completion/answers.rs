@@ -5,10 +5,11 @@ use std::io;
 
 use super::Object;
 use super::connection::{
-    CLOSING, CONNECTING, EOF, LIMITED, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
+    CLOSING, CONNECTING, EOF, HOLDS, LIMITED, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, WATCHED,
 };
 use super::ring::Answer;
-use super::tag::What;
+use super::tag::{Tag, What};
+use super::waiting::ENOUGH;
 use super::{Uring, aborted};
 use crate::backend::Completion;
 use crate::key::Key;
@@ -108,7 +109,13 @@ impl Uring {
             }
         }
         match answer.tag.what() {
-            What::Receive => self.received(key, &answer),
+            What::Receive => {
+                self.received(key, &answer);
+                if answer.more() {
+                    // It is not over, so no close is.
+                    return;
+                }
+            }
             What::Send => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
             What::Peer => self.peer_polled(key, &answer),
@@ -132,9 +139,20 @@ impl Uring {
         }
         match (piece, -answer.result) {
             (Some(piece), _) => {
-                connection.input.push(piece);
+                let input = &mut connection.input;
+                input.get_or_insert_with(|| self.inputs.pop().unwrap_or_default()).push(piece);
                 self.busy += 1;
-                self.hold(key);
+                // It keeps a piece of the pool.
+                if !connection.is(HOLDS) {
+                    connection.state.insert(HOLDS);
+                    self.lists.holding.push(key);
+                }
+                // It brings more than anybody pulls.
+                let unlimited = connection.is(RECEIVING) && !connection.is(LIMITED.or(STOPPING));
+                if unlimited && connection.input_len() >= ENOUGH {
+                    connection.state.insert(STOPPING);
+                    self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
+                }
             }
             (None, 0) => connection.state.insert(EOF),
             (None, libc::ENOBUFS) => {
@@ -146,7 +164,9 @@ impl Uring {
             (None, libc::ECANCELED | libc::EINTR | libc::EAGAIN) => {}
             (None, number) => connection.fail(number),
         }
-        self.announce(key);
+        if connection.announces() {
+            self.answers.push(Completion::Input(key));
+        }
         if !answer.more() {
             self.want_receive(key);
         }
@@ -155,8 +175,7 @@ impl Uring {
     /// Tells the core that there is something to pull, once until it has pulled dry.
     fn announce(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
-        if connection.has_input() && !connection.is(TOLD.or(CONNECTING)) {
-            connection.state.insert(TOLD);
+        if connection.announces() {
             self.answers.push(Completion::Input(key));
         }
     }

@@ -53,14 +53,15 @@ pub(super) struct Connection {
     pub(super) under_way: u8,
     /// The number of the error that broke the connection, or zero.
     error: u16,
-    pub(super) input: Input,
+    /// What was received and not pulled; not empty.
+    pub(super) input: Option<Box<Input>>,
     /// The bytes of the send that is under way (R2).
     pub(super) outgoing: Option<Box<Outgoing>>,
 }
 
 impl Connection {
     pub(super) fn new(socket: OwnedFd, state: Bits) -> Self {
-        Self { socket: Some(socket), state, under_way: 0, error: 0, input: Input::default(), outgoing: None }
+        Self { socket: Some(socket), state, under_way: 0, error: 0, input: None, outgoing: None }
     }
 
     /// The descriptor, unless it is being closed.
@@ -78,7 +79,20 @@ impl Connection {
 
     /// Whether there is anything to pull.
     pub(super) fn has_input(&self) -> bool {
-        !self.input.is_empty() || self.error != 0 || (self.is(EOF) && !self.is(EOF_PULLED))
+        self.input.is_some() || self.error != 0 || (self.is(EOF) && !self.is(EOF_PULLED))
+    }
+
+    /// How many bytes were received and not pulled.
+    pub(super) fn input_len(&self) -> usize {
+        self.input.as_ref().map_or(0, |input| input.len())
+    }
+
+    /// Whether the core is to be told that there is something to pull: once until it has pulled dry. Notes that it is.
+    #[inline]
+    pub(super) fn announces(&mut self) -> bool {
+        let news = self.has_input() && !self.is(TOLD.or(CONNECTING));
+        self.state.insert(TOLD.when(news));
+        news
     }
 
     /// Whether a receive should be under way and is not.
@@ -146,7 +160,7 @@ impl Connection {
     /// The descriptor, which from now on is somebody else's to close.
     pub(super) fn give_up_socket(&mut self) -> Option<RawFd> {
         self.state.insert(CLOSING);
-        self.input = Input::default();
+        self.input = None;
         self.socket.take().map(IntoRawFd::into_raw_fd)
     }
 }

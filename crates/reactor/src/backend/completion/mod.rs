@@ -79,6 +79,7 @@ use buffers::Buffers;
 pub(super) use buffers::Lent;
 use connection::Connection;
 use host::Host;
+use input::Input;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
@@ -107,6 +108,8 @@ pub struct Uring {
     /// What the kernel answered, before it was looked at. Kept for its memory.
     fresh: Vec<Answer>,
     lists: Lists,
+    /// Places for what was received, of those connections that have nothing of it.
+    inputs: Vec<Box<Input>>,
     /// Whether a receive can be limited, as far as is known.
     credit: bool,
     /// For how long a wait may gather events; how many the last wait brought, and the best of the last ones.
@@ -155,6 +158,9 @@ struct Lists {
     quiet: Vec<Key>,
 }
 
+/// So many places for what was received are kept that nobody uses.
+const INPUTS: usize = 512;
+
 impl Uring {
     /// A backend with nothing under way, and everything that the kernel has.
     ///
@@ -177,6 +183,7 @@ impl Uring {
             answers: Answers::default(),
             fresh: Vec::new(),
             lists: Lists::default(),
+            inputs: Vec::new(),
             credit: true,
             gather: gathers.then_some(options.gather),
             busy: 0,
@@ -304,31 +311,39 @@ impl Backend for Uring {
     }
 
     fn receive(&mut self, key: Key, into: Option<&mut [u8]>) -> Received {
-        if let Some(stream) = self.table.stream(key) {
-            return self.scratch.receive(stream, into, &mut self.calls);
-        }
-        let Some(connection) = self.table.connection(key) else {
-            return Received::Failed(unknown());
+        self.receive_and_look(key, into, &mut false)
+    }
+
+    fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        let connection = match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection,
+            Some(Object::Stream(stream)) => {
+                let received = self.scratch.receive(stream, into, &mut self.calls);
+                *more = stream.is_readable();
+                return received;
+            }
+            _ => {
+                *more = false;
+                return Received::Failed(unknown());
+            }
         };
+        let Some(input) = &mut connection.input else { return self.receive_none(key, more) };
         let received = match into {
-            Some(memory) => {
-                Some(connection.input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled)
-            }
-            None => connection.input.take().map(Received::Chunk),
+            Some(memory) => Some(input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled),
+            None => input.take().map(Received::Chunk),
         };
-        if let Some(received) = received {
-            return received;
+        if input.is_empty() {
+            self.inputs.extend(connection.input.take());
+            self.inputs.truncate(INPUTS);
         }
-        let received = connection.end(&mut self.calls);
-        match received {
-            Received::Eof => {
-                connection.state.remove(connection::TOLD);
-                self.lists.ended.push(key);
+        *more = connection.has_input();
+        if !*more {
+            connection.state.remove(connection::TOLD);
+            if connection.lacks_receive() {
+                self.want_receive(key);
             }
-            Received::Dry => self.pulled_dry(key),
-            _ => {}
         }
-        received
+        received.unwrap_or(Received::Dry)
     }
 
     fn may_receive(&mut self, key: Key) -> bool {

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use super::Uring;
-use super::connection::{CLOSING, HOLDS, LIMITED, POLLING, RECEIVING, STOPPING, TO_RECEIVE, TOLD, WATCHED};
+use super::connection::{CLOSING, HOLDS, LIMITED, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::PEER_ENDED;
 use super::tag::{Tag, What};
-use crate::backend::Backend;
+use crate::backend::object::unknown;
+use crate::backend::{Backend, Received};
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::patience::Patience;
@@ -15,7 +16,7 @@ use crate::patience::Patience;
 /// How many bytes one receive brings before it has to be begun anew.
 const CREDIT: u32 = 256 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
-const ENOUGH: usize = 256 * 1024;
+pub(super) const ENOUGH: usize = 256 * 1024;
 /// How many connections have to be busy before a wait gathers events.
 const BUSY: usize = 4;
 /// How slowly the best wait is forgotten: by a share of one to so many with each wait.
@@ -89,6 +90,24 @@ impl Uring {
         }
     }
 
+    /// There are no bytes: what else there is.
+    #[cold]
+    pub(super) fn receive_none(&mut self, key: Key, more: &mut bool) -> Received {
+        *more = false;
+        let Some(connection) = self.table.connection(key) else { return Received::Failed(unknown()) };
+        let received = connection.end(&mut self.calls);
+        *more = connection.has_input();
+        match received {
+            Received::Eof => {
+                connection.state.remove(TOLD);
+                self.lists.ended.push(key);
+            }
+            Received::Dry => self.pulled_dry(key),
+            _ => {}
+        }
+        received
+    }
+
     /// The core has pulled everything there was.
     pub(super) fn pulled_dry(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
@@ -116,7 +135,7 @@ impl Uring {
             let Some(key) = self.lists.receive.pop_front() else { return };
             let Some(connection) = self.table.connection(key) else { continue };
             connection.state.remove(TO_RECEIVE);
-            let wanted = connection.lacks_receive() && connection.input.len() < ENOUGH;
+            let wanted = connection.lacks_receive() && connection.input_len() < ENOUGH;
             let Some(fd) = connection.fd().filter(|_| wanted) else { continue };
             connection.state.insert(RECEIVING);
             connection.under_way += 1;
@@ -127,26 +146,14 @@ impl Uring {
         }
     }
 
-    /// Notes that a connection keeps a piece of the pool, and cancels a receive that brings more than anybody pulls.
-    pub(super) fn hold(&mut self, key: Key) {
-        let Some(connection) = self.table.connection(key) else { return };
-        if !connection.is(HOLDS) {
-            connection.state.insert(HOLDS);
-            self.lists.holding.push(key);
-        }
-        let unlimited = connection.is(RECEIVING) && !connection.is(LIMITED.or(STOPPING));
-        if unlimited && connection.input.len() >= ENOUGH {
-            connection.state.insert(STOPPING);
-            self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
-        }
-    }
-
     /// Copies what nobody pulled out of the pool.
     fn save_held(&mut self) {
         while let Some(key) = self.lists.holding.pop() {
             if let Some(connection) = self.table.connection(key) {
                 connection.state.remove(HOLDS);
-                connection.input.save();
+                if let Some(input) = &mut connection.input {
+                    input.save();
+                }
             }
         }
     }
@@ -156,7 +163,7 @@ impl Uring {
         let table = &mut self.table;
         self.lists.holding.retain(|key| {
             let Some(connection) = table.connection(*key) else { return false };
-            let holds = connection.input.has_pieces();
+            let holds = connection.input.as_ref().is_some_and(|input| input.has_pieces());
             connection.state.remove(HOLDS.when(!holds));
             holds
         });
