@@ -15,8 +15,8 @@ use crate::table::TableKey;
 
 /// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
 ///
-/// It reads only while the program waits for bytes, so a program that does not read stops the peer, and a stream that
-/// nobody reads holds no buffer.
+/// What comes while the program does not wait for it is left with the system, or is one piece at most, so a program that does
+/// not read stops the peer, and a stream that has given out what it had holds no buffer.
 pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,

@@ -23,8 +23,9 @@ use crate::table::TableKey;
 /// It is plain data, `Send` and `Sync`; the connection itself lives in its loop. On another thread every operation
 /// answers with [`WrongThread`](crate::WrongThread); dropped there, it ends on its own loop.
 ///
-/// Reading obeys back-pressure: the connection is read only while the program waits for bytes, and then one piece of the
-/// backend's, which is 64 KiB at most on those that come with Marline.
+/// Reading obeys back-pressure: what the program does not read stays with the system, but for one piece of the backend's, which
+/// is 64 KiB at most on those that come with Marline. A read with room for a KiB or more is a receive into its buffer; smaller
+/// ones are served from such a piece.
 /// Writing waits while more than the [high watermark](Transport::set_watermarks) waits to be sent. What is written leaves
 /// at the end of the loop's turn, together with what else was written until then; [`flush`](Self::flush) is needed
 /// only to wait for it.
