@@ -9,6 +9,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::contestant::Ready;
 use crate::cores::Cores;
 use crate::rounds::drive;
@@ -20,24 +22,38 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How many kinds of calls are named; the others are in the total.
 const NAMED: usize = 4;
 
-/// A table with a row for each server and number of busy connections.
+/// What one server calls with so many busy connections.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    name: &'static str,
+    connections: usize,
+    calls: Result<Calls, String>,
+}
+
+/// A row for each server and number of busy connections.
 #[must_use]
-pub fn table(ready: &[Ready], load: &Path, cores: Cores) -> String {
-    let mut text =
-        String::from("| | connections | calls for each echo | most of them |\n|---|---:|---:|---|\n");
+pub fn rows(ready: &[Ready], load: &Path, cores: Cores) -> Vec<Row> {
+    let mut rows = Vec::new();
     for server in ready {
         for (connections, requests) in [(1, 10_000), (64, 12_800), (1000, 20_000)] {
             let name = server.contestant.name;
             eprintln!("{name}: system calls with {connections} connection(s)");
-            match count(server, connections, requests, load, cores) {
-                Ok(calls) => {
-                    let _ = writeln!(text, "| {name} | {connections} | {}", row(&calls));
-                }
-                Err(reason) => {
-                    let _ = writeln!(text, "| {name} | {connections} | left out | {reason} |");
-                }
-            }
+            rows.push(Row { name, connections, calls: count(server, connections, requests, load, cores) });
         }
+    }
+    rows
+}
+
+/// The rows as a table.
+#[must_use]
+pub fn markdown(rows: &[Row]) -> String {
+    let mut text =
+        String::from("| | connections | calls for each echo | most of them |\n|---|---:|---:|---|\n");
+    for Row { name, connections, calls } in rows {
+        let _ = match calls {
+            Ok(calls) => writeln!(text, "| {name} | {connections} | {}", row(calls)),
+            Err(reason) => writeln!(text, "| {name} | {connections} | left out | {reason} |"),
+        };
     }
     text
 }

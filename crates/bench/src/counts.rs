@@ -14,14 +14,21 @@ use serde::{Deserialize, Serialize};
 use crate::contestant::Ready;
 use crate::cores::Cores;
 use crate::role::Role;
-use crate::rounds::once;
+use crate::rounds::{drive, once};
+use crate::server::Server;
 use crate::workload::Workload;
-use crate::{callgrind, calls, step};
+use crate::{callgrind, calls, sends, step};
 
 /// How many requests are few, and how many are many.
 const FEW_AND_MANY: (u64, u64) = (2_000, 12_000);
 /// The same where each instruction is a step.
 const STEPPED: (u64, u64) = (128, 640);
+
+/// How many lines are published at once, and to how many.
+const PUBLISHED: usize = 16;
+const SUBSCRIBERS: usize = 1_000;
+/// The system calls that send.
+const SENDS: [&str; 5] = ["sendto", "sendmsg", "sendmmsg", "write", "writev"];
 
 /// What one contestant does for each request. What could not be counted says why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,7 +47,7 @@ pub struct Counts {
     pub stepped: bool,
     /// Calls that ask for memory.
     pub allocations: Result<f64, String>,
-    /// Calls that send, for each line that one publishes to many, and each who gets it. `None` of those who only echo.
+    /// Sends for each who gets 16 lines that are published at once. `None` of those who only echo.
     pub sends: Option<Result<f64, String>>,
     /// How often another process ran in its place, by its own will or not.
     pub switches: Result<f64, String>,
@@ -78,21 +85,42 @@ pub fn count(ready: &Ready, load: &Path, cores: Cores, stepped: bool) -> Counts 
     }
 }
 
-/// Of sends on a ring strace sees nothing.
+/// For each subscriber, and each time that [`PUBLISHED`] lines are published at once. Ours tell how often they sent, as strace sees
+/// no sends on a ring; of others strace tells.
 fn sends(ready: &Ready, load: &Path, cores: Cores) -> Result<f64, String> {
-    if ready.contestant.is_on_rings() {
-        return Err("strace sees no sends of a ring".to_owned());
-    }
-    let of = |rounds: u64| Workload { requests: rounds * 16_000, ..Workload::fan_out(16, 1.0) };
-    let is_send = |name: &str| matches!(name, "sendto" | "sendmsg" | "sendmmsg" | "write" | "writev");
-    Ok(calls::sum(&calls::each(ready, of(1), of(5), load, cores)?, is_send))
+    let of = |times: u64| Workload {
+        requests: times * (PUBLISHED * SUBSCRIBERS) as u64,
+        ..Workload::fan_out(PUBLISHED, 1.0)
+    };
+    let (few, many) = (of(1), of(5));
+    let sends = if ready.contestant.is_ours() {
+        told(ready, many, load, cores)? - told(ready, few, load, cores)?
+    } else {
+        let each = calls::sum(&calls::each(ready, few, many, load, cores)?, |name| SENDS.contains(&name));
+        each * (requests(many) - requests(few)) as f64
+    };
+    // They are published in whole pieces, of which one more keeps the server busy at the end.
+    let pieces = |workload| requests(workload).div_ceil((PUBLISHED * SUBSCRIBERS) as u64);
+    Ok(sends / ((pieces(many) - pieces(few)) * SUBSCRIBERS as u64) as f64)
+}
+
+fn requests(workload: Workload) -> u64 {
+    workload.warm_up() + workload.requests
+}
+
+/// How often a server of ours says that it sent.
+fn told(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<f64, String> {
+    let server = Server::start(ready, workload.service(), cores.server)?;
+    drive(&workload.plan(&server, cores), load, cores, &mut |_| ())?;
+    let said = server.terminate().map_err(|error| error.to_string())?;
+    sends::parse(&said).map(|sends| sends as f64).ok_or_else(|| "it did not say how often it sent".to_owned())
 }
 
 /// A table with a row for each contestant, and what could not be counted below it.
 #[must_use]
 pub fn markdown(all: &[Counts]) -> String {
     let mut text = format!("### Counts for each request: {}\n\n", workload().name());
-    text += "| | system calls | futex calls | own instructions | allocations | switches | sends per delivered line |\n";
+    text += "| | system calls | futex calls | own instructions | allocations | switches | sends to each of 1000 for 16 lines at once |\n";
     text += "|---|---:|---:|---:|---:|---:|---:|\n";
     let mut reasons = String::new();
     for Counts { name, calls, futexes, instructions, stepped, allocations, switches, sends } in all {

@@ -28,6 +28,7 @@
 //! - [`role`]: what a server does.
 //! - [`serve`]: how it does that, in each style.
 //! - [`lateness`]: how late its timers are.
+//! - [`sends`]: how often it sends.
 //! - [`secure`]: what the servers with TLS have in common.
 //! - [`callgrind`]: instructions and allocations.
 //! - [`step`]: instructions of servers on rings, whose clocks stand [`still`].
@@ -72,6 +73,7 @@ pub mod render;
 pub mod role;
 pub mod rounds;
 pub mod secure;
+pub mod sends;
 pub mod serve;
 pub mod server;
 pub mod soak;

@@ -1,11 +1,16 @@
 //! Runs the benchmarks: `cargo run --release -p marline-bench -- help`.
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde_json::json;
+
 use marline_bench::contestant::{LeftOut, Ready};
 use marline_bench::cores::{Cores, GoFirst};
-use marline_bench::document::{self, Document};
+use marline_bench::document::{self, Document, Left};
+use marline_bench::machine::Made;
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::progress::Progress;
 use marline_bench::rounds::Rounds;
@@ -57,22 +62,12 @@ fn run() -> marline::Result<()> {
         Mode::Group => bench.group(),
         Mode::Full => bench.compare("full", &workload::full(effort)),
         Mode::Latency => bench.compare("latency", &[Workload::latency(1000, effort)]),
-        Mode::Tls => {
-            bench.compare("tls", &workload::tls(effort))?;
-            println!("\n{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
-            Ok(())
-        }
-        Mode::TlsCounts => {
-            println!("{}", tls_counts::table(&bench.ready, &bench.load, bench.cores));
-            Ok(())
-        }
+        Mode::Tls => bench.compare("tls", &workload::tls(effort)).and_then(|()| bench.tls_counts()),
+        Mode::TlsCounts => bench.tls_counts(),
         Mode::Churn => bench.compare("churn", &[bench.churn()]),
         Mode::Million => bench.million(),
         Mode::Soak => bench.soak(),
-        Mode::Calls => {
-            println!("{}", calls::table(&bench.ready, &bench.load, bench.cores));
-            Ok(())
-        }
+        Mode::Calls => bench.calls(),
         Mode::Idle => bench.idle(),
         Mode::Counts => bench.counts(),
         Mode::Render | Mode::Help => Ok(()),
@@ -89,9 +84,10 @@ struct Bench {
 
 /// How long `quick` measures. Starting the servers once, and the last round, come on top; together less than two minutes.
 const QUICK: Duration = Duration::from_secs(85);
-/// How much of the usual number of requests `quick` makes, and how many rounds there are at least.
+/// How much of the usual number of requests `quick` makes.
 const QUICK_EFFORT: f64 = 0.1;
-const QUICK_ROUNDS: usize = 2;
+/// How many rounds there are at least, however little time there is.
+const LEAST_ROUNDS: usize = 2;
 
 impl Bench {
     fn churn(&self) -> Workload {
@@ -105,7 +101,11 @@ impl Bench {
     }
 
     fn compare(&self, mode: &str, workloads: &[Workload]) -> marline::Result<()> {
-        self.run(mode, workloads, None, self.cores).map(drop)
+        self.run(mode, workloads, self.until(), self.cores).map(drop)
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.options.minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes))
     }
 
     /// With a deadline, each workload gets its share of the time that is left, for as many rounds as fit.
@@ -127,7 +127,7 @@ impl Bench {
             let until = deadline.map(|deadline| now + deadline.saturating_duration_since(now) / left);
             let most = self.options.rounds;
             let rounds =
-                Rounds { least: if until.is_some() { QUICK_ROUNDS.min(most) } else { most }, most, until };
+                Rounds { least: if until.is_some() { LEAST_ROUNDS.min(most) } else { most }, most, until };
             let outcome = rounds::run(&self.ready, **workload, rounds, &self.load, cores, &progress);
             progress.reach((index + 1) * most);
             progress.aside(|| println!("\n{}", table::markdown(&outcome, &document.contestants)));
@@ -166,7 +166,7 @@ impl Bench {
     /// Groups are timed, and counted too: what they have in common would show in calls that wait for it.
     fn group(&self) -> marline::Result<()> {
         let workloads = workload::group(self.options.effort);
-        self.count(self.run("group", &workloads, None, self.cores.with_all_clients())?)
+        self.count(self.run("group", &workloads, self.until(), self.cores.with_all_clients())?)
     }
 
     fn counts(&self) -> marline::Result<()> {
@@ -185,30 +185,52 @@ impl Bench {
         self.write(&document)
     }
 
+    fn tls_counts(&self) -> marline::Result<()> {
+        let rows = tls_counts::rows(&self.ready, &self.load, self.cores);
+        self.write_rows("tls-counts", &rows, &tls_counts::markdown(&rows))
+    }
+
+    fn calls(&self) -> marline::Result<()> {
+        let rows = calls::rows(&self.ready, &self.load, self.cores);
+        self.write_rows("calls", &rows, &calls::markdown(&rows))
+    }
+
     fn soak(&self) -> marline::Result<()> {
-        let mut failed = Vec::new();
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
         for ready in &self.ready {
-            let name = ready.contestant.name;
-            let reason = match soak::run(ready, self.options.seconds, &self.load, self.cores) {
-                Ok(found) => {
-                    println!("{}", found.markdown());
-                    found.failure()
-                }
-                Err(reason) => Some(reason),
-            };
-            failed.extend(reason.map(|reason| format!("{name}: {reason}")));
+            let outcome = soak::run(ready, self.options.seconds, &self.load, self.cores);
+            let reason = outcome.as_ref().map_or_else(|reason| Some(reason.clone()), soak::Found::failure);
+            failed.extend(reason.map(|reason| format!("{}: {reason}", ready.contestant.name)));
+            found.extend(outcome);
         }
+        let table: String = found.iter().map(|found| found.markdown() + "\n").collect();
+        self.write_rows("soak", &found, &table)?;
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
     }
 
     fn million(&self) -> marline::Result<()> {
-        let mut failed = Vec::new();
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
         for ready in &self.ready {
-            if let Err(reason) = million::run(ready, self.churn(), &self.load, self.cores) {
-                failed.push(format!("{}: {reason}", ready.contestant.name));
-            }
+            let outcome = million::run(ready, self.churn(), &self.load, self.cores);
+            let reason = outcome.as_ref().map_or_else(|reason| Some(reason.clone()), |it| it.failure.clone());
+            failed.extend(reason.map(|reason| format!("{}: {reason}", ready.contestant.name)));
+            found.extend(outcome);
         }
+        self.write_rows("million", &found, &million::markdown(&found))?;
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
+    }
+
+    /// Prints and writes results of a shape of their own, with a table and no plot.
+    fn write_rows(&self, mode: &str, rows: &impl Serialize, table: &str) -> marline::Result<()> {
+        println!("\n{table}");
+        let (folder, made) = (self.options.folder(mode, &self.load), Made::now());
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(format!("{mode}.md")), format!("{table}\n{}", made.markdown()))?;
+        let left_out: Vec<Left> = self.left_out.iter().map(Left::from).collect();
+        let all = json!({ "mode": mode, "made": made, "rows": rows, "left_out": left_out });
+        document::write_json(&self.results(&folder), &all)?;
+        eprintln!("wrote {}", folder.display());
+        Ok(())
     }
 }
 

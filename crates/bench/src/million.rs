@@ -1,8 +1,11 @@
 //! A million connections, one after the other, through one process: what it keeps of each would show.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use crate::contestant::Ready;
 use crate::cores::Cores;
@@ -18,12 +21,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// rounds up to.
 const SLACK: u64 = 1024;
 
+/// What one server did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    name: &'static str,
+    samples: Vec<Sample>,
+    seconds: f64,
+    /// Of the server's processor time, in microseconds.
+    per_connection: f64,
+    /// How many descriptors it had afterwards.
+    after: usize,
+    /// What did not hold.
+    pub failure: Option<String>,
+}
+
 /// Runs them through this server, and prints how it is ten times on the way.
 ///
 /// # Errors
 ///
-/// In words: if it fails, if its memory grows, or if it keeps descriptors.
-pub fn run(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<(), String> {
+/// In words, if it fails. That its memory grows, or that it keeps descriptors, is in what was [found](Found::failure).
+pub fn run(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<Found, String> {
     let server = Server::start(ready, workload.service(), cores.server)?;
     let pid = server.pid();
     let descriptors = || usage::descriptors(pid).map_err(|error| error.to_string());
@@ -49,7 +66,34 @@ pub fn run(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Resu
         "\nIn {seconds:.1} s, {per_connection:.2} µs of the server for each; {} descriptors afterwards.",
         descriptors()?
     );
-    judge(&samples, idle, workload.connections, descriptors()?)
+    let failure = judge(&samples, idle, workload.connections, descriptors()?).err();
+    Ok(Found {
+        name: ready.contestant.name,
+        samples,
+        seconds,
+        per_connection,
+        after: descriptors()?,
+        failure,
+    })
+}
+
+/// As a row for each server, of the last of its samples.
+#[must_use]
+pub fn markdown(all: &[Found]) -> String {
+    let mut text = String::from(
+        "| | connections | seconds | server, µs for each | resident, KiB: first | last | descriptors afterwards |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for Found { name, samples, seconds, per_connection, after, .. } in all {
+        if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
+            let (requests, first, last) = (last.requests, first.resident, last.resident);
+            let _ = writeln!(
+                text,
+                "| {name} | {requests} | {seconds:.1} | {per_connection:.2} | {first} | {last} | {after} |"
+            );
+        }
+    }
+    text
 }
 
 fn judge(samples: &[Sample], idle: usize, at_a_time: usize, after: usize) -> Result<(), String> {

@@ -36,6 +36,7 @@ Modes:
 Options:
   --only NAME,...    these servers, in place of the mode's
   --rounds N         how many rounds
+  --minutes N        full, group, tls, churn, latency: as many of the rounds as fit into N minutes, but two of each
   --size N           quick, full, tls: messages of so many bytes only
   --effort X         so many times the usual number of requests
   --requests N       churn, million: so many connections
@@ -111,6 +112,8 @@ pub struct Options {
     pub docs: bool,
     /// Whether instructions are counted by stepping, of all servers.
     pub stepped: bool,
+    /// After so many minutes no further round begins, if that is said.
+    pub minutes: Option<f64>,
     /// How long a soak is.
     pub seconds: u64,
     /// What is to be rendered.
@@ -129,6 +132,7 @@ impl Options {
         let (mut effort, mut connections, mut close, mut json) = (1.0, None, Close::Fin, None);
         let (mut spin, mut polite, mut docs, mut size) = (false, false, false, None);
         let (mut seconds, mut file, mut stepped) = (60, None, false);
+        let mut minutes = None;
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(text) if mode.is_none() => mode = Some(text.parse_with(mode_of)?),
@@ -141,6 +145,7 @@ impl Options {
                 Long("connections") => connections = Some(arguments.value()?.parse()?),
                 Long("reset") => close = Close::Reset,
                 Long("spin") => spin = true,
+                Long("minutes") => minutes = Some(arguments.value()?.parse_with(minutes_of)?),
                 Long("stepped") => stepped = true,
                 Long("docs") => docs = true,
                 Long("seconds") => seconds = arguments.value()?.parse()?,
@@ -165,6 +170,7 @@ impl Options {
             json,
             docs,
             stepped,
+            minutes,
             seconds,
             file,
         })
@@ -204,6 +210,14 @@ fn mode_of(text: &str) -> Result<Mode, String> {
         "help" => Ok(Mode::Help),
         _ => Err("there is no such mode".to_owned()),
     }
+}
+
+fn minutes_of(text: &str) -> Result<f64, String> {
+    // A week is far more than anybody waits, and a number that every clock can add.
+    text.parse()
+        .ok()
+        .filter(|minutes| (0.0..=10_080.0).contains(minutes))
+        .ok_or_else(|| "not so many minutes".to_owned())
 }
 
 fn contestants_of(text: &str) -> Result<Vec<Contestant>, String> {
@@ -258,5 +272,6 @@ mod tests {
         assert!(parse(&["quick", "--only", "nginx"]).is_err());
         assert!(parse(&["quick", "--rounds", "many"]).is_err());
         assert!(parse(&["quick", "again"]).is_err());
+        assert!(parse(&["full", "--minutes", "inf"]).is_err());
     }
 }

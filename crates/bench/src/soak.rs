@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::contestant::Ready;
 use crate::cores::Cores;
 use crate::lateness;
@@ -19,7 +21,7 @@ pub const BOUND: Duration = Duration::from_millis(20);
 const GROWTH: u64 = 10;
 
 /// What one server did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Found {
     /// Which one.
     pub name: &'static str,

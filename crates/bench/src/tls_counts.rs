@@ -3,29 +3,47 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::callgrind;
 use crate::contestant::Ready;
 use crate::cores::Cores;
 use crate::load::{Close, Kind};
 use crate::workload::Workload;
 
-/// A table with a row for each workload and a column for each server; in parentheses, what share it is of the last server's.
+/// What each server takes for one request of a workload.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    workload: String,
+    instructions: Vec<(&'static str, Result<f64, String>)>,
+}
+
+/// A row for each workload.
 #[must_use]
-pub fn table(ready: &[Ready], load: &Path, cores: Cores) -> String {
-    let names: Vec<String> = ready.iter().map(|ready| format!(" {} |", ready.contestant.name)).collect();
+pub fn rows(ready: &[Ready], load: &Path, cores: Cores) -> Vec<Row> {
+    let row = |(few, many): (Workload, Workload)| {
+        let count = |server: &Ready| {
+            let name = server.contestant.name;
+            eprintln!("{}: instructions of {name}", few.name());
+            let profile = callgrind::each(server, few, many, load, cores);
+            (name, profile.map(|profile| profile.instructions))
+        };
+        Row { workload: few.name(), instructions: ready.iter().map(count).collect() }
+    };
+    workloads().into_iter().map(row).collect()
+}
+
+/// A table with a column for each server; in parentheses, what share it is of the last server's.
+#[must_use]
+pub fn markdown(rows: &[Row]) -> String {
+    let servers = rows.first().map(|row| row.instructions.as_slice()).unwrap_or_default();
+    let names: Vec<String> = servers.iter().map(|(name, _)| format!(" {name} |")).collect();
     let mut text =
-        format!("| thousands of instructions |{}\n|---|{}\n", names.concat(), "---:|".repeat(ready.len()));
-    for (few, many) in workloads() {
-        let _ = write!(text, "| {} |", few.name());
-        let found: Vec<Result<f64, String>> = ready
-            .iter()
-            .map(|server| {
-                eprintln!("{}: instructions of {}", few.name(), server.contestant.name);
-                Ok(callgrind::each(server, few, many, load, cores)?.instructions)
-            })
-            .collect();
-        let last = found.last().and_then(|last| last.as_ref().ok()).copied();
-        for count in &found {
+        format!("| thousands of instructions |{}\n|---|{}\n", names.concat(), "---:|".repeat(names.len()));
+    for Row { workload, instructions } in rows {
+        let _ = write!(text, "| {workload} |");
+        let last = instructions.last().and_then(|(_, last)| last.as_ref().ok()).copied();
+        for (_, count) in instructions {
             let _ = match (count, last) {
                 (Ok(count), Some(last)) => write!(text, " {:.1} ({:.2}) |", count / 1000.0, count / last),
                 (Ok(count), None) => write!(text, " {:.1} |", count / 1000.0),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use marline_bench::contestant::{ALL, Ready};
+use marline_bench::contestant::{ALL, GROUPS, Ready};
 use marline_bench::cores::Cores;
 use marline_bench::prepare;
 use marline_bench::server::{Server, Service};
@@ -22,9 +22,11 @@ const LONG: usize = 1 << 20;
 
 /// The programs of this package, as far as their features are on. Cargo names the paths of the others too, where there is
 /// nothing, or what was built before.
-const BUILT: [(&str, Option<&str>); 10] = [
+const BUILT: [(&str, Option<&str>); 12] = [
     ("bench-callbacks", option_env!("CARGO_BIN_EXE_bench-callbacks")),
     ("bench-async", option_env!("CARGO_BIN_EXE_bench-async")),
+    ("bench-group-callbacks", option_env!("CARGO_BIN_EXE_bench-group-callbacks")),
+    ("bench-group-async", option_env!("CARGO_BIN_EXE_bench-group-async")),
     ("bench-calloop", only_if(cfg!(feature = "calloop"), option_env!("CARGO_BIN_EXE_bench-calloop"))),
     ("bench-compio", only_if(cfg!(feature = "compio"), option_env!("CARGO_BIN_EXE_bench-compio"))),
     ("bench-glommio", only_if(cfg!(feature = "glommio"), option_env!("CARGO_BIN_EXE_bench-glommio"))),
@@ -53,7 +55,7 @@ fn every_server_that_is_built_returns_what_it_is_sent() {
     let cores = Cores::choose(false).expect("a core");
     let has_rings = has_rings();
     let mut served = 0;
-    for contestant in ALL {
+    for contestant in ALL.into_iter().chain(GROUPS) {
         let name = contestant.name;
         if contestant.is_on_rings() && !has_rings {
             println!("left out: {name}: no io_uring here");
@@ -62,7 +64,7 @@ fn every_server_that_is_built_returns_what_it_is_sent() {
         match prepare::program(contestant, &built) {
             Ok(ready) => {
                 println!("served by {name}");
-                serve(&ready, cores.server);
+                serve(&ready, contestant.place(cores));
                 served += 1;
             }
             Err(reason) => println!("left out: {name}: {reason}"),
@@ -75,10 +77,10 @@ fn has_rings() -> bool {
     marline::backend::named("completion").is_ok()
 }
 
-fn serve(ready: &Ready, core: usize) {
+fn serve(ready: &Ready, cores: Cores) {
     let name = ready.contestant.name;
-    let server =
-        Server::start(ready, Service::default(), core).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let server = Server::start(ready, Service::default(), cores.server)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     // Several at a time, so that their bytes could be mixed up.
     let mut clients: Vec<TcpStream> = (0..3).map(|_| connect(&server)).collect();
     for (number, client) in clients.iter_mut().enumerate() {

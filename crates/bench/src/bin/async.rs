@@ -2,6 +2,7 @@
 use marline::prelude::*;
 use marline_bench::lateness;
 use marline_bench::role::Role;
+use marline_bench::sends;
 use marline_bench::serve::tasks::{self, Everyone};
 
 fn main() -> Result<()> {
@@ -16,13 +17,21 @@ fn main() -> Result<()> {
         if role == Role::Echo {
             return echo(listener).await;
         }
-        let everyone = Everyone::default();
-        loop {
-            let stream = listener.accept().await?;
-            let everyone = everyone.clone();
-            spawn(async move { tasks::serve(role, stream, everyone).await.ok() });
+        if role == Role::Relay {
+            spawn(others(role, listener));
+            return sends::until_asked().await;
         }
+        others(role, listener).await
     })
+}
+
+async fn others(role: Role, listener: Listener) -> Result<()> {
+    let everyone = Everyone::default();
+    loop {
+        let stream = listener.accept().await?;
+        let everyone = everyone.clone();
+        spawn(async move { tasks::serve(role, stream, everyone).await.ok() });
+    }
 }
 
 async fn echo(listener: Listener) -> Result<()> {

@@ -2,6 +2,7 @@
 use marline::prelude::*;
 use marline_bench::lateness;
 use marline_bench::role::Role;
+use marline_bench::sends;
 use marline_bench::serve::callbacks::{Answers, Echo, PacedEcho, Relay, Sink, Source};
 
 fn main() -> Result<()> {
@@ -12,12 +13,17 @@ fn main() -> Result<()> {
         Role::Source => marline::serve(endpoint, |_| Source::default()),
         Role::Sink => marline::serve(endpoint, |_| Sink::default()),
         Role::Lines => marline::serve(endpoint, |_| Lines(Answers)),
-        Role::Relay => {
-            let relay = Relay::default();
-            marline::serve(endpoint, move |_| Lines(relay.clone()))
-        }
+        Role::Relay => relay(&endpoint),
         Role::Timed => timed(&endpoint),
     }
+}
+
+fn relay(endpoint: &str) -> Result<()> {
+    let (reactor, relay) = (Reactor::new()?, Relay::default());
+    let server = reactor.handle().listen(endpoint, move |_: &Addresses| Lines(relay.clone()))?;
+    sends::watch(&reactor.handle())?;
+    println!("{}", greeting(&server.local_address().ok_or("the server has no address")?));
+    Ok(reactor.run()?)
 }
 
 fn timed(endpoint: &str) -> Result<()> {

@@ -175,11 +175,12 @@ mod tests {
 
     #[test]
     fn what_a_program_complains_of_is_the_reason() {
+        let here = Cores::choose(false).unwrap().server;
         let mut broken = Command::new("sh");
         broken.args(["-c", "echo >&2 'no ring here'; exit 1"]);
-        assert_eq!(ask(&mut broken, 0).unwrap_err(), "no ring here");
+        assert_eq!(ask(&mut broken, here).unwrap_err(), "no ring here");
         let mut speaking = Command::new("echo");
         speaking.arg(r#"{"Missing":"no timers"}"#);
-        assert!(matches!(ask(&mut speaking, 0), Ok(Said::Missing(reason)) if reason == "no timers"));
+        assert!(matches!(ask(&mut speaking, here), Ok(Said::Missing(reason)) if reason == "no timers"));
     }
 }
