@@ -179,10 +179,12 @@ impl Bench {
             progress.now(ready.contestant.name.to_owned());
             document.counts.push(counts::count(ready, &self.load, self.cores, self.options.stepped));
             progress.step(1);
+            // It takes minutes for some, and what is there should not be lost if the run is broken off.
+            progress.aside(|| self.write(&document))?;
         }
         drop(progress);
         println!("{}", counts::markdown(&document.counts));
-        self.write(&document)
+        Ok(())
     }
 
     fn tls_counts(&self) -> marline::Result<()> {
