@@ -69,7 +69,7 @@ fn poll_by_hand(stream: &Stream, number: usize) -> bool {
 struct Waiting {
     what: &'static str,
     future: LocalBoxFuture<'static, ()>,
-    /// Whether the waker goes with it when it is dropped. That of a task stays with the task.
+    /// Whether the waker goes with it when it is dropped. That of a task on its way stays with what is on the way.
     lets_go: bool,
 }
 
@@ -103,7 +103,7 @@ impl Waiting {
             Self::new("several", gather([pending::<Result<(), ()>>()])),
             Self::new("a race", race([pending::<()>()])),
             Self { lets_go: false, ..Self::new("a task on its way", distant) },
-            Self { lets_go: false, ..Self::new("a task", joined) },
+            Self::new("a task", joined),
         ]
     }
 }

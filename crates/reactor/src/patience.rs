@@ -15,6 +15,11 @@ pub(crate) fn looks(step: usize) -> bool {
     step > 1 && (step.is_power_of_two() || step % CHECK == 0)
 }
 
+/// After how many steps the clock is to be read next, where it is read after so many.
+pub(crate) fn next_look(steps: usize) -> usize {
+    steps + (steps + 1).min(CHECK)
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     steps: usize,
@@ -54,6 +59,17 @@ mod tests {
             }
         }
         (ended, reads)
+    }
+
+    #[test]
+    fn who_is_told_when_to_look_looks_with_the_same_steps() {
+        let mut told = Vec::new();
+        let mut steps = 1;
+        while steps < 1000 {
+            told.push(steps + 1);
+            steps = next_look(steps);
+        }
+        assert_eq!(told, (1..=1000).filter(|step| looks(*step)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::task::Executor;
 use crate::time::{Sleepers, end_sleeps};
 
 thread_local! {
-    /// What was found last on this thread. Streams look for it in every step, nearly always for that of the same loop: to
-    /// find the loop, and then this in it, would be half of what a step costs.
+    /// What was found last on this thread. Streams look for it in every step, and tasks when they are started, nearly always
+    /// for that of the same loop: to find the loop, and then this in it, would be half of what a step costs.
     static FOUND: RefCell<Option<(LoopId, Weak<Local>)>> = const { RefCell::new(None) };
 }
 
@@ -34,7 +34,21 @@ pub(crate) struct Local {
 
 impl Local {
     /// What belongs to this loop; `None` if it has ended.
+    #[inline]
     pub(crate) fn of(handle: &Handle) -> Option<Rc<Self>> {
+        Self::find_again(handle.loop_id()).or_else(|| Self::look_up(handle))
+    }
+
+    #[cold]
+    fn look_up(handle: &Handle) -> Option<Rc<Self>> {
+        let local = Self::find_or_make(handle)?;
+        let found = Some((handle.loop_id(), Rc::downgrade(&local)));
+        // At the end of a thread there may be no more place for it. What is replaced holds nothing but memory.
+        _ = FOUND.try_with(|last| last.replace(found));
+        Some(local)
+    }
+
+    fn find_or_make(handle: &Handle) -> Option<Rc<Self>> {
         handle.local(|handle| Self {
             handle: handle.clone(),
             executor: Executor::new(handle),
@@ -49,28 +63,21 @@ impl Local {
         })
     }
 
-    /// What belongs to the loop of `remote`, on its own thread.
+    /// What belongs to the loop of `remote`, on its own thread, as long as that is not over.
     #[inline]
     pub(crate) fn find(remote: &Remote) -> Option<Rc<Self>> {
-        Self::find_again(remote.loop_id()).or_else(|| Self::look_up(remote))
+        let known = Self::find_again(remote.loop_id()).filter(|local| !local.handle.is_over());
+        known.or_else(|| Self::of(&remote.local()?))
     }
 
-    /// What was found last, if it is of this loop. One that is over is asked whether it has ended.
+    /// What was found last, if it is of this loop.
     #[inline]
     fn find_again(id: LoopId) -> Option<Rc<Self>> {
         let found = FOUND.try_with(|found| match &*found.borrow() {
             Some((of, local)) if *of == id => local.upgrade(),
             _ => None,
         });
-        found.ok()?.filter(|local| !local.handle.is_over())
-    }
-
-    #[cold]
-    fn look_up(remote: &Remote) -> Option<Rc<Self>> {
-        let local = Self::of(&remote.local()?)?;
-        // At the end of a thread there may be no more place for it.
-        let _ = FOUND.try_with(|found| found.replace(Some((remote.loop_id(), Rc::downgrade(&local)))));
-        Some(local)
+        found.ok()?
     }
 }
 

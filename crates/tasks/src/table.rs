@@ -10,11 +10,6 @@ pub(crate) struct TableKey {
 }
 
 impl TableKey {
-    /// Its slot; entries that are there at the same time never share one.
-    pub(crate) fn index(self) -> usize {
-        self.index
-    }
-
     /// How many entries had been made when this one was.
     pub(crate) fn number(self) -> u64 {
         self.number
@@ -48,17 +43,28 @@ impl<T> Default for Table<T> {
 
 impl<T> Table<T> {
     pub(crate) fn insert(&mut self, value: T) -> TableKey {
+        let key = self.reserve();
+        self.fill(key, value);
+        key
+    }
+
+    /// The key of an entry that is [filled](Self::fill) later, if at all. Until then nothing is there.
+    pub(crate) fn reserve(&mut self) -> TableKey {
         if self.vacant == NONE {
             self.grow();
         }
         self.made += 1;
-        let (index, number) = (self.vacant, self.made);
-        let slot = &mut self.pages[index / PAGE][index % PAGE];
-        if let Slot::Vacant { next } = mem::replace(slot, Slot::Taken { number, value }) {
+        let index = self.vacant;
+        if let Slot::Vacant { next } = self.pages[index / PAGE][index % PAGE] {
             self.vacant = next;
         }
+        TableKey { index, number: self.made }
+    }
+
+    /// Puts an entry where its key was reserved, once.
+    pub(crate) fn fill(&mut self, key: TableKey, value: T) {
+        self.pages[key.index / PAGE][key.index % PAGE] = Slot::Taken { number: key.number, value };
         self.len += 1;
-        TableKey { index, number }
     }
 
     pub(crate) fn get_mut(&mut self, key: TableKey) -> Option<&mut T> {

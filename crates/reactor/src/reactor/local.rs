@@ -11,6 +11,7 @@ pub(super) struct Locals {
 }
 
 impl Locals {
+    #[inline]
     pub(super) fn get<T: 'static>(&self) -> Option<Rc<T>> {
         let wanted = TypeId::of::<T>();
         let values = self.values.borrow();

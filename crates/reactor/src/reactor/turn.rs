@@ -42,11 +42,12 @@ const TIME: Duration = Duration::from_millis(10);
 const EVENTS: usize = 32;
 
 /// What a turn's callbacks have used of their budget.
-#[derive(Default)]
 struct Budget {
     begun: Option<Instant>,
     batches: usize,
     callbacks: usize,
+    /// After how many callbacks it is looked at next.
+    look: usize,
     is_over: bool,
 }
 
@@ -59,14 +60,24 @@ enum Kind {
 }
 
 impl Budget {
+    fn new() -> Self {
+        Self { begun: None, batches: 0, callbacks: 0, look: 1, is_over: false }
+    }
+
     fn lasts(&self) -> bool {
         !self.is_over
     }
 
-    /// Whether another callback has to wait for the next turn.
-    fn is_used_up(&self, is_late: impl FnOnce() -> bool) -> bool {
-        let next = self.callbacks + 1;
-        self.callbacks >= CALLBACKS || (patience::looks(next) && is_late())
+    /// Whether another callback has to wait for the next turn. One comparison for most of them: this runs before each.
+    #[inline]
+    fn is_used_up(&mut self, is_late: impl FnOnce() -> bool) -> bool {
+        self.callbacks >= self.look && self.look_at(is_late)
+    }
+
+    #[inline(never)]
+    fn look_at(&mut self, is_late: impl FnOnce() -> bool) -> bool {
+        self.look = patience::next_look(self.callbacks).min(CALLBACKS);
+        self.callbacks >= CALLBACKS || is_late()
     }
 }
 
@@ -83,7 +94,7 @@ impl Shell {
             self.check_flows();
         }
         self.timers.queue_due(self);
-        let mut budget = Budget::default();
+        let mut budget = Budget::new();
         self.run_ready(&mut budget);
         while self.left_events.get() && budget.lasts() && !self.stopping.get() && !self.is_ended() {
             self.flush_dirty();

@@ -64,10 +64,11 @@ impl ReadyQueue {
         self.end() - 1
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.first += 1;
-        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+        if self.entries.capacity() > KEPT && self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
         Some(entry)

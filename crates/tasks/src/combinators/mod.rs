@@ -38,4 +38,3 @@ pub use tuple::{
     FallibleFutures, FutureTuple, Futures, Futures1, Futures2, Futures3, Futures4, Futures5, Futures6,
     Futures7, Futures8, Futures9, Futures10, Futures11, Futures12,
 };
-pub(crate) use wakes::is_of_combinator;

@@ -7,10 +7,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use parking_lot::Mutex;
 
@@ -131,7 +130,7 @@ impl WakeSet {
 
     fn poll_first<T>(&mut self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let child = self.child(index);
-        let waker = waker_of(Arc::clone(&child));
+        let waker = Waker::from(Arc::clone(&child));
         let polled = poll(&mut Context::from_waker(&waker));
         match polled {
             Poll::Pending => self.children[index] = State::Waiting(waker),
@@ -198,22 +197,6 @@ impl Shared {
             wake(parent, "several futures");
         }
     }
-}
-
-/// The functions of the sub-wakers, known since the first was made.
-static TABLE: OnceLock<&'static RawWakerVTable> = OnceLock::new();
-
-/// All of them are made here: inlined into the programs that use combinators, they would have a table in each.
-#[inline(never)]
-fn waker_of(child: Arc<Child>) -> Waker {
-    let waker = Waker::from(child);
-    TABLE.get_or_init(|| waker.vtable());
-    waker
-}
-
-/// Whether this is a sub-waker, which cannot panic whatever its parent does. For some it may not be known.
-pub(crate) fn is_of_combinator(waker: &Waker) -> bool {
-    TABLE.get().is_some_and(|table| ptr::eq(*table, waker.vtable()))
 }
 
 #[derive(Debug)]

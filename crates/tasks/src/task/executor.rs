@@ -4,19 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 
-use async_task::Builder;
-use marline_reactor::{Handle, Hold, Instant, Phase, Remote};
+use marline_reactor::{Handle, Hold, Instant, Phase};
 
-use super::allowance::Allowance;
-use super::body::Body;
-use super::injector::Injector;
+use super::allowance::{Allowance, Granted};
+use super::cell::{Run, new_task};
+use super::injector::{Injector, queue};
 use super::join::JoinHandle;
 use super::list::TaskId;
-use super::live::{Live, Name};
-use super::queued::QueuedTasks;
-use super::report::Origin;
+use super::live::{Header, Name};
 use crate::local::Local;
 use crate::table::{Table, TableKey};
 
@@ -24,8 +20,7 @@ pub(crate) struct Executor {
     /// Its loop. The loop holds the executor until its end, and lets go of it then.
     handle: Handle,
     injector: Arc<Injector>,
-    live: RefCell<Table<Live>>,
-    queued: QueuedTasks,
+    live: RefCell<Table<Arc<dyn Run>>>,
     /// The number of the task that is being polled; zero is none's.
     running: Cell<u64>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
@@ -70,7 +65,6 @@ impl Executor {
             handle: handle.clone(),
             injector: Injector::new(handle),
             live: RefCell::default(),
-            queued: QueuedTasks::default(),
             running: Cell::new(0),
             ending: Cell::new(false),
             hold: RefCell::default(),
@@ -106,18 +100,13 @@ impl Executor {
         }
         // Reading the clock would cost as much as the rest.
         let born = if handle.is_debugging() { handle.now() } else { Instant::FAR };
-        let live = Live::new(place, name.clone(), born);
-        let key = self.live.borrow_mut().insert(live);
-        let body = Body::new(future, Rc::clone(self), key, place, name.as_deref());
-        let injector = Arc::clone(&self.injector);
-        let (runnable, task) = Builder::new()
-            .metadata(self.queued.of(key))
-            .spawn_local(|_| body, move |runnable| injector.schedule(runnable));
-        if let Some(live) = self.live.borrow_mut().get_mut(key) {
-            live.waker = runnable.waker();
-        }
-        runnable.schedule();
-        JoinHandle::new(task, key, Origin { remote: self.remote().clone(), place, name })
+        let key = self.live.borrow_mut().reserve();
+        let header = Header::new(Arc::clone(&self.injector), key, place, name, born);
+        // Nothing is borrowed: whoever reads spans may be of the user's.
+        let (task, joined) = new_task(header, future, Rc::clone(self));
+        self.live.borrow_mut().fill(key, Arc::clone(&task));
+        queue(handle, task);
+        JoinHandle::new(joined)
     }
 
     fn stats(&self) -> TaskStats {
@@ -135,72 +124,47 @@ impl Executor {
         self.running.get() == key.number()
     }
 
-    /// Whether the task waits for its turn, in the ready queue or on its way there from another thread.
-    pub(super) fn is_queued(&self, key: TableKey) -> bool {
-        self.queued.contains(key)
-    }
-
     /// Looks at all tasks, in no order.
-    pub(super) fn with_all<R>(
-        &self,
-        look: impl FnOnce(&mut dyn Iterator<Item = (TableKey, &Live)>) -> R,
-    ) -> R {
-        look(&mut self.live.borrow().iter())
+    pub(super) fn with_all<R>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Header>) -> R) -> R {
+        look(&mut self.live.borrow().iter().map(|(_, task)| task.header()))
     }
 
-    fn with_live<R>(&self, key: TableKey, look: impl FnOnce(&mut Live) -> R) -> Option<R> {
-        self.live.borrow_mut().get_mut(key).map(look)
+    fn task(&self, key: TableKey) -> Option<Arc<dyn Run>> {
+        self.live.borrow_mut().get_mut(key).cloned()
     }
 
     /// Which task it is, for people.
-    fn describe(&self, key: TableKey) -> String {
-        let (id, name) = (TaskId::new(self.handle.loop_id(), key), self.name_of(key));
-        let place = self.with_live(key, |live| live.place);
-        let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
-        let place = place.map_or_else(String::new, |place| format!(", started at {place}"));
-        format!("task {id}{name}{place}")
-    }
-
-    pub(super) fn name_of(&self, key: TableKey) -> Option<Name> {
-        self.with_live(key, |live| live.name.clone())?
+    fn describe(&self, task: &Header) -> String {
+        let id = TaskId::new(self.handle.loop_id(), task.key);
+        let name = task.name.as_deref().map_or_else(String::new, |name| format!(" {name:?}"));
+        format!("task {id}{name}, started at {}", task.place)
     }
 
     /// The task's turn has come. `None` if it is to be dropped instead of polled.
     #[inline]
-    pub(super) fn begin_poll(&self, key: TableKey) -> Option<Polling<'_>> {
-        let ending = self.ending.get();
-        let polled = self.with_live(key, |live| {
-            let polled = !(ending || live.aborted);
-            live.polls += u64::from(polled);
-            polled
-        });
-        if polled != Some(true) {
+    pub(super) fn begin_poll(&self, task: &Header) -> Option<Polling<'_>> {
+        if self.ending.get() || task.is_aborted() {
             return None;
         }
-        self.handle.describe_callback(|| format!("a poll of {}", self.describe(key)));
-        Some(Polling { executor: self, before: self.running.replace(key.number()) })
-    }
-
-    pub(super) fn remote(&self) -> &Remote {
-        self.injector.remote()
+        task.count_poll();
+        self.handle.describe_callback(|| format!("a poll of {}", self.describe(task)));
+        let before = self.running.replace(task.key.number());
+        Some(Polling { executor: self, before, _granted: self.allowance.grant() })
     }
 
     pub(super) fn abort(&self, key: TableKey) {
-        let waker = self.with_live(key, |live| {
-            live.aborted = true;
-            live.waker.clone()
-        });
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(task) = self.task(key) {
+            task.header().abort();
+            task.wake();
         }
     }
 
     /// The task's future is dropped.
     pub(super) fn finished(&self, key: TableKey) {
         let mut all = self.live.borrow_mut();
-        let (live, is_last) = (all.remove(key), all.len() == 0);
+        let (task, is_last) = (all.remove(key), all.len() == 0);
         drop(all);
-        drop(live);
+        drop(task);
         if is_last {
             let hold = self.hold.borrow_mut().take();
             drop(hold);
@@ -219,26 +183,18 @@ impl Executor {
     }
 
     fn wake_all(&self) {
-        let wakers: Vec<_> = self.live.borrow().iter().map(|(_, live)| live.waker.clone()).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        self.all().into_iter().for_each(|task| task.wake());
     }
 
-    /// The loop has ended. The tasks that live are dropped here, on its thread, before anybody else could drop them.
-    ///
-    /// A thread that is just waking a task may have taken it and not yet put it into the list; it is waited for,
-    /// because it must not be the one that drops the task.
+    fn all(&self) -> Vec<Arc<dyn Run>> {
+        self.live.borrow().iter().map(|(_, task)| Arc::clone(task)).collect()
+    }
+
+    /// The loop has ended. The tasks that live are dropped here, on its thread; nobody else could drop them.
     pub(crate) fn end(&self) {
         self.ending.set(true);
-        self.wake_all();
-        while self.live.borrow().len() > 0 {
-            let woken = self.injector.take();
-            if woken.is_empty() {
-                std::thread::yield_now();
-            }
-            for runnable in woken {
-                runnable.run();
-            }
-        }
+        self.all().into_iter().for_each(|task| task.cancel());
+        self.injector.end();
     }
 }
 
@@ -246,6 +202,7 @@ impl Executor {
 pub(super) struct Polling<'a> {
     executor: &'a Executor,
     before: u64,
+    _granted: Granted<'a>,
 }
 
 impl Drop for Polling<'_> {

@@ -8,7 +8,7 @@ use marline_reactor::{Handle, Instant, LoopId};
 
 use super::current;
 use super::executor::Executor;
-use super::live::Live;
+use super::live::Header;
 use crate::local::Local;
 use crate::table::TableKey;
 
@@ -118,17 +118,17 @@ pub fn task_list_on(handle: &Handle) -> Vec<TaskInfo> {
 impl Executor {
     pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
         let now = handle.now();
-        let info = |(key, live): (TableKey, &Live)| TaskInfo {
-            id: TaskId::new(handle.loop_id(), key),
-            name: live.name.as_deref().map(str::to_owned),
-            place: live.place,
+        let info = |task: &Header| TaskInfo {
+            id: TaskId::new(handle.loop_id(), task.key),
+            name: task.name.as_deref().map(str::to_owned),
+            place: task.place,
             state: match () {
-                () if self.is_running(key) => TaskState::Running,
-                () if self.is_queued(key) => TaskState::Queued,
+                () if self.is_running(task.key) => TaskState::Running,
+                () if task.is_queued() => TaskState::Queued,
                 () => TaskState::Waiting,
             },
-            polls: live.polls,
-            age: Some(live.born).filter(|born| *born != Instant::FAR).map(|born| now - born),
+            polls: task.polls(),
+            age: Some(task.born).filter(|born| *born != Instant::FAR).map(|born| now - born),
         };
         let mut list = self.with_all(|all| all.map(info).collect::<Vec<_>>());
         list.sort_unstable_by_key(|info| info.id);

@@ -1,7 +1,8 @@
 //! Tasks: futures that the loop runs.
 //!
-//! * `executor`: what the loop keeps of its tasks, `live` of each, `queued`: whether it waits for its turn; `injector`: wakes, from the loop's thread and others.
-//! * `body`: the future around the user's, which contains it; `identity`: whose waker is whose; `allowance`: how much a task gets in one go.
+//! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
+//! * `cell`: a task, from its future to its output; `bound`: what stays on its thread; `allowance`: how much a task gets in one go.
+//! * `identity`: whose waker is whose.
 //! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
@@ -10,8 +11,9 @@
 
 mod allowance;
 mod blocking;
-mod body;
+mod bound;
 mod builder;
+mod cell;
 mod executor;
 mod group;
 mod identity;
@@ -20,7 +22,6 @@ mod join;
 mod list;
 mod live;
 mod local_value;
-mod queued;
 mod remote;
 mod report;
 mod run;
@@ -28,7 +29,6 @@ mod spans;
 mod yield_now;
 
 pub use blocking::{Blocking, BlockingError, spawn_blocking};
-pub(crate) use body::contain;
 pub use builder::Builder;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
@@ -42,9 +42,9 @@ pub use remote::{spawn_remote, spawn_remote_with};
 pub use run::{run, run_on};
 pub use yield_now::{YieldNow, yield_now};
 
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
-use marline_reactor::{DebugMode, Handle};
+use marline_reactor::{DebugMode, Handle, Panic};
 
 use crate::local::Local;
 use live::Name;
@@ -120,4 +120,11 @@ where
     F::Output: 'static,
 {
     drop(spawn_at(Some(handle), future, place, None));
+}
+
+/// Calls code of the user's. A panic becomes an error.
+#[inline]
+pub(crate) fn contain<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+    // The future that panicked is dropped and never polled again.
+    catch_unwind(AssertUnwindSafe(call)).map_err(Panic::new)
 }

@@ -8,9 +8,9 @@ use std::panic::Location;
 
 use marline_reactor::{Failure, Handle, Panic, Remote};
 
-use super::body::contain;
+use super::contain;
 use super::join::Ended;
-use super::live::Name;
+use super::live::{Header, Name};
 use crate::mail;
 
 /// Which task it was.
@@ -24,14 +24,23 @@ pub(super) struct Origin {
 }
 
 /// Reports a failure to the loop of the task, from whatever thread, and drops everything else.
-pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, origin: &Origin) {
-    let error = match outcome {
+pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, task: &Header) {
+    if let Some(error) = error_of(outcome) {
+        unobserved_error(error, &task.origin());
+    }
+}
+
+#[cold]
+pub(super) fn unobserved_error(error: Box<dyn Error + Send + Sync>, origin: &Origin) {
+    tell(Failure::unobserved(error, origin.to_string()), origin);
+}
+
+/// What is to be reported of an outcome, which is dropped.
+pub(super) fn error_of<T: 'static>(outcome: Result<T, Ended>) -> Option<Box<dyn Error + Send + Sync>> {
+    match outcome {
         Ok(output) => failure_in(output),
         Err(Ended::Panicked(panic)) => Some(Box::new(panic) as Box<dyn Error + Send + Sync>),
         Err(Ended::Aborted) => None,
-    };
-    if let Some(error) = error {
-        tell(Failure::unobserved(error, origin.to_string()), origin);
     }
 }
 

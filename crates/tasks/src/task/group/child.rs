@@ -9,7 +9,7 @@ use marline_reactor::Handle;
 use pin_project_lite::pin_project;
 
 use super::state::{Birth, Cause, Shared};
-use crate::task::body::contain;
+use crate::task::contain;
 use crate::task::live::Name;
 use crate::task::spawn_at;
 

@@ -10,9 +10,9 @@ use marline_reactor::{Handle, Panic, Remote};
 use parking_lot::Mutex;
 
 use super::error::GroupError;
-use crate::task::join::{Ended, JoinHandle, Outcome};
+use crate::task::join::{Ended, JoinHandle};
 use crate::task::live::Name;
-use crate::task::report::Origin;
+use crate::task::report::{self, Origin};
 use crate::wake::{attempt, discard, wake};
 
 /// Values, errors and the owner's waker are foreign code to drop, clone and wake, so all of that happens outside of the lock.
@@ -101,12 +101,14 @@ impl<T, E> End<T, E> {
     fn report(self) {
         let Birth { place, name, remote } = self.birth;
         let Some(remote) = remote else { return };
-        let origin = Origin { remote, place, name };
-        match self.result {
-            Ok(value) => drop(Outcome::new(Ok(Ok::<T, E>(value)), origin)),
-            Err(Cause::Failed(error)) => drop(Outcome::new(Ok(Err::<T, E>(error)), origin)),
-            Err(Cause::Panicked(panic)) => drop(Outcome::<()>::new(Err(Ended::Panicked(panic)), origin)),
-            Err(Cause::Cancelled) => {}
+        let error = match self.result {
+            Ok(value) => report::error_of(Ok(Ok::<T, E>(value))),
+            Err(Cause::Failed(error)) => report::error_of(Ok(Err::<T, E>(error))),
+            Err(Cause::Panicked(panic)) => report::error_of::<()>(Err(Ended::Panicked(panic))),
+            Err(Cause::Cancelled) => None,
+        };
+        if let Some(error) = error {
+            report::unobserved_error(error, &Origin { remote, place, name });
         }
     }
 }

@@ -1,33 +1,31 @@
 //! The handle of a task.
 //!
 //! * `outcome`: how a task ended; `error`: without an output; `abort`: ending it from elsewhere.
-//! * `awaiter`: who awaits it; `distant`: a task that is on its way to the loop of another thread.
+//! * `distant`: a task that is on its way to the loop of another thread.
 
 mod abort;
-mod awaiter;
 mod distant;
 mod error;
 mod outcome;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_task::{FallibleTask, Task};
 use marline_reactor::Remote;
+use parking_lot::Mutex;
 
+use super::cell::Joined;
 use super::list::TaskId;
-use super::queued::Queued;
-use super::report::Origin;
 use crate::table::TableKey;
 pub use abort::AbortHandle;
 use abort::{Target, abort_task};
-use awaiter::Awaiter;
 pub(super) use distant::send;
 use distant::{Distant, Found};
 pub use error::JoinError;
-pub(super) use outcome::{Ended, Outcome};
+pub(super) use outcome::Ended;
 
 /// A task that was started: a future of its output.
 ///
@@ -51,16 +49,14 @@ enum Inner<T: 'static> {
 }
 
 struct Known<T: 'static> {
-    /// `None` if its outcome was taken.
-    task: Option<FallibleTask<Outcome<T>, Queued>>,
-    key: TableKey,
-    origin: Origin,
-    awaiter: Option<Arc<Awaiter>>,
+    task: Arc<dyn Joined<T>>,
+    /// The handle may go to another thread, or be shared with one, where the output may be sent there.
+    output: PhantomData<Mutex<T>>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: Task<Outcome<T>, Queued>, key: TableKey, origin: Origin) -> Self {
-        Self { inner: Inner::Known(Known { task: Some(task.fallible()), key, origin, awaiter: None }) }
+    pub(super) fn new(task: Arc<dyn Joined<T>>) -> Self {
+        Self { inner: Inner::Known(Known { task, output: PhantomData }) }
     }
 
     pub(super) fn never_ran() -> Self {
@@ -76,7 +72,7 @@ impl<T> JoinHandle<T> {
     pub fn abort(&self) {
         match &self.inner {
             Inner::Nowhere => {}
-            Inner::Known(known) => abort_task(&known.origin.remote, known.key),
+            Inner::Known(known) => abort_task(known.remote(), known.key()),
             Inner::Distant(distant) => distant.fate().abort(),
         }
     }
@@ -86,14 +82,14 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(match &self.inner {
             Inner::Nowhere => Target::Nowhere,
-            Inner::Known(known) => Target::Known(known.origin.remote.clone(), known.key),
+            Inner::Known(known) => Target::Known(known.remote().clone(), known.key()),
             Inner::Distant(distant) => Target::Distant(Arc::clone(distant.fate())),
         })
     }
 
     fn known(&self) -> Option<(&Remote, TableKey)> {
         match &self.inner {
-            Inner::Known(known) => Some((&known.origin.remote, known.key)),
+            Inner::Known(known) => Some((known.remote(), known.key())),
             Inner::Nowhere | Inner::Distant(_) => None,
         }
     }
@@ -103,7 +99,7 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         match &self.inner {
             Inner::Nowhere => true,
-            Inner::Known(known) => known.task.as_ref().is_none_or(FallibleTask::is_finished),
+            Inner::Known(known) => known.task.has_ended(),
             Inner::Distant(distant) => distant.look(false, true, Self::is_finished),
         }
     }
@@ -113,7 +109,7 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> Option<TaskId> {
         match &self.inner {
             Inner::Nowhere => None,
-            Inner::Known(known) => Some(TaskId::new(known.origin.remote.loop_id(), known.key)),
+            Inner::Known(known) => Some(TaskId::new(known.remote().loop_id(), known.key())),
             Inner::Distant(distant) => distant.look(None, None, Self::id),
         }
     }
@@ -123,26 +119,26 @@ impl<T> JoinHandle<T> {
     pub fn name(&self) -> Option<&str> {
         match &self.inner {
             Inner::Nowhere => None,
-            Inner::Known(known) => known.origin.name.as_deref(),
+            Inner::Known(known) => known.task.header().name.as_deref(),
             Inner::Distant(distant) => distant.name(),
         }
     }
 }
 
 impl<T> Known<T> {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let Some(task) = &mut self.task else { return Poll::Ready(Err(JoinError::never_ran())) };
-        let guard = match task.is_finished() {
-            true => None,
-            false => Awaiter::guard(&mut self.awaiter, &self.origin, context),
-        };
-        let outcome = match guard {
-            Some(waker) => ready!(Pin::new(task).poll(&mut Context::from_waker(&waker))),
-            None => ready!(Pin::new(task).poll(context)),
-        };
-        self.task = None;
-        let result = outcome.and_then(|mut outcome| outcome.take()).unwrap_or(Err(Ended::Aborted));
-        Poll::Ready(result.map_err(JoinError::from))
+    fn remote(&self) -> &Remote {
+        self.task.header().injector.remote()
+    }
+
+    fn key(&self) -> TableKey {
+        self.task.header().key
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        Poll::Ready(match ready!(self.task.poll_output(context)) {
+            Some(outcome) => outcome.map_err(JoinError::from),
+            None => Err(JoinError::never_ran()),
+        })
     }
 }
 
@@ -169,9 +165,7 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T: 'static> Drop for Known<T> {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.detach();
-        }
+        self.task.detach();
     }
 }
 
