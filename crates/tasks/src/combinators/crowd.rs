@@ -1,27 +1,29 @@
 //! Any number of futures of one type, of which the woken ones are polled.
+//!
+//! # Rules
+//!
+//! * **U1** The slots stay in their box, and no way out of it leads to a slot that is not pinned, so that the futures in them
+//!   do not move before they are dropped.
+#![allow(unsafe_code)]
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
+use super::slot::Slot;
 use super::wakes::{Order, WakeSet};
 
-/// Each future has a heap cell of its own: there it stays pinned while the crowd moves, and its memory is
-/// free again as soon as it has finished.
-#[derive(Debug)]
-pub(crate) struct Crowd<F> {
-    futures: Vec<Option<Pin<Box<F>>>>,
+/// All futures are in one allocation, which stays in its place while the crowd moves. Each is dropped as soon as it has
+/// finished, and its output takes its place.
+pub(crate) struct Crowd<F: Future> {
+    slots: Pin<Box<[Slot<F>]>>,
     wakes: WakeSet,
 }
 
 impl<F: Future> Crowd<F> {
     pub(crate) fn new(futures: impl IntoIterator<Item = F>) -> Self {
-        let futures: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
-        let wakes = WakeSet::new(futures.len());
-        Self { futures, wakes }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.futures.len()
+        let slots: Box<[_]> = futures.into_iter().map(Slot::new).collect();
+        let wakes = WakeSet::new(slots.len());
+        Self { slots: Box::into_pin(slots), wakes }
     }
 
     pub(crate) fn all_finished(&self) -> bool {
@@ -33,24 +35,45 @@ impl<F: Future> Crowd<F> {
         self.wakes.begin(parent, order);
     }
 
-    /// Goes on polling until a future is ready; `None` ends the round.
-    pub(crate) fn next_finished(&mut self) -> Option<(usize, F::Output)> {
+    /// Goes on polling until a future is ready, whose output is kept; `None` ends the round.
+    pub(crate) fn next_finished(&mut self) -> Option<usize> {
         while let Some(index) = self.wakes.next() {
-            if let Some(output) = self.poll_one(index) {
-                return Some((index, output));
+            let slot = at(&mut self.slots, index);
+            if self.wakes.poll(index, |context| slot.poll(context)).is_ready() {
+                return Some(index);
             }
         }
         None
     }
 
-    fn poll_one(&mut self, index: usize) -> Option<F::Output> {
-        let future = self.futures[index].as_mut()?;
-        match self.wakes.poll(index, |cx| future.as_mut().poll(cx)) {
-            Poll::Ready(output) => {
-                self.futures[index] = None;
-                Some(output)
-            }
-            Poll::Pending => None,
+    /// Takes the output of the future at `index`, if it has one that passes `test`.
+    pub(crate) fn take_if(
+        &mut self,
+        index: usize,
+        test: impl FnOnce(&F::Output) -> bool,
+    ) -> Option<F::Output> {
+        at(&mut self.slots, index).take_if(test)
+    }
+
+    /// Takes what `pick` makes of each output, in the order of the futures, of which all have finished.
+    pub(crate) fn into_outputs<T>(mut self, pick: impl Fn(F::Output) -> Option<T>) -> Vec<T> {
+        let mut outputs = Vec::with_capacity(self.slots.len());
+        outputs.extend(
+            (0..self.slots.len()).filter_map(|index| at(&mut self.slots, index).take().and_then(&pick)),
+        );
+        outputs
+    }
+
+    /// Drops the futures that have not finished.
+    pub(crate) fn cancel(&mut self) {
+        for index in 0..self.slots.len() {
+            at(&mut self.slots, index).cancel();
         }
     }
+}
+
+#[inline]
+fn at<F: Future>(slots: &mut Pin<Box<[Slot<F>]>>, index: usize) -> Pin<&mut Slot<F>> {
+    // SAFETY: U1.
+    unsafe { slots.as_mut().map_unchecked_mut(|slots| &mut slots[index]) }
 }

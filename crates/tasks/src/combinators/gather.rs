@@ -1,7 +1,6 @@
 //! All values, or the first error.
 
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -46,9 +45,7 @@ where
     I: IntoIterator<Item = F>,
     F: Future<Output = Result<T, E>>,
 {
-    let crowd = Crowd::new(futures);
-    let outputs = (0..crowd.len()).map(|_| None).collect();
-    Gather { crowd: Some(crowd), outputs }
+    Gather { crowd: Some(Crowd::new(futures)) }
 }
 
 /// The future that [`gather()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -63,8 +60,6 @@ where
 pub struct Gather<F: Future> {
     /// `None` once resolved.
     crowd: Option<Crowd<F>>,
-    /// What has come, by index; all of it is values.
-    outputs: Vec<Option<F::Output>>,
 }
 
 /// The futures stay where they are when this one moves, and outputs are never pinned.
@@ -82,22 +77,19 @@ where
             return Poll::Pending;
         };
         crowd.begin(cx, Order::Fixed);
-        while let Some((index, output)) = crowd.next_finished() {
-            match output {
-                Ok(value) => this.outputs[index] = Some(Ok(value)),
-                Err(error) => {
-                    this.crowd = None;
-                    this.outputs = Vec::new();
-                    return Poll::Ready(Err(GatherError { index, error }));
-                }
+        while let Some(index) = crowd.next_finished() {
+            if let Some(Err(error)) = crowd.take_if(index, Result::is_err) {
+                let mut left = this.crowd.take();
+                // The futures first, and then the values.
+                left.iter_mut().for_each(Crowd::cancel);
+                return Poll::Ready(Err(GatherError { index, error }));
             }
         }
         if !crowd.all_finished() {
             return Poll::Pending;
         }
-        this.crowd = None;
-        let outputs = mem::take(&mut this.outputs);
-        Poll::Ready(Ok(outputs.into_iter().flatten().flatten().collect()))
+        let all = this.crowd.take();
+        Poll::Ready(Ok(all.map_or_else(Vec::new, |all| all.into_outputs(Result::ok))))
     }
 }
 

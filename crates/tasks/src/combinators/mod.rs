@@ -10,7 +10,8 @@
 //!
 //! - `gather`, `settle` and `race` say what each call promises.
 //! - `select` polls futures of different types and leads to the code for the first one; `one_of` names it.
-//! - `wakes` finds out which children were woken, so that a poll costs what happened, not what is waited for.
+//! - `wakes` finds out which children were woken, so that a poll costs what happened, not what is waited for;
+//!   `block` is the memory that their wakers share.
 //! - `crowd` holds any number of futures of one type, `tuple` a few of different types, each in a `slot`.
 //! - `fairness` is the source of the random order in which rivals are polled.
 //!
@@ -18,6 +19,7 @@
 //! for ever when it is polled again. A panic of a future reaches whoever polls the combinator, and harms none
 //! of its siblings.
 
+mod block;
 mod crowd;
 mod fairness;
 mod gather;

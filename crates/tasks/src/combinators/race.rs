@@ -46,13 +46,13 @@ where
 /// assert_eq!(futures::executor::block_on(alone), (0, 7));
 /// ```
 #[must_use = "futures do nothing unless awaited"]
-pub struct Race<F> {
+pub struct Race<F: Future> {
     /// `None` once resolved.
     crowd: Option<Crowd<F>>,
     order: Order,
 }
 
-impl<F> Race<F> {
+impl<F: Future> Race<F> {
     /// Polls the futures in the order of their indices: of several that are ready at once, the lowest index
     /// wins.
     ///
@@ -75,17 +75,15 @@ impl<F: Future> Future for Race<F> {
             return Poll::Pending;
         };
         crowd.begin(cx, order);
-        match crowd.next_finished() {
-            Some(winner) => {
-                self.crowd = None;
-                Poll::Ready(winner)
-            }
-            None => Poll::Pending,
+        let winner = crowd.next_finished().and_then(|index| Some((index, crowd.take_if(index, |_| true)?)));
+        if winner.is_some() {
+            self.crowd = None;
         }
+        winner.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<F> fmt::Debug for Race<F> {
+impl<F: Future> fmt::Debug for Race<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Race").finish_non_exhaustive()
     }

@@ -1,7 +1,6 @@
 //! All outputs, whatever they are.
 
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,9 +30,7 @@ pub fn settle<I>(futures: I) -> Settle<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    let crowd = Crowd::new(futures);
-    let outputs = (0..crowd.len()).map(|_| None).collect();
-    Settle { crowd: Some(crowd), outputs }
+    Settle { crowd: Some(Crowd::new(futures)) }
 }
 
 /// The future that [`settle()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -48,8 +45,6 @@ where
 pub struct Settle<F: Future> {
     /// `None` once resolved.
     crowd: Option<Crowd<F>>,
-    /// What has come, by index.
-    outputs: Vec<Option<F::Output>>,
 }
 
 /// The futures stay where they are when this one moves, and outputs are never pinned.
@@ -64,15 +59,12 @@ impl<F: Future> Future for Settle<F> {
             return Poll::Pending;
         };
         crowd.begin(cx, Order::Fixed);
-        while let Some((index, output)) = crowd.next_finished() {
-            this.outputs[index] = Some(output);
-        }
+        while crowd.next_finished().is_some() {}
         if !crowd.all_finished() {
             return Poll::Pending;
         }
-        this.crowd = None;
-        let outputs = mem::take(&mut this.outputs);
-        Poll::Ready(outputs.into_iter().flatten().collect())
+        let all = this.crowd.take();
+        Poll::Ready(all.map_or_else(Vec::new, |all| all.into_outputs(Some)))
     }
 }
 

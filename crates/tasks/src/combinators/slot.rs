@@ -46,4 +46,11 @@ impl<F: Future> Slot<F> {
             Replaced::Running { .. } | Replaced::Empty => None,
         }
     }
+
+    /// Drops the future, if it has not ended.
+    pub(crate) fn cancel(mut self: Pin<&mut Self>) {
+        if let Place::Running { .. } = self.as_mut().project() {
+            self.set(Self::Empty);
+        }
+    }
 }

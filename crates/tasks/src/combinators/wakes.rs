@@ -1,20 +1,21 @@
 //! Which children were woken.
 //!
-//! Each child of a combinator is polled with a waker of its own, which notes the child's index in a queue
-//! that all of them share and then wakes the parent. A poll of the parent is one *round*: it takes what is in
-//! the queue and polls these children, so it costs what happened, not how many children there are. A child
-//! that is woken during a round goes to the next one, so no child can keep a parent from returning.
+//! Each child of a combinator is polled with a waker of its own, which notes the child among those that were woken and then
+//! wakes the parent. A poll of the parent is one *round*: it takes those that were woken and polls them, so it costs what
+//! happened, not how many children there are. A child that is woken during a round goes to the next one, so no child can
+//! keep a parent from returning.
 
-use std::collections::VecDeque;
+use std::iter;
 use std::mem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::ops::Range;
+use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
-
+use super::block::{Block, Line};
 use super::fairness::fairness;
-use crate::wake::{attempt, discard, wake};
+use crate::wake::discard;
+
+/// What a parent waits for.
+pub(super) const WHAT: &str = "several futures";
 
 /// In which order the children of one round are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,189 +29,120 @@ pub(crate) enum Order {
 /// The wakers of a fixed number of children.
 #[derive(Debug)]
 pub(crate) struct WakeSet {
-    shared: Arc<Shared>,
-    children: Vec<State>,
-    /// The children whose turn is still to come in this round. It outlives the round only if a child
-    /// panicked.
-    round: VecDeque<usize>,
+    block: Block,
+    /// The children that were never polled: of the first, of the second range.
+    fresh: [Range<usize>; 2],
+    /// The others whose turn is still to come in this round. They outlive the round only if a child panicked.
+    round: Line,
     unfinished: usize,
+    len: usize,
     started: bool,
-    /// A sub-waker that turned out not to be needed, for the next child that is polled for the first time.
-    spare: Option<Arc<Child>>,
-}
-
-#[derive(Debug)]
-enum State {
-    Fresh,
-    Waiting(Waker),
-    Finished,
-}
-
-#[derive(Debug)]
-struct Shared {
-    /// Whether waking the child would tell nothing new: it stands in the queue or the round already, or has
-    /// finished.
-    marks: Box<[AtomicBool]>,
-    woken: Mutex<Woken>,
-}
-
-#[derive(Debug, Default)]
-struct Woken {
-    /// Taken by the first child that is woken after a round began, since one wake of the parent is enough.
-    parent: Option<Waker>,
-    queue: VecDeque<usize>,
 }
 
 impl WakeSet {
     pub(crate) fn new(len: usize) -> Self {
-        let shared =
-            Shared { marks: (0..len).map(|_| AtomicBool::new(true)).collect(), woken: Mutex::default() };
         Self {
-            shared: Arc::new(shared),
-            children: (0..len).map(|_| State::Fresh).collect(),
-            round: VecDeque::new(),
+            block: Block::new(len),
+            fresh: [0..0, 0..0],
+            round: Line::EMPTY,
             unfinished: len,
+            len,
             started: false,
-            spare: None,
         }
     }
 
     /// How many children have not been ready yet.
+    #[inline]
     pub(crate) fn unfinished(&self) -> usize {
         self.unfinished
     }
 
     /// Begins a round; from now on, the first child to be woken wakes `parent`.
     pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
-        self.shared.collect(parent, &mut self.round);
+        // Before the woken are collected: who is woken after that finds the parent, and a parent that is woken for one who is
+        // collected anyway is only polled once too often.
+        self.expect(parent.waker());
         if !mem::replace(&mut self.started, true) {
-            self.begin_with_all(order);
-        } else if order == Order::Fixed {
-            self.round.make_contiguous().sort_unstable();
+            return self.begin_with_all(order);
         }
+        let left_over = !self.round.is_empty() || !self.fresh.iter().all(Range::is_empty);
+        let woken = self.block.collect();
+        if left_over || (order == Order::Fixed && !woken.ascends) {
+            return self.line_up(woken, order);
+        }
+        self.round = woken;
+    }
+
+    /// Sees to it that `parent` is woken.
+    fn expect(&self, parent: &Waker) {
+        let place = &self.block.head().parent;
+        // It was taken by the first who was woken.
+        if self.block.sleeps() && place.lock().as_ref().is_some_and(|known| known.will_wake(parent)) {
+            return;
+        }
+        // To clone a waker, and to drop the one before, is to call code of others.
+        let fresh = parent.clone();
+        let replaced = place.lock().replace(fresh);
+        discard(replaced, WHAT);
     }
 
     fn begin_with_all(&mut self, order: Order) {
-        let len = self.children.len();
         let start = match order {
-            Order::Fair => fairness(len),
+            Order::Fair => fairness(self.len),
             Order::Fixed => 0,
         };
-        self.round.extend((start..len).chain(0..start));
+        self.fresh = [start..self.len, 0..start];
+    }
+
+    /// Puts those whom the round before did not reach, because another one panicked, before those that were woken, and all of
+    /// them in order.
+    #[cold]
+    fn line_up(&mut self, mut woken: Line, order: Order) {
+        let mut all: Vec<usize> = mem::replace(&mut self.fresh, [0..0, 0..0]).into_iter().flatten().collect();
+        for line in [&mut self.round, &mut woken] {
+            all.extend(iter::from_fn(|| self.block.take_first(line)));
+        }
+        if order == Order::Fixed {
+            all.sort_unstable();
+        }
+        self.round = Line::EMPTY;
+        all.iter().rev().for_each(|&index| self.block.put_first(&mut self.round, index));
     }
 
     /// The next child to be polled in this round.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<usize> {
+        if let Some(index) = self.fresh[0].next().or_else(|| self.fresh[1].next()) {
+            return Some(index);
+        }
         loop {
-            let index = self.round.pop_front()?;
-            if !matches!(self.children[index], State::Finished) {
+            let index = self.block.take_first(&mut self.round)?;
+            if !self.block.slot(index).has_finished() {
                 return Some(index);
             }
         }
     }
 
     /// Polls the child at `index` through `poll`, and lets it rest for ever once it is ready.
+    #[inline]
     pub(crate) fn poll<T>(
         &mut self,
         index: usize,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        // Cleared before the poll, so that no wake during it is lost; a swap, so that what was written before
-        // the wake that set the mark is seen in the poll.
-        self.shared.marks[index].swap(false, Ordering::AcqRel);
-        let polled = match &self.children[index] {
-            State::Waiting(waker) => poll(&mut Context::from_waker(waker)),
-            State::Fresh | State::Finished => self.poll_first(index, poll),
-        };
+        let polled = self.block.lend(index, poll);
         if polled.is_ready() {
-            self.finish(index);
+            self.block.slot(index).finish();
+            self.unfinished -= 1;
         }
         polled
-    }
-
-    fn poll_first<T>(&mut self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        let child = self.child(index);
-        let waker = Waker::from(Arc::clone(&child));
-        let polled = poll(&mut Context::from_waker(&waker));
-        match polled {
-            Poll::Pending => self.children[index] = State::Waiting(waker),
-            Poll::Ready(_) => self.spare = Some(child),
-        }
-        polled
-    }
-
-    /// A sub-waker that nobody else has. Children that are ready at once pass one on among them.
-    fn child(&mut self, index: usize) -> Arc<Child> {
-        let mut child = self.spare.take();
-        if let Some(unshared) = child.as_mut().and_then(Arc::get_mut) {
-            unshared.index = index;
-        } else {
-            child = None;
-        }
-        child.unwrap_or_else(|| {
-            let shared = Arc::clone(&self.shared);
-            Arc::new(Child { shared, index })
-        })
-    }
-
-    fn finish(&mut self, index: usize) {
-        self.shared.marks[index].store(true, Ordering::Release);
-        self.children[index] = State::Finished;
-        self.unfinished -= 1;
     }
 }
 
 impl Drop for WakeSet {
-    /// Lets go of the parent: sub-wakers may live on in foreign hands, and must not keep its task alive.
+    /// Lets go of the parent: the children's wakers may live on in foreign hands, and must not keep its task alive.
     fn drop(&mut self) {
-        let parent = self.shared.woken.lock().parent.take();
-        discard(parent, "several futures");
-    }
-}
-
-impl Shared {
-    /// Moves the woken children to `round` and remembers the parent, as one step: between two, a wake could
-    /// take the parent for a child that is collected anyway, and leave nobody to wake for the next.
-    fn collect(&self, parent: &Context<'_>, round: &mut VecDeque<usize>) {
-        attempt(parent, "several futures", |visitor| {
-            let mut woken = self.woken.lock();
-            visitor.keep_in(&mut woken.parent)?;
-            if round.is_empty() {
-                mem::swap(round, &mut woken.queue);
-            } else {
-                round.append(&mut woken.queue);
-            }
-            Some(())
-        });
-    }
-
-    fn wake(&self, index: usize) {
-        if self.marks[index].swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let parent = {
-            let mut woken = self.woken.lock();
-            woken.queue.push_back(index);
-            woken.parent.take()
-        };
-        if let Some(parent) = parent {
-            wake(parent, "several futures");
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Child {
-    shared: Arc<Shared>,
-    index: usize,
-}
-
-impl Wake for Child {
-    fn wake(self: Arc<Self>) {
-        self.shared.wake(self.index);
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.wake(self.index);
+        let parent = self.block.head().parent.lock().take();
+        discard(parent, WHAT);
     }
 }

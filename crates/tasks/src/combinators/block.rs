@@ -1,0 +1,393 @@
+//! One allocation for all that the wakers of a combinator's children share.
+//!
+//! A head stands in front of a slot for each child. The waker of a child is a pointer to its slot, with a count in the head
+//! of how many there are, so that a thousand children have their wakers for one allocation, and the one that a child is
+//! polled with costs nothing until it is cloned.
+//!
+//! # Rules
+//!
+//! * **L1** A block is `len` slots behind a head, in one allocation of the layout that [`layout`] computes from `len`, which
+//!   never changes. Each pointer into it is made from the pointer to all of it, and the slot at `index` says `index`.
+//! * **L2** The block lives as long as its count is not zero. The [`Block`] and every waker that was cloned own one each; the
+//!   one that a child is polled with owns none, and is gone before the borrow of the `Block` ends.
+//! * **L3** What is in it is shared by threads, and nothing else is done with it than what `&Head` and `&[Slot]` allow,
+//!   until the last owner drops it.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::process::abort;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+
+use parking_lot::Mutex;
+
+use super::wakes::WHAT;
+use crate::wake::wake;
+
+/// No child.
+const NONE: usize = usize::MAX;
+
+pub(super) struct Head {
+    owners: AtomicUsize,
+    len: usize,
+    /// The child that was woken last, with the one before it in its slot.
+    woken: AtomicUsize,
+    /// Taken by the first child that is woken after they were collected, since one wake of the parent is enough.
+    pub(super) parent: Mutex<Option<Waker>>,
+}
+
+pub(super) struct Slot {
+    /// Whether waking the child would tell nothing new: it is among the woken already, or has finished.
+    mark: AtomicBool,
+    has_finished: AtomicBool,
+    index: usize,
+    /// Who was woken before it, if it is among the woken; who comes after it, if it stands in a line.
+    link: AtomicUsize,
+}
+
+/// Children of a block, one after the other, for the combinator alone.
+#[derive(Debug)]
+pub(super) struct Line {
+    first: usize,
+    /// Whether each has a higher index than the one before it.
+    pub(super) ascends: bool,
+}
+
+impl Line {
+    pub(super) const EMPTY: Self = Self { first: NONE, ascends: true };
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+}
+
+/// The combinator's own hold on the block.
+pub(super) struct Block {
+    head: NonNull<Head>,
+}
+
+// SAFETY: L3; heads and slots are `Send` and `Sync`, which is asserted below.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Head>();
+    is_shared::<Slot>();
+};
+
+impl Block {
+    /// One for so many children, none of which can be woken before it is [polled](Self::lend).
+    pub(super) fn new(len: usize) -> Self {
+        let layout = layout(len);
+        // SAFETY: a head has a size.
+        let Some(head) = NonNull::new(unsafe { alloc(layout) }.cast::<Head>()) else {
+            handle_alloc_error(layout)
+        };
+        let (owners, woken) = (AtomicUsize::new(1), AtomicUsize::new(NONE));
+        // SAFETY: L1: it has room for that.
+        unsafe { head.write(Head { owners, len, woken, parent: Mutex::default() }) };
+        for index in 0..len {
+            let (mark, has_finished) = (AtomicBool::new(true), AtomicBool::new(false));
+            let slot = Slot { mark, has_finished, index, link: AtomicUsize::new(NONE) };
+            // SAFETY: as above.
+            unsafe { slot_of(head, index).write(slot) };
+        }
+        Self { head }
+    }
+
+    #[inline]
+    pub(super) fn head(&self) -> &Head {
+        // SAFETY: L2, L3.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, index: usize) -> &Slot {
+        assert!(index < self.head().len, "there is no child {index}");
+        // SAFETY: L2, L3.
+        unsafe { slot_of(self.head, index).as_ref() }
+    }
+
+    /// Calls `poll` with the waker of this child, which may be woken from now on.
+    #[inline]
+    pub(super) fn lend<R>(&self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        self.slot(index).begin();
+        let raw = RawWaker::new(slot_of(self.head, index).as_ptr().cast_const().cast(), &VTABLE);
+        // SAFETY: L1, as the table wants it, and L2: it is not dropped, and `self` is borrowed as long as it is lent.
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
+        poll(&mut Context::from_waker(&waker))
+    }
+
+    /// Takes the woken children out, as they were woken.
+    #[inline]
+    pub(super) fn collect(&self) -> Line {
+        let mut line = Line::EMPTY;
+        let mut next = self.head().woken.swap(NONE, Ordering::AcqRel);
+        while next != NONE {
+            // Whose mark is set, and who is not among the woken, is nobody's but the combinator's.
+            let before = self.slot(next).link.load(Ordering::Relaxed);
+            self.put_first(&mut line, next);
+            next = before;
+        }
+        line
+    }
+
+    /// Puts a child whose mark is set to the front.
+    #[inline]
+    pub(super) fn put_first(&self, line: &mut Line, index: usize) {
+        self.slot(index).link.store(line.first, Ordering::Relaxed);
+        line.ascends &= index < line.first;
+        line.first = index;
+    }
+
+    /// Takes the first child out.
+    #[inline]
+    pub(super) fn take_first(&self, line: &mut Line) -> Option<usize> {
+        let first = line.first;
+        if first == NONE {
+            return None;
+        }
+        line.first = self.slot(first).link.load(Ordering::Relaxed);
+        Some(first)
+    }
+
+    /// Whether no child was woken since they were collected.
+    #[inline]
+    pub(super) fn sleeps(&self) -> bool {
+        self.head().woken.load(Ordering::Relaxed) == NONE
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: L2: it owns one.
+        unsafe { give_up(self.head) };
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("len", &self.head().len).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// Its poll begins. Cleared before it, so that no wake during the poll is lost; a swap, so that what was written before
+    /// the wake that set the mark is seen in the poll.
+    #[inline]
+    fn begin(&self) {
+        self.mark.swap(false, Ordering::AcqRel);
+    }
+
+    /// Nobody has to poll it any more.
+    #[inline]
+    pub(super) fn finish(&self) {
+        self.mark.store(true, Ordering::Release);
+        self.has_finished.store(true, Ordering::Relaxed);
+    }
+
+    /// Only the combinator asks, which also said so.
+    #[inline]
+    pub(super) fn has_finished(&self) -> bool {
+        self.has_finished.load(Ordering::Relaxed)
+    }
+}
+
+impl Head {
+    /// Notes that the child was woken, and wakes the parent if it is the first.
+    fn wake(&self, slot: &Slot) {
+        if slot.mark.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut before = self.woken.load(Ordering::Relaxed);
+        loop {
+            slot.link.store(before, Ordering::Relaxed);
+            let pushed =
+                self.woken.compare_exchange_weak(before, slot.index, Ordering::AcqRel, Ordering::Relaxed);
+            match pushed {
+                Ok(_) => break,
+                Err(now) => before = now,
+            }
+        }
+        if before == NONE {
+            let parent = self.parent.lock().take();
+            if let Some(parent) = parent {
+                wake(parent, WHAT);
+            }
+        }
+    }
+}
+
+fn layout(len: usize) -> Layout {
+    const { assert!(align_of::<Head>() >= align_of::<Slot>()) };
+    let slots = Layout::array::<Slot>(len);
+    let whole = slots.and_then(|slots| Layout::new::<Head>().extend(slots));
+    // More children than that have no place in memory either.
+    whole.map_or_else(|_| abort(), |(layout, _)| layout)
+}
+
+/// The slot at `index`, which is in the block.
+#[inline]
+fn slot_of(head: NonNull<Head>, index: usize) -> NonNull<Slot> {
+    // SAFETY: L1: slots begin where the head ends, as they are aligned no more strictly.
+    unsafe { head.add(1).cast::<Slot>().add(index) }
+}
+
+/// The head of the block of this slot.
+///
+/// # Safety
+///
+/// The pointer is of a waker of the block (L1), which lives.
+#[inline]
+unsafe fn head_of(slot: NonNull<Slot>) -> NonNull<Head> {
+    // SAFETY: L1.
+    unsafe { slot.sub((*slot.as_ptr()).index).cast::<Head>().sub(1) }
+}
+
+/// Ends the hold of an owner.
+///
+/// # Safety
+///
+/// The caller is one of the owners (L2), and none any more.
+unsafe fn give_up(head: NonNull<Head>) {
+    // SAFETY: L2.
+    let owners = unsafe { &head.as_ref().owners };
+    // Who is alone needs no atomic operation: nobody else could add one.
+    if owners.load(Ordering::Acquire) == 1 || owners.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // SAFETY: L2: nobody else is left. Slots have nothing to drop.
+        unsafe {
+            let layout = layout(head.as_ref().len);
+            head.drop_in_place();
+            dealloc(head.as_ptr().cast(), layout);
+        }
+    }
+}
+
+/// What the waker of a child does. Each function is given the pointer to a slot of a block that lives (L1, L2).
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_owned, wake_lent, forget);
+
+#[inline]
+fn slot_in(data: *const ()) -> NonNull<Slot> {
+    // SAFETY: no waker is made of a null pointer.
+    unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: L1, L2.
+    let head = unsafe { head_of(slot_in(data)).as_ref() };
+    // A program that forgets so many wakers has to end before the count begins anew.
+    if head.owners.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+        abort();
+    }
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake_owned(data: *const ()) {
+    // SAFETY: as here; the waker is used up.
+    unsafe {
+        wake_lent(data);
+        forget(data);
+    }
+}
+
+unsafe fn wake_lent(data: *const ()) {
+    let slot = slot_in(data);
+    // SAFETY: L1, L2.
+    let (head, slot) = unsafe { (head_of(slot).as_ref(), slot.as_ref()) };
+    head.wake(slot);
+}
+
+unsafe fn forget(data: *const ()) {
+    // SAFETY: L1, L2: a waker that is dropped is one that was cloned.
+    unsafe { give_up(head_of(slot_in(data))) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+    use std::task::Wake;
+    use std::thread;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Parent(AtomicU32);
+
+    impl Wake for Parent {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waker(block: &Block, index: usize) -> Waker {
+        block.lend(index, |context| context.waker().clone())
+    }
+
+    fn woken(block: &Block) -> Vec<usize> {
+        let mut line = block.collect();
+        std::iter::from_fn(|| block.take_first(&mut line)).collect()
+    }
+
+    #[test]
+    fn the_first_wake_tells_the_parent_and_each_child_is_named_once() {
+        let (block, parent) = (Block::new(3), Arc::new(Parent::default()));
+        *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
+        let wakers = [2, 0].map(|index| waker(&block, index));
+        wakers.iter().chain(&wakers).for_each(Waker::wake_by_ref);
+        assert!(!block.sleeps());
+        assert_eq!((woken(&block), parent.0.load(Ordering::Relaxed)), (vec![2, 0], 1));
+        assert!(block.sleeps());
+        wakers[0].wake_by_ref();
+        assert_eq!(woken(&block), [] as [usize; 0], "it was not polled meanwhile");
+        assert!(wakers[0].will_wake(&waker(&block, 2)) && !wakers[0].will_wake(&wakers[1]));
+    }
+
+    #[test]
+    fn wakers_that_are_left_over_keep_the_memory() {
+        let block = Block::new(2);
+        let (left, other) = (waker(&block, 1), waker(&block, 0));
+        block.slot(0).finish();
+        assert!(block.slot(0).has_finished() && !block.slot(1).has_finished());
+        drop(block);
+        other.wake();
+        let copy = left.clone();
+        copy.wake();
+        drop(left);
+    }
+
+    #[test]
+    fn a_block_for_nobody_is_dropped() {
+        assert_eq!(woken(&Block::new(0)), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn children_that_are_woken_on_many_threads_are_all_named() {
+        const CHILDREN: usize = 16;
+        let (block, parent) = (Block::new(CHILDREN), Arc::new(Parent::default()));
+        *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
+        let wakers: Vec<_> = (0..CHILDREN).map(|index| waker(&block, index)).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let own = wakers.clone();
+                thread::spawn(move || own.into_iter().for_each(Waker::wake))
+            })
+            .collect();
+        drop(wakers);
+        let mut named = Vec::new();
+        while named.len() < CHILDREN {
+            named.extend(woken(&block));
+            thread::yield_now();
+        }
+        named.sort_unstable();
+        assert_eq!(named, (0..CHILDREN).collect::<Vec<_>>());
+        threads.into_iter().for_each(|thread| thread.join().expect("no waker panics"));
+        assert_eq!((woken(&block), parent.0.load(Ordering::Relaxed)), (Vec::new(), 1));
+    }
+}
