@@ -85,6 +85,7 @@ impl Handle {
     /// Runs `call` soon: after everything that is ready now, and never before this returns. A closure of up to four
     /// words costs no allocation.
     #[track_caller]
+    #[inline]
     pub fn call_soon(&self, call: impl FnOnce() + 'static) -> Call {
         let number = self.shell.push(Entry::Call(Callback::new(call, Location::caller())));
         Call { shell: Rc::clone(&self.shell), number }

@@ -273,14 +273,20 @@ impl Shell {
 
     // Lists of things to do.
 
+    #[inline]
     pub(crate) fn push(&self, entry: Entry) -> Option<u64> {
         if self.is_over() {
-            self.contained(move || drop(entry));
-            return None;
+            return self.refuse(entry);
         }
         let number = self.ready.borrow_mut().push(entry);
         self.changed();
         Some(number)
+    }
+
+    #[cold]
+    fn refuse(&self, entry: Entry) -> Option<u64> {
+        self.contained(move || drop(entry));
+        None
     }
 
     pub(crate) fn notify(&self, key: Key, notice: Notice) {

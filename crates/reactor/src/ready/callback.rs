@@ -4,14 +4,14 @@
 //!
 //! * **C1** `data` holds a valid `F` (or `Box<F>`) from `new` until `call` or `drop`, whichever comes first, and the
 //!   functions of `vtable` were made for exactly that type.
-//! * **C2** `call` and `drop` are the only uses of `data`; each consumes it, and each can happen only once, because
-//!   both take the callback by value (`call` forgets it first).
+//! * **C2** `call` and `drop` of the `vtable` are the only uses of `data`; each consumes it, and only one of them happens, because
+//!   a call puts the table of a callback that has nothing to do in its place first.
 //! * **C3** A type stored inline is no larger than `data` and no more strictly aligned.
 //! * **C4** A callback is not `Send`; a `SendCallback` is made only from closures that are.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit, align_of, size_of};
+use std::mem::{self, MaybeUninit, align_of, size_of};
 use std::panic::Location;
 
 type Data = MaybeUninit<[usize; 4]>;
@@ -28,6 +28,11 @@ struct VTable {
     call: unsafe fn(*mut Data),
     drop: unsafe fn(*mut Data),
 }
+
+/// Of a callback that was called.
+static SPENT: VTable = VTable { call: nothing, drop: nothing };
+
+unsafe fn nothing(_: *mut Data) {}
 
 struct Inline<F>(PhantomData<F>);
 
@@ -48,10 +53,12 @@ impl<F: FnOnce() + 'static> Inline<F> {
 }
 
 impl Callback {
+    #[inline]
     pub(crate) fn new<F: FnOnce() + 'static>(call: F, place: &'static Location<'static>) -> Self {
         if Inline::<F>::FITS { Self::inline(call, place) } else { Self::inline(Box::new(call), place) }
     }
 
+    #[inline]
     fn inline<F: FnOnce() + 'static>(call: F, place: &'static Location<'static>) -> Self {
         const { assert!(size_of::<Box<F>>() <= size_of::<Data>()) };
         debug_assert!(Inline::<F>::FITS);
@@ -66,16 +73,19 @@ impl Callback {
         self.place
     }
 
-    pub(crate) fn call(self) {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: C1, and C2: `this` is forgotten.
-        unsafe { (this.vtable.call)(&raw mut this.data) };
+    /// Calls it where it is; another time nothing happens.
+    #[inline]
+    pub(crate) fn call(&mut self) {
+        let vtable = mem::replace(&mut self.vtable, &SPENT);
+        // SAFETY: C1, and C2: nobody else will find this table here.
+        unsafe { (vtable.call)(&raw mut self.data) };
     }
 }
 
 impl Drop for Callback {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: C1, and C2: a called callback is never dropped.
+        // SAFETY: C1, and C2: one that was called does nothing.
         unsafe { (self.vtable.drop)(&raw mut self.data) };
     }
 }
@@ -113,10 +123,12 @@ mod tests {
         let (small, large) = (Rc::clone(&count), [Rc::clone(&count), Rc::clone(&count)]);
         let padding = [7_u64; 9];
         Callback::new(move || small.set(small.get() + 1), here()).call();
-        let large = Callback::new(move || large[1].set(large[0].get() + padding.len()), here());
+        let mut large = Callback::new(move || large[1].set(large[0].get() + padding.len()), here());
         assert_eq!((count.get(), Rc::strong_count(&count)), (1, 3));
         large.call();
         assert_eq!((count.get(), Rc::strong_count(&count)), (10, 1));
+        large.call();
+        assert_eq!(count.get(), 10, "a second call does nothing");
     }
 
     #[test]
@@ -133,7 +145,7 @@ mod tests {
         struct Aligned(u8);
         let (aligned, seen) = (Aligned(9), Rc::new(Cell::new(0)));
         let copy = Rc::clone(&seen);
-        let callback = Callback::new(
+        let mut callback = Callback::new(
             move || {
                 let aligned = &aligned;
                 assert_eq!(std::ptr::from_ref(aligned) as usize % 64, 0);

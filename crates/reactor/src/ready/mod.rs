@@ -55,6 +55,7 @@ impl ReadyQueue {
         Self { entries: VecDeque::new(), first: 0, growths: 0, peak: 0 }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
         if self.entries.len() == self.entries.capacity() {
             self.growths += 1;
@@ -68,10 +69,14 @@ impl ReadyQueue {
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.first += 1;
+        Some(entry)
+    }
+
+    /// The loop goes on to something else. It is no part of [`pop`](Self::pop), which would have to put the entry aside for it.
+    pub(crate) fn rest(&mut self) {
         if self.entries.capacity() > KEPT && self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
-        Some(entry)
     }
 
     /// The number that the entry at the front has.

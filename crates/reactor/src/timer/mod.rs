@@ -114,9 +114,9 @@ impl Shell {
         let work = timers.queue.borrow_mut().begin(due);
         let Some(work) = work else { return };
         match work.job {
-            Job::Once(callback) => {
+            Job::Once(mut callback) => {
                 timers.queue.borrow_mut().end(due.id, None);
-                self.run_callback(callback);
+                self.run_callback(&mut callback);
                 if work.keeps_alive {
                     timers.keeping.set(timers.keeping.get() - 1);
                 }
