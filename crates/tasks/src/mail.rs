@@ -52,7 +52,12 @@ impl Drop for Reachable {
 
 /// Calls `letter` on the thread of the loop: whether there is one. If the loop has ended the letter is dropped.
 pub(crate) fn send(remote: &Remote, letter: impl FnOnce() + Send + 'static) -> bool {
-    let mailbox = MAILBOXES.lock().get(&remote.loop_id()).cloned();
+    send_to(remote.loop_id(), letter)
+}
+
+/// As [`send`], to the loop with this number.
+pub(crate) fn send_to(loop_id: LoopId, letter: impl FnOnce() + Send + 'static) -> bool {
+    let mailbox = MAILBOXES.lock().get(&loop_id).cloned();
     let Some(mailbox) = mailbox else { return false };
     mailbox.letters.lock().push(Box::new(letter));
     if let Some(signal) = mailbox.signal.get() {

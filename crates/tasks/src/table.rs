@@ -9,13 +9,6 @@ pub(crate) struct TableKey {
     number: u64,
 }
 
-impl TableKey {
-    /// How many entries had been made when this one was.
-    pub(crate) fn number(self) -> u64 {
-        self.number
-    }
-}
-
 const PAGE: usize = 64;
 const NONE: usize = usize::MAX;
 
@@ -25,7 +18,6 @@ pub(crate) struct Table<T> {
     pages: Vec<Box<[Slot<T>]>>,
     /// The vacant slot to use next: the one that was vacated last.
     vacant: usize,
-    len: usize,
     /// How many entries were ever made.
     made: u64,
 }
@@ -37,34 +29,22 @@ enum Slot<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { pages: Vec::new(), vacant: NONE, len: 0, made: 0 }
+        Self { pages: Vec::new(), vacant: NONE, made: 0 }
     }
 }
 
 impl<T> Table<T> {
     pub(crate) fn insert(&mut self, value: T) -> TableKey {
-        let key = self.reserve();
-        self.fill(key, value);
-        key
-    }
-
-    /// The key of an entry that is [filled](Self::fill) later, if at all. Until then nothing is there.
-    pub(crate) fn reserve(&mut self) -> TableKey {
         if self.vacant == NONE {
             self.grow();
         }
         self.made += 1;
-        let index = self.vacant;
-        if let Slot::Vacant { next } = self.pages[index / PAGE][index % PAGE] {
+        let (index, number) = (self.vacant, self.made);
+        let slot = &mut self.pages[index / PAGE][index % PAGE];
+        if let Slot::Vacant { next } = mem::replace(slot, Slot::Taken { number, value }) {
             self.vacant = next;
         }
-        TableKey { index, number: self.made }
-    }
-
-    /// Puts an entry where its key was reserved, once.
-    pub(crate) fn fill(&mut self, key: TableKey, value: T) {
-        self.pages[key.index / PAGE][key.index % PAGE] = Slot::Taken { number: key.number, value };
-        self.len += 1;
+        TableKey { index, number }
     }
 
     pub(crate) fn get_mut(&mut self, key: TableKey) -> Option<&mut T> {
@@ -79,26 +59,10 @@ impl<T> Table<T> {
         match mem::replace(self.slot(key)?, Slot::Vacant { next }) {
             Slot::Taken { value, .. } => {
                 self.vacant = key.index;
-                self.len -= 1;
                 Some(value)
             }
             Slot::Vacant { .. } => None,
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) fn made(&self) -> u64 {
-        self.made
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (TableKey, &T)> {
-        self.pages.iter().flat_map(|page| page.iter()).enumerate().filter_map(|(index, slot)| match slot {
-            Slot::Taken { number, value } => Some((TableKey { index, number: *number }, value)),
-            Slot::Vacant { .. } => None,
-        })
     }
 
     /// One entry after the other, in no order.
@@ -138,7 +102,6 @@ mod tests {
         assert_eq!(table.get_mut(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get_mut(second), Some(&mut 'b'));
-        assert_eq!((table.len(), table.made()), (1, 2));
     }
 
     #[test]
@@ -149,9 +112,7 @@ mod tests {
         let removed = keys.iter().step_by(3).filter_map(|key| table.remove(*key)).count();
         let again: Vec<_> = (0..removed).map(|value| table.insert(value)).collect();
         assert!(again.iter().all(|key| key.index < 1000));
-        assert_eq!(
-            (table.len(), table.iter().count(), table.pages.len()),
-            (1000, 1000, 1000_usize.div_ceil(PAGE))
-        );
+        assert_eq!(table.pages.len(), 1000_usize.div_ceil(PAGE));
+        assert_eq!(table.into_values().count(), 1000);
     }
 }

@@ -11,7 +11,7 @@ use marline_reactor::Transport;
 use super::state::{Phase, Received, StreamState, Streams};
 use super::turns::{Ticket, Wakers};
 use crate::table::TableKey;
-use crate::task::is_of_running_task;
+use crate::task::is_of_task;
 
 /// Whoever has room for so much takes bytes from where they are. Less is taken from a copy, and not with a call to the system
 /// each time.
@@ -108,7 +108,7 @@ impl StreamState {
     #[inline]
     fn wait_straight<R>(&mut self, ticket: Ticket, context: &Context<'_>) -> Came<R> {
         let stands = self.phase == Phase::InPlace && !self.eof && self.lost.is_none();
-        if !stands || self.descriptors.is_full() || !is_of_running_task(context.waker()) {
+        if !stands || self.descriptors.is_full() || !is_of_task(context.waker()) {
             return Came::Unusual;
         }
         match &self.transport {

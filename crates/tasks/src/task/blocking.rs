@@ -38,7 +38,7 @@ where
         return Blocking { state: State::Refused(Kind::Over) };
     };
     let (resolver, answer) = deferred();
-    let origin = Origin { remote: handle.remote(), place: Location::caller(), name: None };
+    let origin = Origin { loop_id: handle.loop_id(), place: Location::caller(), name: None };
     // If nobody awaits it any more, the loop drops the result.
     let started = handle.run_blocking(work, move |outcome| {
         drop(resolver.resolve(Answer { outcome: Some(outcome), origin }));

@@ -3,24 +3,26 @@
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use marline_reactor::{Handle, Hold, Instant, Phase};
 
 use super::allowance::{Allowance, Granted};
-use super::cell::{Run, new_task};
-use super::injector::{Injector, queue};
+use super::cell::{TaskRef, new_task};
+use super::injector::Injector;
 use super::join::JoinHandle;
 use super::list::TaskId;
-use super::live::{Header, Name};
+use super::live::{Birth, Header, Name};
+use super::spans::Traced;
 use crate::local::Local;
-use crate::table::{Table, TableKey};
 
 pub(crate) struct Executor {
     /// Its loop. The loop holds the executor until its end, and lets go of it then.
     handle: Handle,
-    injector: Arc<Injector>,
-    live: RefCell<Table<Arc<dyn Run>>>,
+    injector: &'static Injector,
+    /// The tasks that have not ended, in no order.
+    live: RefCell<Vec<TaskRef>>,
+    /// How many were ever started.
+    made: Cell<u64>,
     /// The number of the task that is being polled; zero is none's.
     running: Cell<u64>,
     /// No task may begin any more, and those that live are dropped when they are polled next.
@@ -63,8 +65,9 @@ impl Executor {
     pub(crate) fn new(handle: &Handle) -> Rc<Self> {
         let executor = Rc::new(Self {
             handle: handle.clone(),
-            injector: Injector::new(handle),
+            injector: Injector::open(handle),
             live: RefCell::default(),
+            made: Cell::new(0),
             running: Cell::new(0),
             ending: Cell::new(false),
             hold: RefCell::default(),
@@ -100,18 +103,35 @@ impl Executor {
         }
         // Reading the clock would cost as much as the rest.
         let born = if handle.is_debugging() { handle.now() } else { Instant::FAR };
-        let key = self.live.borrow_mut().reserve();
-        let header = Header::new(Arc::clone(&self.injector), key, place, name, born);
+        let number = self.made.get() + 1;
+        self.made.set(number);
         // Nothing is borrowed: whoever reads spans may be of the user's.
-        let (task, joined) = new_task(header, future, Rc::clone(self));
-        self.live.borrow_mut().fill(key, Arc::clone(&task));
-        queue(handle, task);
+        let traced = Traced::new(number, name.as_deref(), place);
+        let (executor, injector, loop_id) = (Rc::clone(self), self.injector, handle.loop_id());
+        let birth = Birth { executor, injector, loop_id, number, place, name, born };
+        let (listed, queued, joined) =
+            new_task(|body, owners| Header::new(birth, body, owners), future, traced);
+        self.list_up(listed);
+        self.queue(queued);
         JoinHandle::new(joined)
     }
 
+    #[inline]
+    fn list_up(&self, task: TaskRef) {
+        let mut live = self.live.borrow_mut();
+        task.header().listed_at.set(live.len());
+        live.push(task);
+    }
+
+    /// Puts a task into the ready queue.
+    #[inline]
+    pub(super) fn queue(&self, task: TaskRef) {
+        let turn = Turn(Some(task));
+        self.handle.call_soon(move || turn.take());
+    }
+
     fn stats(&self) -> TaskStats {
-        let live = self.live.borrow();
-        TaskStats { spawned: live.made(), live: live.len() }
+        TaskStats { spawned: self.made.get(), live: self.live.borrow().len() }
     }
 
     /// Whether no task is polled any more.
@@ -119,23 +139,24 @@ impl Executor {
         self.ending.get()
     }
 
+    /// Whether its loop is over, so that no task has a turn any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.handle.is_over()
+    }
+
     /// Whether it is the task that is being polled.
-    pub(super) fn is_running(&self, key: TableKey) -> bool {
-        self.running.get() == key.number()
+    pub(super) fn is_running(&self, task: &Header) -> bool {
+        self.running.get() == task.number
     }
 
     /// Looks at all tasks, in no order.
     pub(super) fn with_all<R>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Header>) -> R) -> R {
-        look(&mut self.live.borrow().iter().map(|(_, task)| task.header()))
-    }
-
-    fn task(&self, key: TableKey) -> Option<Arc<dyn Run>> {
-        self.live.borrow_mut().get_mut(key).cloned()
+        look(&mut self.live.borrow().iter().map(TaskRef::header))
     }
 
     /// Which task it is, for people.
     fn describe(&self, task: &Header) -> String {
-        let id = TaskId::new(self.handle.loop_id(), task.key);
+        let id = TaskId::new(task.loop_id, task.number);
         let name = task.name.as_deref().map_or_else(String::new, |name| format!(" {name:?}"));
         format!("task {id}{name}, started at {}", task.place)
     }
@@ -143,32 +164,29 @@ impl Executor {
     /// The task's turn has come. `None` if it is to be dropped instead of polled.
     #[inline]
     pub(super) fn begin_poll(&self, task: &Header) -> Option<Polling<'_>> {
-        if self.ending.get() || task.is_aborted() {
+        if self.ending.get() || task.is_aborted.get() {
             return None;
         }
         task.count_poll();
         self.handle.describe_callback(|| format!("a poll of {}", self.describe(task)));
-        let before = self.running.replace(task.key.number());
+        let before = self.running.replace(task.number);
         Some(Polling { executor: self, before, _granted: self.allowance.grant() })
     }
 
-    pub(super) fn abort(&self, key: TableKey) {
-        if let Some(task) = self.task(key) {
-            task.header().abort();
-            task.wake();
+    /// The task's future is dropped: what the list held of it.
+    pub(super) fn finished(&self, task: &Header) -> Option<TaskRef> {
+        let (mut live, place) = (self.live.borrow_mut(), task.listed_at.get());
+        let listed = (place < live.len()).then(|| live.swap_remove(place));
+        if let Some(moved) = live.get(place) {
+            moved.header().listed_at.set(place);
         }
-    }
-
-    /// The task's future is dropped.
-    pub(super) fn finished(&self, key: TableKey) {
-        let mut all = self.live.borrow_mut();
-        let (task, is_last) = (all.remove(key), all.len() == 0);
-        drop(all);
-        drop(task);
+        let is_last = live.is_empty();
+        drop(live);
         if is_last {
             let hold = self.hold.borrow_mut().take();
             drop(hold);
         }
+        listed
     }
 
     // The end.
@@ -176,25 +194,25 @@ impl Executor {
     /// The loop shuts down: every task is dropped when its turn comes, and the shutdown waits for that.
     fn shut_down(&self, hold: Hold) {
         self.ending.set(true);
-        if self.live.borrow().len() > 0 {
+        if !self.live.borrow().is_empty() {
             *self.hold.borrow_mut() = Some(hold);
             self.wake_all();
         }
     }
 
     fn wake_all(&self) {
-        self.all().into_iter().for_each(|task| task.wake());
+        self.all().into_iter().for_each(TaskRef::wake_at_home);
     }
 
-    fn all(&self) -> Vec<Arc<dyn Run>> {
-        self.live.borrow().iter().map(|(_, task)| Arc::clone(task)).collect()
+    fn all(&self) -> Vec<TaskRef> {
+        self.live.borrow().clone()
     }
 
     /// The loop has ended. The tasks that live are dropped here, on its thread; nobody else could drop them.
     pub(crate) fn end(&self) {
         self.ending.set(true);
-        self.all().into_iter().for_each(|task| task.cancel());
-        self.injector.end();
+        self.all().into_iter().for_each(TaskRef::cancel);
+        self.injector.close();
     }
 }
 
@@ -209,5 +227,26 @@ impl Drop for Polling<'_> {
     #[inline]
     fn drop(&mut self) {
         self.executor.running.set(self.before);
+    }
+}
+
+/// The turn of a task, which is run. A loop that is over drops it instead, and the task with it.
+struct Turn(Option<TaskRef>);
+
+impl Turn {
+    #[inline]
+    fn take(mut self) {
+        if let Some(task) = self.0.take() {
+            task.run();
+        }
+    }
+}
+
+impl Drop for Turn {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.cancel();
+        }
     }
 }

@@ -1,101 +1,139 @@
-//! How a woken task gets to the loop.
+//! What other threads have to say of the tasks of a loop.
+//!
+//! On the loop's thread a task is woken, aborted and awaited by means of its cell, and a wake is a `call_soon`, which allocates
+//! nothing. Other threads may touch hardly anything of the cell: they put a letter into the list of the task's loop, and
+//! raise a signal if it is the first.
 
-use std::sync::{Arc, OnceLock};
+use std::mem;
+use std::task::Waker;
 
-use marline_reactor::{Handle, Remote, Signal};
+use marline_reactor::{Handle, Signal};
 use parking_lot::Mutex;
 
-use super::bound::Bound;
-use super::cell::Run;
+use super::cell::TaskRef;
 
-/// On the loop's thread a wake is a `call_soon`, which allocates nothing; from another thread the task is
-/// put into a list and a signal raised.
-pub(crate) struct Injector {
-    /// The loop, until its end.
-    home: Bound<Handle>,
-    remote: Remote,
-    woken: Mutex<Vec<Arc<dyn Run>>>,
-    signal: OnceLock<Signal>,
+/// The letters to a loop. Tasks may be held longer than their loop lives, by any number of threads, and none of them is to count
+/// who holds this. So it is never freed, and the next loop uses it again: a letter that comes too late is about a task that
+/// has ended, and does no harm there.
+#[derive(Default)]
+pub(super) struct Injector {
+    state: Mutex<State>,
 }
 
+#[derive(Default)]
+struct State {
+    letters: Vec<Letter>,
+    /// `None` while there is no loop.
+    signal: Option<Signal>,
+}
+
+enum Letter {
+    Wake(TaskRef),
+    Abort(TaskRef),
+    Await(TaskRef, Waker),
+    Detach(TaskRef),
+}
+
+/// Those that no loop uses.
+static VACANT: Mutex<Vec<&'static Injector>> = Mutex::new(Vec::new());
+
 impl Injector {
-    pub(crate) fn new(handle: &Handle) -> Arc<Self> {
-        let (home, remote) = (Bound::new(handle.clone()), handle.remote());
-        let injector = Arc::new(Self { home, remote, woken: Mutex::default(), signal: OnceLock::new() });
-        let shared = Arc::downgrade(&injector);
-        let signal = handle.signal(move || {
-            if let Some(injector) = shared.upgrade() {
-                injector.queue_woken();
-            }
-        });
-        // It is empty, so this cannot fail.
-        drop(injector.signal.set(signal));
+    /// One for this loop.
+    pub(super) fn open(handle: &Handle) -> &'static Self {
+        let vacant = VACANT.lock().pop();
+        let injector: &'static Self = vacant.unwrap_or_else(|| Box::leak(Box::default()));
+        let signal = handle.signal(|| injector.deliver());
+        injector.state.lock().signal = Some(signal);
         injector
     }
 
-    pub(crate) fn remote(&self) -> &Remote {
-        &self.remote
+    /// The loop has ended, and so have its tasks.
+    pub(super) fn close(&'static self) {
+        let left = mem::take(&mut *self.state.lock());
+        // Those that wait for an end that came meanwhile are told.
+        left.letters.into_iter().for_each(Letter::open);
+        drop(left.signal);
+        VACANT.lock().push(self);
     }
 
-    fn queue_woken(&self) {
-        let woken = std::mem::take(&mut *self.woken.lock());
-        if let Some(handle) = self.home.with(Handle::clone) {
-            woken.into_iter().for_each(|task| queue(&handle, task));
+    /// On the loop's thread.
+    fn deliver(&self) {
+        let letters = mem::take(&mut self.state.lock().letters);
+        letters.into_iter().for_each(Letter::open);
+    }
+
+    /// The letter comes back if there is no loop any more.
+    fn send(&self, letter: Letter) -> Result<(), Letter> {
+        let mut state = self.state.lock();
+        if state.signal.is_none() {
+            return Err(letter);
+        }
+        let is_first = state.letters.is_empty();
+        state.letters.push(letter);
+        let signal = state.signal.clone().filter(|_| is_first);
+        drop(state);
+        if let Some(signal) = signal {
+            signal.raise();
+        }
+        Ok(())
+    }
+}
+
+impl Letter {
+    /// Tasks of other loops, which used the list before, have ended.
+    fn open(self) {
+        match self {
+            Self::Wake(task) => {
+                if task.header().arrives() && task.header().is_home() {
+                    task.wake_at_home();
+                }
+            }
+            Self::Abort(task) if task.header().is_home() => task.abort(),
+            Self::Abort(_) => {}
+            Self::Await(task, waker) => task.await_with(waker),
+            Self::Detach(task) => task.detach(),
         }
     }
-
-    /// The loop has ended, and so have its tasks: nothing is queued any more.
-    pub(super) fn end(&self) {
-        self.home.clear();
-        let woken = std::mem::take(&mut *self.woken.lock());
-        drop(woken);
-    }
 }
 
-/// A task was woken, on any thread.
-#[inline]
-pub(super) fn schedule(task: Arc<dyn Run>) {
-    let home = task.header().injector.home.with(Handle::clone);
-    match home {
-        Some(handle) => queue(&handle, task),
-        None => send(task),
-    }
-}
-
-/// A task was woken on another thread, or when its loop is over.
+/// Wakes a task on another thread than its loop's.
 #[cold]
-fn send(task: Arc<dyn Run>) {
-    let injector = Arc::clone(&task.header().injector);
-    injector.woken.lock().push(task);
-    if let Some(signal) = injector.signal.get() {
-        signal.raise();
+pub(super) fn wake(task: TaskRef) {
+    if task.header().leaves() {
+        let injector = task.header().injector;
+        // A task whose loop is gone has ended.
+        drop(injector.send(Letter::Wake(task)));
     }
 }
 
-/// Puts a task into the ready queue, on its loop's thread.
-#[inline]
-pub(super) fn queue(handle: &Handle, task: Arc<dyn Run>) {
-    let turn = Turn(Some(task));
-    handle.call_soon(move || turn.take());
+/// Aborts a task from anywhere.
+pub(super) fn abort(task: &TaskRef) {
+    if task.header().is_home() {
+        return task.clone().abort();
+    }
+    drop(task.header().injector.send(Letter::Abort(task.clone())));
 }
 
-/// The turn of a task, which is run. A loop that is over drops it instead, and the task with it.
-struct Turn(Option<Arc<dyn Run>>);
-
-impl Turn {
-    #[inline]
-    fn take(mut self) {
-        if let Some(task) = self.0.take() {
-            task.run();
+/// Has this waker woken when the task of another thread ends: whether its loop has not.
+#[cold]
+pub(super) fn await_with(task: &TaskRef, waker: Waker) -> bool {
+    let sent = task.header().injector.send(Letter::Await(task.clone(), waker));
+    // It may be code of others to drop.
+    match sent {
+        Ok(()) => true,
+        Err(Letter::Await(_, waker)) => {
+            crate::wake::discard(Some(waker), "a task");
+            false
         }
+        Err(_) => false,
     }
 }
 
-impl Drop for Turn {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.cancel();
-        }
+/// The handle of a task of another thread is dropped.
+#[cold]
+pub(super) fn detach(task: &TaskRef) {
+    if let Err(Letter::Detach(task)) = task.header().injector.send(Letter::Detach(task.clone())) {
+        // It has ended.
+        task.detach();
     }
 }

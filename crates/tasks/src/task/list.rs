@@ -10,7 +10,6 @@ use super::current;
 use super::executor::Executor;
 use super::live::Header;
 use crate::local::Local;
-use crate::table::TableKey;
 
 /// The number of a task: no other task of this process ever has the same.
 ///
@@ -22,8 +21,8 @@ pub struct TaskId {
 }
 
 impl TaskId {
-    pub(super) fn new(loop_id: LoopId, key: TableKey) -> Self {
-        Self { loop_id, number: key.number() }
+    pub(super) fn new(loop_id: LoopId, number: u64) -> Self {
+        Self { loop_id, number }
     }
 
     /// The loop that runs the task.
@@ -119,11 +118,11 @@ impl Executor {
     pub(super) fn list(&self, handle: &Handle) -> Vec<TaskInfo> {
         let now = handle.now();
         let info = |task: &Header| TaskInfo {
-            id: TaskId::new(handle.loop_id(), task.key),
+            id: TaskId::new(task.loop_id, task.number),
             name: task.name.as_deref().map(str::to_owned),
             place: task.place,
             state: match () {
-                () if self.is_running(task.key) => TaskState::Running,
+                () if self.is_running(task) => TaskState::Running,
                 () if task.is_queued() => TaskState::Queued,
                 () => TaskState::Waiting,
             },

@@ -1,8 +1,7 @@
 //! Tasks: futures that the loop runs.
 //!
-//! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: wakes, from the loop's thread and others.
-//! * `cell`: a task, from its future to its output; `bound`: what stays on its thread; `allowance`: how much a task gets in one go.
-//! * `identity`: whose waker is whose.
+//! * `executor`: what the loop keeps of its tasks, `live` of each; `injector`: what other threads have to say of them.
+//! * `cell`: a task, from its future to its output; `owners`: who holds it; `allowance`: how much a task gets in one go.
 //! * `blocking`: work that blocks, as a future.
 //! * `join`: the handle of a task; `run`: a whole program as one.
 //! * `builder`: tasks with names; `list`: what tasks there are; `remote`: tasks from other threads; `spans`: tasks as
@@ -11,17 +10,16 @@
 
 mod allowance;
 mod blocking;
-mod bound;
 mod builder;
 mod cell;
 mod executor;
 mod group;
-mod identity;
 mod injector;
 mod join;
 mod list;
 mod live;
 mod local_value;
+mod owners;
 mod remote;
 mod report;
 mod run;
@@ -30,10 +28,10 @@ mod yield_now;
 
 pub use blocking::{Blocking, BlockingError, spawn_blocking};
 pub use builder::Builder;
+pub(crate) use cell::is_of_task;
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};
-pub(crate) use identity::is_of_running_task;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};

@@ -1,12 +1,12 @@
 //! What becomes of an outcome that nobody waits for.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::Location;
 
-use marline_reactor::{Failure, Handle, Panic, Remote};
+use marline_reactor::{Failure, Handle, LoopId, Panic};
 
 use super::contain;
 use super::join::Ended;
@@ -17,7 +17,7 @@ use crate::mail;
 #[derive(Clone)]
 pub(super) struct Origin {
     /// Its loop.
-    pub(super) remote: Remote,
+    pub(super) loop_id: LoopId,
     /// Where it was started.
     pub(super) place: &'static Location<'static>,
     pub(super) name: Option<Name>,
@@ -38,7 +38,8 @@ pub(super) fn unobserved_error(error: Box<dyn Error + Send + Sync>, origin: &Ori
 /// What is to be reported of an outcome, which is dropped.
 pub(super) fn error_of<T: 'static>(outcome: Result<T, Ended>) -> Option<Box<dyn Error + Send + Sync>> {
     match outcome {
-        Ok(output) => failure_in(output),
+        Ok(output) if may_fail::<T>() => failure_in(output),
+        Ok(output) => dropped(output),
         Err(Ended::Panicked(panic)) => Some(Box::new(panic) as Box<dyn Error + Send + Sync>),
         Err(Ended::Aborted) => None,
     }
@@ -61,9 +62,9 @@ fn tell(failure: Failure, origin: &Origin) {
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);
     }
-    let (text, there) = (failure.to_string(), origin.remote.clone());
-    let sent = mail::send(&origin.remote, move || {
-        if let Some(handle) = there.local() {
+    let (text, there) = (failure.to_string(), origin.loop_id);
+    let sent = mail::send_to(there, move || {
+        if let Some(handle) = Handle::find(there) {
             handle.report(&failure);
         }
     });
@@ -75,8 +76,8 @@ fn tell(failure: Failure, origin: &Origin) {
 impl Origin {
     /// The task's loop, on its own thread, also while it ends.
     fn handle(&self) -> Option<Handle> {
-        let is_it = |current: &Handle| current.loop_id() == self.remote.loop_id();
-        self.remote.local().or_else(|| Handle::current().ok().filter(is_it))
+        let is_it = |current: &Handle| current.loop_id() == self.loop_id;
+        Handle::find(self.loop_id).or_else(|| Handle::current().ok().filter(is_it))
     }
 }
 
@@ -94,8 +95,28 @@ fn failure_in<T: 'static>(output: T) -> Option<Box<dyn Error + Send + Sync>> {
     let mut slot = Some(output);
     let any: &mut dyn Any = &mut slot;
     let found = error_in::<()>(any).or_else(|| error_in::<u64>(any)).or_else(|| error_in::<usize>(any));
-    let dropped = contain(move || drop(slot));
-    found.or_else(|| dropped.err().map(|panic| Box::new(panic) as Box<dyn Error + Send + Sync>))
+    let left = dropped(slot);
+    found.or(left)
+}
+
+/// Drops an output. The answer is the panic of its destructor.
+#[inline]
+fn dropped<T>(output: T) -> Option<Box<dyn Error + Send + Sync>> {
+    let dropped = contain(move || drop(output));
+    dropped.err().map(|panic| Box::new(panic) as Box<dyn Error + Send + Sync>)
+}
+
+/// Whether it is a type in which [`failure_in`] finds errors. Known when this is compiled.
+#[inline]
+fn may_fail<T: 'static>() -> bool {
+    fn is_one<T: 'static, V: 'static>() -> bool {
+        let own = TypeId::of::<T>();
+        own == TypeId::of::<Result<V, io::Error>>()
+            || own == TypeId::of::<Result<V, Box<dyn Error + Send + Sync>>>()
+            || own == TypeId::of::<Result<V, Box<dyn Error>>>()
+            || own == TypeId::of::<Result<V, String>>()
+    }
+    is_one::<T, ()>() || is_one::<T, u64>() || is_one::<T, usize>()
 }
 
 fn error_in<V: 'static>(any: &mut dyn Any) -> Option<Box<dyn Error + Send + Sync>> {

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use marline_reactor::{Handle, Panic, Remote};
+use marline_reactor::{Handle, LoopId, Panic};
 use parking_lot::Mutex;
 
 use super::error::GroupError;
@@ -65,7 +65,7 @@ type Everything<T, E> = (Option<End<T, E>>, Vec<End<T, E>>);
 pub(super) struct Birth {
     pub(super) place: &'static Location<'static>,
     pub(super) name: Option<Name>,
-    remote: Option<Remote>,
+    loop_id: Option<LoopId>,
 }
 
 /// How a child ended without a value.
@@ -87,7 +87,7 @@ impl Birth {
         name: Option<Name>,
         handle: Option<&Handle>,
     ) -> Self {
-        Self { place, name, remote: handle.map(Handle::remote) }
+        Self { place, name, loop_id: handle.map(Handle::loop_id) }
     }
 }
 
@@ -99,8 +99,8 @@ impl<T, E> End<T, E> {
 
     /// Nobody is there to be told: reports what a task would report.
     fn report(self) {
-        let Birth { place, name, remote } = self.birth;
-        let Some(remote) = remote else { return };
+        let Birth { place, name, loop_id } = self.birth;
+        let Some(loop_id) = loop_id else { return };
         let error = match self.result {
             Ok(value) => report::error_of(Ok(Ok::<T, E>(value))),
             Err(Cause::Failed(error)) => report::error_of(Ok(Err::<T, E>(error))),
@@ -108,7 +108,7 @@ impl<T, E> End<T, E> {
             Err(Cause::Cancelled) => None,
         };
         if let Some(error) = error {
-            report::unobserved_error(error, &Origin { remote, place, name });
+            report::unobserved_error(error, &Origin { loop_id, place, name });
         }
     }
 }

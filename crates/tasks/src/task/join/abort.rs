@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use marline_reactor::Remote;
 use parking_lot::Mutex;
 
-use crate::local::Local;
-use crate::mail;
-use crate::table::TableKey;
+use crate::task::cell::TaskRef;
+use crate::task::injector;
 use crate::task::list::TaskId;
 
 /// Ends a task without waiting for it: made by [`JoinHandle::abort_handle`](super::JoinHandle::abort_handle).
@@ -36,7 +34,7 @@ pub struct AbortHandle {
 pub(super) enum Target {
     /// There is no task.
     Nowhere,
-    Known(Remote, TableKey),
+    Known(TaskRef),
     Distant(Arc<Fate>),
 }
 
@@ -49,7 +47,7 @@ impl AbortHandle {
     pub fn abort(&self) {
         match &self.target {
             Target::Nowhere => {}
-            Target::Known(remote, key) => abort_task(remote, *key),
+            Target::Known(task) => injector::abort(task),
             Target::Distant(fate) => fate.abort(),
         }
     }
@@ -59,10 +57,8 @@ impl AbortHandle {
     pub fn id(&self) -> Option<TaskId> {
         match &self.target {
             Target::Nowhere => None,
-            Target::Known(remote, key) => Some(TaskId::new(remote.loop_id(), *key)),
-            Target::Distant(fate) => {
-                fate.state.lock().arrived.as_ref().map(|(remote, key)| TaskId::new(remote.loop_id(), *key))
-            }
+            Target::Known(task) => Some(task.header().id()),
+            Target::Distant(fate) => fate.state.lock().arrived.as_ref().map(|task| task.header().id()),
         }
     }
 }
@@ -71,20 +67,6 @@ impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AbortHandle").field("id", &self.id()).finish_non_exhaustive()
     }
-}
-
-/// Aborts a task on its loop's thread.
-pub(super) fn abort_task(remote: &Remote, key: TableKey) {
-    if let Some(local) = Local::find(remote) {
-        return local.executor.abort(key);
-    }
-    let there = remote.clone();
-    // If the loop is gone, so is the task.
-    _ = mail::send(remote, move || {
-        if let Some(local) = Local::find(&there) {
-            local.executor.abort(key);
-        }
-    });
 }
 
 /// What is to become of a task that is on its way to its loop.
@@ -96,7 +78,7 @@ pub(super) struct Fate {
 #[derive(Default)]
 struct FateState {
     aborted: bool,
-    arrived: Option<(Remote, TableKey)>,
+    arrived: Option<TaskRef>,
 }
 
 impl Fate {
@@ -105,8 +87,8 @@ impl Fate {
         state.aborted = true;
         let arrived = state.arrived.clone();
         drop(state);
-        if let Some((remote, key)) = arrived {
-            abort_task(&remote, key);
+        if let Some(task) = arrived {
+            injector::abort(&task);
         }
     }
 
@@ -115,9 +97,9 @@ impl Fate {
     }
 
     /// It has become this task: whether that is to end at once.
-    pub(super) fn arrive(&self, remote: &Remote, key: TableKey) -> bool {
+    pub(super) fn arrive(&self, task: &TaskRef) -> bool {
         let mut state = self.state.lock();
-        state.arrived = Some((remote.clone(), key));
+        state.arrived = Some(task.clone());
         state.aborted
     }
 }

@@ -124,7 +124,7 @@ where
         }
         let task = async move { make().await };
         let handle = spawn_at(remote.local().as_ref(), task, place, shared.name.clone());
-        if handle.known().is_some_and(|(remote, key)| shared.fate.arrive(remote, key)) {
+        if handle.known().is_some_and(|task| shared.fate.arrive(task)) {
             handle.abort();
         }
         shared.settle(State::Arrived(handle));

@@ -9,19 +9,15 @@ mod error;
 mod outcome;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use marline_reactor::Remote;
-use parking_lot::Mutex;
-
-use super::cell::Joined;
+use super::cell::{Joined, TaskRef};
+use super::injector;
 use super::list::TaskId;
-use crate::table::TableKey;
 pub use abort::AbortHandle;
-use abort::{Target, abort_task};
+use abort::Target;
 pub(super) use distant::send;
 use distant::{Distant, Found};
 pub use error::JoinError;
@@ -43,20 +39,14 @@ pub struct JoinHandle<T: 'static> {
 enum Inner<T: 'static> {
     /// There was no loop to run it.
     Nowhere,
-    Known(Known<T>),
+    Known(Joined<T>),
     /// It was sent to the loop of another thread, and nobody has looked yet whether it arrived.
     Distant(Arc<Distant<T>>),
 }
 
-struct Known<T: 'static> {
-    task: Arc<dyn Joined<T>>,
-    /// The handle may go to another thread, or be shared with one, where the output may be sent there.
-    output: PhantomData<Mutex<T>>,
-}
-
 impl<T> JoinHandle<T> {
-    pub(super) fn new(task: Arc<dyn Joined<T>>) -> Self {
-        Self { inner: Inner::Known(Known { task, output: PhantomData }) }
+    pub(super) fn new(task: Joined<T>) -> Self {
+        Self { inner: Inner::Known(task) }
     }
 
     pub(super) fn never_ran() -> Self {
@@ -72,7 +62,7 @@ impl<T> JoinHandle<T> {
     pub fn abort(&self) {
         match &self.inner {
             Inner::Nowhere => {}
-            Inner::Known(known) => abort_task(known.remote(), known.key()),
+            Inner::Known(known) => injector::abort(known.task()),
             Inner::Distant(distant) => distant.fate().abort(),
         }
     }
@@ -82,14 +72,14 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(match &self.inner {
             Inner::Nowhere => Target::Nowhere,
-            Inner::Known(known) => Target::Known(known.remote().clone(), known.key()),
+            Inner::Known(known) => Target::Known(known.task().clone()),
             Inner::Distant(distant) => Target::Distant(Arc::clone(distant.fate())),
         })
     }
 
-    fn known(&self) -> Option<(&Remote, TableKey)> {
+    fn known(&self) -> Option<&TaskRef> {
         match &self.inner {
-            Inner::Known(known) => Some((known.remote(), known.key())),
+            Inner::Known(known) => Some(known.task()),
             Inner::Nowhere | Inner::Distant(_) => None,
         }
     }
@@ -99,7 +89,7 @@ impl<T> JoinHandle<T> {
     pub fn is_finished(&self) -> bool {
         match &self.inner {
             Inner::Nowhere => true,
-            Inner::Known(known) => known.task.has_ended(),
+            Inner::Known(known) => known.has_ended(),
             Inner::Distant(distant) => distant.look(false, true, Self::is_finished),
         }
     }
@@ -109,7 +99,7 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> Option<TaskId> {
         match &self.inner {
             Inner::Nowhere => None,
-            Inner::Known(known) => Some(TaskId::new(known.remote().loop_id(), known.key())),
+            Inner::Known(known) => Some(known.task().header().id()),
             Inner::Distant(distant) => distant.look(None, None, Self::id),
         }
     }
@@ -119,26 +109,9 @@ impl<T> JoinHandle<T> {
     pub fn name(&self) -> Option<&str> {
         match &self.inner {
             Inner::Nowhere => None,
-            Inner::Known(known) => known.task.header().name.as_deref(),
+            Inner::Known(known) => known.task().header().name.as_deref(),
             Inner::Distant(distant) => distant.name(),
         }
-    }
-}
-
-impl<T> Known<T> {
-    fn remote(&self) -> &Remote {
-        self.task.header().injector.remote()
-    }
-
-    fn key(&self) -> TableKey {
-        self.task.header().key
-    }
-
-    fn poll(&self, context: &Context<'_>) -> Poll<Result<T, JoinError>> {
-        Poll::Ready(match ready!(self.task.poll_output(context)) {
-            Some(outcome) => outcome.map_err(JoinError::from),
-            None => Err(JoinError::never_ran()),
-        })
     }
 }
 
@@ -157,15 +130,12 @@ impl<T> Future for JoinHandle<T> {
             }
         }
         match &mut self.inner {
-            Inner::Known(known) => known.poll(context),
+            Inner::Known(known) => Poll::Ready(match ready!(known.poll(context)) {
+                Some(outcome) => outcome.map_err(JoinError::from),
+                None => Err(JoinError::never_ran()),
+            }),
             Inner::Nowhere | Inner::Distant(_) => Poll::Ready(Err(JoinError::never_ran())),
         }
-    }
-}
-
-impl<T: 'static> Drop for Known<T> {
-    fn drop(&mut self) {
-        self.task.detach();
     }
 }
 
