@@ -109,6 +109,7 @@ pub struct Uring {
     fresh: Vec<Answer>,
     lists: Lists,
     /// Places for what was received, of those connections that have nothing of it.
+    #[allow(clippy::vec_box)] // They go to connections as boxes, and come back so.
     inputs: Vec<Box<Input>>,
     /// Whether a receive can be limited, as far as is known.
     credit: bool,

@@ -61,12 +61,12 @@ fn single_bytes_do_not_become_as_many_pieces() {
             }
         }
         let deadline = Clock::now() + Duration::from_secs(60);
-        while pairs.iter().any(|(key, _)| rig.at(*key).input.len() < ROUNDS) && Clock::now() < deadline {
+        while pairs.iter().any(|(key, _)| rig.at(*key).input_len() < ROUNDS) && Clock::now() < deadline {
             rig.backend.wait(until(Instant::ZERO)).expect("a wait");
             while rig.backend.next().is_some() {}
         }
         for (key, _) in &pairs {
-            assert_eq!(rig.at(*key).input.len(), ROUNDS);
+            assert_eq!(rig.at(*key).input_len(), ROUNDS);
             let mut seen = 0;
             let mut chunks = 0;
             while let Received::Chunk(chunk) = rig.backend.receive(*key, None) {

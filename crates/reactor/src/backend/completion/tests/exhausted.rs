@@ -51,7 +51,7 @@ fn q06_others_are_served_while_many_are_flooded_and_nobody_reads() {
             ping(&mut rig, &mut friend);
         }
         rig.settle();
-        let held: Vec<_> = paused.iter().map(|(key, _)| rig.at(*key).input.len()).collect();
+        let held: Vec<_> = paused.iter().map(|(key, _)| rig.at(*key).input_len()).collect();
         let (held, longest) = (held.iter().sum::<usize>(), held.iter().max().unwrap());
         println!("{held} bytes are held, {longest} at most");
         assert!(held > 16 << 20, "{held} bytes are less than the pool has");
