@@ -160,6 +160,7 @@ impl Shell {
 
     /// A send that was pending is done.
     pub(crate) fn send_completed(self: &Rc<Self>, key: Key, sent: Sent) {
+        let Err(sent) = self.end_straight(key, sent) else { return };
         let lent_plain = self.alter(key, |connection| {
             let lent_plain = |chain: &mut chain::Chain| std::mem::take(&mut chain.has_lent_plain);
             connection.is_filtered().then(|| connection.chain_mut().is_some_and(lent_plain))

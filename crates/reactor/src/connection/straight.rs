@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::input::Pulled;
 use super::show::{Shown, Way};
 use super::{Connection, Flags};
-use crate::backend::{Outgoing, Started};
+use crate::backend::{Outgoing, Sent, Started};
 use crate::contain::contain;
 use crate::filter::AT_ONCE;
 use crate::key::Key;
@@ -46,6 +46,18 @@ impl Flags {
         Self::TOLD_PAUSE,
         Self::FILTERED,
     ]);
+    /// That a send is done has consequences.
+    const NO_STRAIGHT_END: Self = Self::union(&[
+        Self::RETRYING,
+        Self::CLOSING,
+        Self::LOST,
+        Self::EOF_ASKED,
+        Self::DRAIN_ASKED,
+        Self::TOLD_PAUSE,
+        Self::LENT_FILE,
+        Self::FILTERED,
+        Self::PARTING,
+    ]);
     /// Nothing may be written, or something that is no bytes is on its way.
     const NO_STRAIGHT_WRITE: Self =
         Self::union(&[Self::EOF_ASKED, Self::CLOSING, Self::LOST, Self::LENT_FILE]);
@@ -64,6 +76,18 @@ impl Connection {
         self.flags.clear(Flags::DIRTY);
         self.traffic.sent += outgoing.len() as u64;
         Some(outgoing)
+    }
+
+    /// So much was lent, and all of it is sent: whether nothing follows from that.
+    fn ends_straight(&mut self, len: usize) -> bool {
+        let stands = !self.flags.any(Flags::NO_STRAIGHT_END) && self.rare.is_none();
+        if !stands || self.outgoing.is_some() || self.lent != len {
+            return false;
+        }
+        self.flags.clear(Flags::SENDING);
+        self.traffic.sent += len as u64;
+        self.lent = 0;
+        true
     }
 
     /// It is under way, and not sent.
@@ -130,18 +154,14 @@ impl Shell {
 
     /// Where sending is a call to the system, it sends all of it nearly always. Then nothing of the connection has to be changed.
     #[inline]
-    fn send_straight(self: &Rc<Self>, key: Key, mut outgoing: Box<Outgoing>) {
+    fn send_straight(self: &Rc<Self>, key: Key, outgoing: Box<Outgoing>) {
         if self.gives_room {
             let sent = self.backend().send_now(key, &[IoSlice::new(outgoing.front())]);
             if sent > 0 {
                 self.stats().sent();
             }
             if sent == outgoing.len() {
-                outgoing.clear_plain();
-                if let Some(other) = self.spare.replace(Some(outgoing)) {
-                    self.recycle(other);
-                }
-                return;
+                return self.keep_spare(outgoing);
             }
             return self.put_off(key, outgoing, sent);
         }
@@ -169,6 +189,27 @@ impl Shell {
         if let Started::Done(sent) = started {
             self.sent(key, sent);
             self.flush_closely(key);
+        }
+    }
+
+    /// A send that was pending is done. What it was is given back if that is to be looked at more closely.
+    #[inline]
+    pub(super) fn end_straight(&self, key: Key, sent: Sent) -> Result<(), Sent> {
+        let len = sent.outgoing.len();
+        let is_whole = sent.outgoing.is_plain() && matches!(sent.result, Ok(count) if count == len);
+        if !is_whole || !self.ask(key, |connection| connection.ends_straight(len)) {
+            return Err(sent);
+        }
+        self.keep_spare(sent.outgoing);
+        Ok(())
+    }
+
+    /// Everything of it is sent.
+    #[inline]
+    fn keep_spare(&self, mut outgoing: Box<Outgoing>) {
+        outgoing.clear_plain();
+        if let Some(other) = self.spare.replace(Some(outgoing)) {
+            self.recycle(other);
         }
     }
 

@@ -48,6 +48,19 @@ impl Answers {
         self.early.pop_front().or_else(|| self.queue.pop_front())
     }
 
+    /// Takes what comes next, if it is input.
+    #[inline]
+    pub(super) fn pop_input(&mut self) -> Option<Key> {
+        match self.queue.front() {
+            Some(Completion::Input(key)) if self.early.is_empty() => {
+                let key = *key;
+                self.queue.pop_front();
+                Some(key)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.early.is_empty() && self.queue.is_empty() && self.late.is_empty()
     }

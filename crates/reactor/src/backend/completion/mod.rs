@@ -236,6 +236,10 @@ impl Backend for Uring {
         self.sleep(wait.until)
     }
 
+    fn next_input(&mut self) -> Option<Key> {
+        self.answers.pop_input()
+    }
+
     fn next(&mut self) -> Option<Completion> {
         self.answers.pop()
     }
@@ -363,10 +367,10 @@ impl Backend for Uring {
     }
 
     fn send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        if let Some(stream) = self.table.stream(key) {
-            return stream.send(outgoing, &mut self.calls);
+        match self.table.get(key) {
+            Some(Object::Stream(stream)) => stream.send(outgoing, &mut self.calls),
+            _ => self.begin_send(key, outgoing),
         }
-        self.begin_send(key, outgoing)
     }
 
     /// Pipes, but not sockets: a ring wants them to block, and then sendfile(2) would, too.

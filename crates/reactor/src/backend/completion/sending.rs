@@ -119,11 +119,14 @@ impl Uring {
             connection.state.remove(QUIET);
             connection.under_way -= 1;
             self.under_way -= 1;
+            let is_closing = connection.is(CLOSING);
             if let Some(outgoing) = connection.outgoing.take() {
                 let count = offered(&outgoing);
                 self.answers.push_early(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
             }
-            self.finish_close(key);
+            if is_closing {
+                self.finish_close(key);
+            }
         }
         self.lists.quiet = quiet;
     }

@@ -47,7 +47,13 @@ impl Events {
         let timeout = timeout.map(whole_milliseconds);
         let into = rustix::buffer::spare_capacity(&mut self.buffer);
         match epoll::wait(poll.registry(), into, timeout.as_ref()) {
-            Ok(count) => Ok(count >= room),
+            Ok(count) => {
+                // That somebody woke the loop is over with the wait. What stands between others is passed over.
+                while self.buffer.last().is_some_and(|last| last.data.u64() == WAKE.0 as u64) {
+                    self.buffer.pop();
+                }
+                Ok(count >= room)
+            }
             // A signal came.
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
