@@ -74,8 +74,8 @@ impl ReadyQueue {
 
     /// The loop goes on to something else. It is no part of [`pop`](Self::pop), which would have to put the entry aside for it.
     pub(crate) fn rest(&mut self) {
-        if self.entries.capacity() > KEPT && self.entries.is_empty() {
-            self.entries = VecDeque::new();
+        if self.entries.capacity() > KEPT && self.entries.len() < self.entries.capacity() / 8 {
+            self.entries.shrink_to(self.entries.len() * 2);
         }
     }
 

@@ -193,6 +193,11 @@ impl TaskRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// Where it is in memory, as long as anybody holds it.
+    pub(super) fn place(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
     /// Its executor, at home.
     #[inline]
     fn executor(&self) -> Option<Rc<Executor>> {
@@ -233,11 +238,14 @@ impl TaskRef {
         }
     }
 
-    /// Puts it into the ready queue, at home.
+    /// Puts it into the ready queue, at home. The end of the loop, which drops all tasks one after the other, is not to come within
+    /// a wake: who wakes may hold a lock that the future's destructor wants.
     #[inline]
     fn queue(self) {
         if let Some(executor) = self.executor() {
-            executor.queue(self);
+            if !executor.is_over() {
+                executor.queue(self);
+            }
         }
     }
 
@@ -288,10 +296,14 @@ impl TaskRef {
             header.has_ended.store(true, Ordering::Release);
         } else {
             let awaiter = header.awaiter.take();
-            header.has_ended.store(true, Ordering::Release);
-            // A waker is code of others.
-            if let Some(Err(panic)) = awaiter.map(|waker| contain(move || waker.wake())) {
-                report::waker_panicked(panic, &header.origin());
+            header.has_ended.store(true, Ordering::SeqCst);
+            let elsewhere = header.is_awaited_elsewhere.load(Ordering::SeqCst);
+            let elsewhere = if elsewhere { super::injector::take_awaiter(&self) } else { None };
+            for waker in awaiter.into_iter().chain(elsewhere) {
+                // A waker is code of others.
+                if let Err(panic) = contain(move || waker.wake()) {
+                    report::waker_panicked(panic, &header.origin());
+                }
             }
         }
         // While the list holds it, nobody else's is the last.
@@ -372,7 +384,7 @@ impl Drop for TaskRef {
 /// A task, for its handle.
 pub(super) struct Joined<T> {
     task: TaskRef,
-    /// The waker that was sent home, if the handle was polled last elsewhere.
+    /// The waker that is kept beside the letters, if the handle was polled last elsewhere.
     sent: Option<Waker>,
     /// The handle may go to another thread, or be shared with one, where the output may be sent there (J4).
     output: PhantomData<Mutex<T>>,
@@ -419,17 +431,12 @@ impl<T> Joined<T> {
         // To clone a waker, and to drop the one before, is to call code of others. The task may end meanwhile.
         let fresh = waker.clone();
         if self.task.header().is_home() {
-            let before = self.sent.take();
+            self.forget_sent();
             self.task.await_with(fresh);
-            self.task.discard(before);
         } else {
             let before = self.sent.replace(fresh.clone());
             self.task.discard(before);
-            if !super::injector::await_with(&self.task, fresh) {
-                // Its loop is gone, and so is the task as soon as its last poll has returned.
-                self.sent = None;
-                waker.wake_by_ref();
-            }
+            super::injector::await_with(&self.task, fresh);
         }
         match self.has_ended() {
             true => Poll::Ready(self.take()),
@@ -438,16 +445,27 @@ impl<T> Joined<T> {
     }
 }
 
+impl<T> Joined<T> {
+    /// The waker that another thread knows is to be woken no more.
+    #[inline]
+    fn forget_sent(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            let known = super::injector::take_awaiter(&self.task);
+            self.task.discard(known);
+            self.task.discard(Some(sent));
+        }
+    }
+}
+
 impl<T> Drop for Joined<T> {
     #[inline]
     fn drop(&mut self) {
+        self.forget_sent();
         if self.has_ended() || self.task.header().is_home() {
             self.task.detach();
         } else {
             super::injector::detach(&self.task);
         }
-        let sent = self.sent.take();
-        self.task.discard(sent);
     }
 }
 
@@ -465,26 +483,33 @@ pub(crate) fn is_of_task(waker: &Waker) -> bool {
     ptr::eq(waker.vtable(), &raw const VTABLE)
 }
 
+/// # Safety
+///
+/// The data is that of a waker of a task (J1), and what is made of it owns what the waker owned.
 #[inline]
-fn task_of(data: *const ()) -> TaskRef {
-    // SAFETY: no waker of a task is made of a null pointer.
+unsafe fn task_of(data: *const ()) -> TaskRef {
+    // SAFETY: J1: it points to a header.
     TaskRef(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
 }
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
-    let waker = ManuallyDrop::new(task_of(data));
+    // SAFETY: J1; the waker goes on to own what it owns.
+    let waker = ManuallyDrop::new(unsafe { task_of(data) });
     mem::forget(TaskRef::clone(&waker));
     RawWaker::new(data, &VTABLE)
 }
 
 unsafe fn wake_waker(data: *const ()) {
-    task_of(data).wake();
+    // SAFETY: J1; the waker is used up.
+    unsafe { task_of(data) }.wake();
 }
 
 unsafe fn wake_waker_by_ref(data: *const ()) {
-    ManuallyDrop::new(task_of(data)).wake_by_ref();
+    // SAFETY: J1; the waker goes on to own what it owns.
+    ManuallyDrop::new(unsafe { task_of(data) }).wake_by_ref();
 }
 
 unsafe fn drop_waker(data: *const ()) {
-    drop(task_of(data));
+    // SAFETY: J1; the waker is used up.
+    drop(unsafe { task_of(data) });
 }

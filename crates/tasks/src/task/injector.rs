@@ -4,7 +4,9 @@
 //! nothing. Other threads may touch hardly anything of the cell: they put a letter into the list of the task's loop, and
 //! raise a signal if it is the first.
 
+use std::collections::HashMap;
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use marline_reactor::{Handle, Signal};
@@ -23,6 +25,9 @@ pub(super) struct Injector {
 #[derive(Default)]
 struct State {
     letters: Vec<Letter>,
+    /// Who awaits a task of the loop on another thread, by the place of the task. Not by letter: a loop that has ended the task may
+    /// take long to come by again.
+    awaiters: HashMap<usize, Waker>,
     /// `None` while there is no loop.
     signal: Option<Signal>,
 }
@@ -30,7 +35,6 @@ struct State {
 enum Letter {
     Wake(TaskRef),
     Abort(TaskRef),
-    Await(TaskRef, Waker),
     Detach(TaskRef),
 }
 
@@ -49,10 +53,11 @@ impl Injector {
 
     /// The loop has ended, and so have its tasks.
     pub(super) fn close(&'static self) {
-        let left = mem::take(&mut *self.state.lock());
-        // Those that wait for an end that came meanwhile are told.
-        left.letters.into_iter().for_each(Letter::open);
-        drop(left.signal);
+        let mut state = self.state.lock();
+        let (letters, signal) = (mem::take(&mut state.letters), state.signal.take());
+        drop(state);
+        letters.into_iter().for_each(Letter::open);
+        drop(signal);
         VACANT.lock().push(self);
     }
 
@@ -90,7 +95,6 @@ impl Letter {
             }
             Self::Abort(task) if task.header().is_home() => task.abort(),
             Self::Abort(_) => {}
-            Self::Await(task, waker) => task.await_with(waker),
             Self::Detach(task) => task.detach(),
         }
     }
@@ -114,19 +118,26 @@ pub(super) fn abort(task: &TaskRef) {
     drop(task.header().injector.send(Letter::Abort(task.clone())));
 }
 
-/// Has this waker woken when the task of another thread ends: whether its loop has not.
+/// Has this waker woken when the task of another thread ends: whether it has not ended yet.
+///
+/// Either the end is seen here, or its awaiter is seen where the task ends: each side writes before it reads, in one order of all.
 #[cold]
 pub(super) fn await_with(task: &TaskRef, waker: Waker) -> bool {
-    let sent = task.header().injector.send(Letter::Await(task.clone(), waker));
+    let header = task.header();
+    header.is_awaited_elsewhere.store(true, Ordering::SeqCst);
+    let mut state = header.injector.state.lock();
+    let ended = header.has_ended.load(Ordering::SeqCst);
+    let unused = if ended { Some(waker) } else { state.awaiters.insert(task.place(), waker) };
+    drop(state);
     // It may be code of others to drop.
-    match sent {
-        Ok(()) => true,
-        Err(Letter::Await(_, waker)) => {
-            crate::wake::discard(Some(waker), "a task");
-            false
-        }
-        Err(_) => false,
-    }
+    crate::wake::discard(unused, "a task");
+    !ended
+}
+
+/// Who awaits a task that has ended, or awaits it no more.
+#[cold]
+pub(super) fn take_awaiter(task: &TaskRef) -> Option<Waker> {
+    task.header().injector.state.lock().awaiters.remove(&task.place())
 }
 
 /// The handle of a task of another thread is dropped.

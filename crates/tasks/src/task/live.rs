@@ -41,7 +41,7 @@ pub(super) struct Header {
     polls: Cell<u64>,
     /// Where it is in the list of its executor.
     pub(super) listed_at: Cell<usize>,
-    /// Who awaits it, and polled the handle on this thread or has sent the waker here.
+    /// Who awaits it, and polled the handle on this thread.
     pub(super) awaiter: Cell<Option<Waker>>,
     state: Cell<State>,
     /// Its future is being polled or dropped.
@@ -54,6 +54,8 @@ pub(super) struct Header {
     pub(super) is_detached: Cell<bool>,
     /// Its handle may take the outcome.
     pub(super) has_ended: AtomicBool,
+    /// It was awaited on another thread.
+    pub(super) is_awaited_elsewhere: AtomicBool,
     /// It is on its way to be woken by another thread.
     woken_elsewhere: AtomicBool,
 }
@@ -106,6 +108,7 @@ impl Header {
             is_cancelled: Cell::new(false),
             is_detached: Cell::new(false),
             has_ended: AtomicBool::new(false),
+            is_awaited_elsewhere: AtomicBool::new(false),
             woken_elsewhere: AtomicBool::new(false),
         }
     }

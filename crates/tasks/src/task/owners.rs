@@ -16,19 +16,21 @@ const LIMIT: usize = APART + APART / 2;
 pub(super) struct Owners {
     /// What the task's own thread counted, below zero if it saw more of them end than begin. For that thread alone.
     here: Cell<usize>,
-    are_one: Cell<bool>,
+    /// One if the counts are one, and zero before. A whole word, as nobody may be told of what lies between the fields: they are
+    /// looked at while another owner frees them.
+    are_one: Cell<usize>,
     shared: AtomicUsize,
 }
 
 impl Owners {
     pub(super) fn new(owners: usize) -> Self {
-        Self { here: Cell::new(owners), are_one: Cell::new(false), shared: AtomicUsize::new(APART) }
+        Self { here: Cell::new(owners), are_one: Cell::new(0), shared: AtomicUsize::new(APART) }
     }
 
     /// There is one more, made from another one. `is_home` says whether this is the thread of the task.
     #[inline]
     pub(super) fn add(&self, is_home: bool) {
-        if is_home && !self.are_one.get() {
+        if is_home && self.are_one.get() == 0 {
             let here = self.here.get().wrapping_add(1);
             self.here.set(here);
             if here == APART {
@@ -43,7 +45,7 @@ impl Owners {
     #[must_use]
     #[inline]
     pub(super) fn give_up(&self, is_home: bool) -> bool {
-        if is_home && !self.are_one.get() {
+        if is_home && self.are_one.get() == 0 {
             self.here.set(self.here.get().wrapping_sub(1));
             return false;
         }
@@ -55,7 +57,7 @@ impl Owners {
     #[must_use]
     pub(super) fn unite(&self) -> bool {
         let left = self.here.get().wrapping_sub(1);
-        self.are_one.set(true);
+        self.are_one.set(1);
         if left == 0 && self.shared.load(Ordering::Acquire) == APART {
             return true;
         }

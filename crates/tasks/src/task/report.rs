@@ -25,7 +25,10 @@ pub(super) struct Origin {
 
 /// Reports a failure to the loop of the task, from whatever thread, and drops everything else.
 pub(super) fn unobserved<T: 'static>(outcome: Result<T, Ended>, task: &Header) {
-    if let Some(error) = error_of(outcome) {
+    // To look at an error is to call code of others.
+    let error = contain(move || error_of(outcome));
+    let error = error.unwrap_or_else(|panic| Some(Box::new(panic)));
+    if let Some(error) = error {
         unobserved_error(error, &task.origin());
     }
 }
@@ -58,7 +61,14 @@ pub(super) fn work_panicked(panic: Panic, origin: &Origin) {
     );
 }
 
+/// Whoever tells is in the middle of something, which a panic of an error that is shown or dropped does not end.
 fn tell(failure: Failure, origin: &Origin) {
+    if let Err(panic) = contain(move || tell_uncontained(failure, origin)) {
+        tracing::error!("a failure of {origin} could not be told of: {panic}");
+    }
+}
+
+fn tell_uncontained(failure: Failure, origin: &Origin) {
     if let Some(handle) = origin.handle() {
         return handle.report(&failure);
     }

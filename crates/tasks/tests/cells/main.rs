@@ -6,6 +6,8 @@
 //! MIRIFLAGS="-Zmiri-disable-isolation" cargo +nightly miri test -p marline-tasks --test cells
 //! ```
 
+mod late;
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
