@@ -97,6 +97,46 @@ conformance! {
         world.until(|| world.handle().stats().connections == 0);
     }
 
+    fn a18_a_stream_that_is_released_at_once_leaves_no_pause_behind(world: &World) {
+        for turns in [0, 3] {
+            let log = Log::new();
+            let (transport, raw) = world.accept_one(Trace::new(&Log::new()));
+            let stream = Stream::from_transport(&transport).expect("a live connection");
+            let transport = stream.into_transport().expect("a transport");
+            (0..turns).for_each(|_| world.turn());
+            transport.set_protocol(Trace::new(&log), &[]).unwrap_or_else(|_| panic!("it stands"));
+            world.write(&raw, b"for the next");
+            world.until(|| log.received() == 12);
+            transport.abort();
+            world.until(|| log.is_lost());
+        }
+    }
+
+    fn a18_what_a_stream_left_with_the_system_goes_to_who_takes_over(world: &World) {
+        for read_some in [false, true] {
+            let (stream, raw) = world.stream();
+            world.write(&raw, &[7; 3000]);
+            let stream = world.finish(async move {
+                let mut memory = vec![0; 2000];
+                let began = stream.read(&mut memory[..1]).await.expect("a byte");
+                if read_some {
+                    stream.read(&mut memory).await.expect("bytes");
+                }
+                assert_eq!((began, memory[0]), (1, 7));
+                stream
+            });
+            // Whoever reads no more is told of what comes, and leaves it.
+            world.write(&raw, &[8; 2000]);
+            world.settle();
+            let log = Log::new();
+            let transport = stream.into_protocol(Trace::new(&log)).expect("a live connection");
+            world.until(|| log.bytes().ends_with(&[8; 2000]));
+            assert!(log.bytes().iter().filter(|byte| **byte == 7).count() < 3000);
+            transport.abort();
+            world.until(|| log.is_lost());
+        }
+    }
+
     fn a27_halves_that_are_made_elsewhere_are_used_at_home(world: &World) {
         for reading_first in [true, false] {
             let (stream, raw) = world.stream();

@@ -60,7 +60,7 @@ fn poll<F: Future + ?Sized>(future: &mut Pin<&mut F>, number: usize) -> Poll<F::
 
 fn poll_by_hand(stream: &Stream, number: usize) -> bool {
     let waker = nosy(number);
-    let polled = Pin::new(&mut &*stream).poll_read(&mut Context::from_waker(&waker), &mut [0; 8]);
+    let polled = Pin::new(&mut &*stream).poll_read(&mut Context::from_waker(&waker), &mut [0; 2048]);
     std::mem::forget(waker);
     polled.is_ready()
 }

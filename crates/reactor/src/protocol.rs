@@ -81,8 +81,8 @@ pub trait Protocol: 'static {
 
     /// Bytes have come that the system, or the backend, still has. Whoever answers `true` takes them itself, later, with
     /// [`try_receive`](Transport::try_receive), into memory that it chooses then: a task does that with its own. Until all is
-    /// taken, or [`resume_reading`](Transport::resume_reading) is called, the connection is paused. After `false`
-    /// `data_received` comes.
+    /// taken, or [`resume_reading`](Transport::resume_reading) is called, nothing comes in another way. After `false`
+    /// `data_received` comes, unless reading was paused or another protocol named meanwhile.
     ///
     /// It is asked only after [`notify_readable`](Transport::notify_readable), and not always: not behind filters, nor where
     /// bytes were given back or descriptors passed, nor in debug mode. `data_received` comes then, so that has to be there too.

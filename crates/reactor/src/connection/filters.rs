@@ -137,6 +137,8 @@ impl Connection {
         let lends_plain = is_first && self.flags.any(Flags::SENDING);
         let never_reads = self.flags.any(Flags::WRITES_ONLY);
         self.flags.set(Flags::FILTERED | Flags::SHAKING);
+        // What was left is for the filters.
+        self.flags.clear(Flags::LEFT);
         let filtered = self.layered().filtered.get_or_insert_default();
         let chain = filtered.chain.get_or_insert_default();
         if !chain.needs_start() {

@@ -15,7 +15,7 @@ use std::ops::BitOr;
 
 /// A set of bits.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u32);
+pub(crate) struct Flags(u64);
 
 impl Flags {
     /// The program paused reading.
@@ -88,6 +88,8 @@ impl Flags {
 
     /// The protocol takes input itself, where that can be.
     pub(crate) const TAKES: Self = Self(1 << 31);
+    /// It said that it takes what there is now, and has not taken all of it. Nothing is pulled meanwhile.
+    pub(crate) const LEFT: Self = Self(1 << 32);
 
     pub(crate) const fn union(sets: &[Self]) -> Self {
         let (mut bits, mut index) = (0, 0);

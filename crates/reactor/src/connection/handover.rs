@@ -71,7 +71,7 @@ impl Shell {
     fn begin_anew(&self, key: Key, unread: &[u8]) {
         let (list, check) = self
             .alter(key, |connection| {
-                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE | Flags::TAKES);
+                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE | Flags::TAKES | Flags::LEFT);
                 if connection.flags.any(Flags::EOF) && !connection.flags.any(Flags::WRITES_ONLY) {
                     connection.flags.set(Flags::EOF_UNTOLD);
                 }

@@ -47,7 +47,7 @@ impl Connection {
         if self.flags.any(Flags::SHAKING | Flags::PARTING) {
             return self.next_negotiation();
         }
-        let unwanted = Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST;
+        let unwanted = Flags::PAUSED | Flags::LEFT | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST;
         if self.flags.any(unwanted | Flags::UNMADE | Flags::BUSY) {
             Next::Nothing
         } else if let Some(descriptor) = self.next_descriptor() {
@@ -283,7 +283,7 @@ impl Shell {
 
     pub(crate) fn resume_reading(&self, key: Key) {
         let goes_on = self.ask(key, |connection| {
-            connection.flags.clear(Flags::PAUSED);
+            connection.flags.clear(Flags::PAUSED | Flags::LEFT);
             connection.goes_on_reading()
         });
         if goes_on {

@@ -88,6 +88,18 @@ struct Rare {
     layered: Option<Box<Layered>>,
 }
 
+impl Rare {
+    fn concerns_bytes(&self) -> bool {
+        let layers = |layered: &Layered| layered.suspensions > 0 || layered.filtered.is_some();
+        !self.unread.is_empty()
+            || self.passed.is_some()
+            || self.successor.is_some()
+            || self.timer.is_some()
+            || self.lost.is_some()
+            || self.layered.as_deref().is_some_and(layers)
+    }
+}
+
 #[derive(Default)]
 struct Layered {
     /// How many suspensions keep it from reading.
@@ -170,7 +182,7 @@ impl Connection {
     pub(crate) fn is_reading(&self) -> bool {
         !self.has_successor()
             && !self.has_new_filters()
-            && !self.flags.any(Flags::PAUSED | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST)
+            && !self.flags.any(Flags::PAUSED | Flags::LEFT | Flags::SUSPENDED | Flags::CLOSING | Flags::LOST)
     }
 
     /// Whether the program paused reading.
@@ -216,6 +228,12 @@ impl Connection {
         let wire = self.is_filtered() && self.chain().is_some_and(chain::Chain::has_wire);
         let queued = wire || self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty());
         self.flags.any(Flags::SENDING) && !self.flags.any(Flags::LOST) && (queued || self.flags.any(waits))
+    }
+
+    /// Whether it has anything of what is rare that concerns its bytes.
+    #[inline]
+    fn has_rarities(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.concerns_bytes())
     }
 
     fn rare(&mut self) -> &mut Rare {

@@ -22,6 +22,7 @@ impl Flags {
     /// Input is not for the protocol, or not now.
     const NO_STRAIGHT_INPUT: Self = Self::union(&[
         Self::PAUSED,
+        Self::LEFT,
         Self::SUSPENDED,
         Self::LISTED,
         Self::UNMADE,
@@ -67,7 +68,7 @@ impl Connection {
     /// Takes what was written, if it is bytes and no more than may wait without a word to the protocol. It counts as sent.
     #[inline]
     fn take_straight(&mut self) -> Option<Box<Outgoing>> {
-        if self.flags.any(Flags::NO_STRAIGHT_SEND) || self.rare.is_some() {
+        if self.flags.any(Flags::NO_STRAIGHT_SEND) || self.has_rarities() {
             return None;
         }
         let high = self.high;
@@ -80,7 +81,7 @@ impl Connection {
 
     /// So much was lent, and all of it is sent: whether nothing follows from that.
     fn ends_straight(&mut self, len: usize) -> bool {
-        let stands = !self.flags.any(Flags::NO_STRAIGHT_END) && self.rare.is_none();
+        let stands = !self.flags.any(Flags::NO_STRAIGHT_END) && !self.has_rarities();
         if !stands || self.outgoing.is_some() || self.lent != len {
             return false;
         }
@@ -113,7 +114,7 @@ impl Shell {
         }
         let mut list = false;
         let status = self.alter(key, |connection| {
-            if connection.flags.any(Flags::NO_STRAIGHT_WRITE) || connection.rare.is_some() {
+            if connection.flags.any(Flags::NO_STRAIGHT_WRITE) || connection.has_rarities() {
                 return None;
             }
             let outgoing = connection.outgoing.get_or_insert_with(|| self.take_spare());
@@ -236,12 +237,15 @@ impl Shell {
             return None;
         }
         self.alter(key, |connection| {
-            if connection.flags.any(Flags::NO_STRAIGHT_INPUT) || connection.rare.is_some() {
+            if connection.flags.any(Flags::NO_STRAIGHT_INPUT) || connection.has_rarities() {
                 return None;
             }
             let protocol = connection.protocol.take()?;
+            let takes = connection.flags.any(Flags::TAKES);
             connection.flags.set(Flags::BUSY | Flags::INPUT);
-            Some((protocol, connection.flags.any(Flags::TAKES)))
+            // Here, so that whoever resumes within the callback has the last word.
+            connection.flags.put(Flags::LEFT, takes);
+            Some((protocol, takes))
         })?
     }
 
@@ -253,29 +257,45 @@ impl Shell {
     ) -> Option<Box<dyn Protocol>> {
         let transport = Transport::new(Rc::clone(self), key);
         match contain(|| protocol.readable(&transport)) {
-            Ok(false) => return Some(protocol),
-            Ok(true) => {}
-            Err(panic) => {
-                self.conclude_pull(key, protocol, Err(panic));
-                return None;
+            Ok(true) => self.was_left(key, protocol),
+            Ok(false) => {
+                let wanted = self.ask(key, |connection| {
+                    connection.flags.clear(Flags::LEFT);
+                    connection.is_reading()
+                });
+                if wanted {
+                    return Some(protocol);
+                }
+                self.conclude_pull(key, protocol, Ok(Pulled::Unwanted));
+                self.pull(key);
             }
+            Err(panic) => drop(self.conclude_pull(key, protocol, Err(panic))),
         }
-        let (mut protocol, mut is_dirty) = (Some(protocol), false);
+        None
+    }
+
+    /// Puts a protocol back that takes its input itself.
+    fn was_left(self: &Rc<Self>, key: Key, protocol: Box<dyn Protocol>) {
+        let (mut protocol, mut is_dirty, mut is_left) = (Some(protocol), false, true);
         self.alter(key, |connection| {
-            if connection.rare.is_some() {
+            if connection.has_rarities() {
                 return;
             }
             connection.protocol = protocol.take();
             connection.flags.clear(Flags::BUSY);
-            connection.flags.set(Flags::PAUSED);
             is_dirty = connection.flags.any(Flags::DIRTY);
+            is_left = connection.flags.any(Flags::LEFT);
         });
-        match protocol {
-            Some(protocol) => drop(self.conclude_pull(key, protocol, Ok(Pulled::Data))),
-            None if is_dirty => self.flush(key),
-            None => {}
+        if let Some(protocol) = protocol {
+            self.conclude_pull(key, protocol, Ok(Pulled::Data));
+            is_left = false;
+        } else if is_dirty {
+            self.flush(key);
         }
-        None
+        if !is_left {
+            // It was told to go on, or somebody else is there.
+            self.pull(key);
+        }
     }
 
     /// Receives, delivers, and sends what the protocol wrote. Whether there may be more to pull.
@@ -292,7 +312,7 @@ impl Shell {
         let (mut protocol, mut is_dirty) = (Some(protocol), false);
         let outgoing = self.alter(key, |connection| {
             // A successor and new filters are rare, too.
-            if connection.rare.is_some() {
+            if connection.has_rarities() {
                 return None;
             }
             connection.protocol = protocol.take();

@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::reactor::Shell;
 use crate::transport::Taken;
 
-/// Input is not for the protocol, or comes in another way. That the connection is paused is as it should be.
+/// Input is not for the protocol, or comes in another way. That the program paused reading is no matter: it is the one who asks.
 const NOT_TO_BE_TAKEN: Flags = Flags::union(&[
     Flags::SUSPENDED,
     Flags::LISTED,
@@ -26,7 +26,7 @@ const NOT_TO_BE_TAKEN: Flags = Flags::union(&[
 
 impl Connection {
     fn can_be_taken_from(&self) -> bool {
-        !self.flags.any(NOT_TO_BE_TAKEN) && self.flags.any(Flags::INPUT) && self.rare.is_none()
+        !self.flags.any(NOT_TO_BE_TAKEN) && self.flags.all(Flags::INPUT | Flags::LEFT) && !self.has_rarities()
     }
 
     /// Where there is no more to take, the protocol hears of what comes.
@@ -34,7 +34,7 @@ impl Connection {
     fn was_taken_from(&mut self, count: usize, more: bool) -> Taken {
         self.traffic.received += count as u64;
         if !more {
-            self.flags.clear(Flags::INPUT | Flags::PAUSED);
+            self.flags.clear(Flags::INPUT | Flags::LEFT);
         }
         Taken::new(count, more)
     }
@@ -51,14 +51,17 @@ impl Shell {
         if into.is_empty() {
             return None;
         }
+        // Before the connection: it may tell the loop's host, which is code of others, that something changes.
+        let mut backend = self.backend();
         let received = self.alter(key, |connection| {
             if !connection.can_be_taken_from() {
                 return None;
             }
             let mut more = false;
-            let received = self.backend().receive_and_look(key, Some(&mut *into), &mut more).into_filled();
+            let received = backend.receive_and_look(key, Some(&mut *into), &mut more).into_filled();
             Some(received.map(|count| connection.was_taken_from(count, more)).map_err(|other| (other, more)))
         });
+        drop(backend);
         let received = received??;
         self.stats().received();
         received.or_else(|(other, more)| self.take_other(key, other, more, into)).ok()
@@ -89,8 +92,19 @@ impl Shell {
             Some(Received::Failed(error)) => self.broken(key, error),
             None => true,
         };
-        self.resume_reading(key);
+        self.stop_taking(key);
         Err(())
+    }
+
+    /// The rest comes through the protocol.
+    fn stop_taking(&self, key: Key) {
+        let goes_on = self.ask(key, |connection| {
+            connection.flags.clear(Flags::LEFT);
+            connection.goes_on_reading()
+        });
+        if goes_on {
+            self.list(key);
+        }
     }
 
     fn note_taken(&self, key: Key, count: usize, more: bool) -> Result<Taken, ()> {

@@ -91,9 +91,8 @@ impl Transport {
     /// Receives into `buffer` what a protocol said that it takes itself: see [`Protocol::readable`](crate::Protocol::readable).
     ///
     /// `None` if there is nothing to be had in this way, now or at all, which is so in the connection's own callbacks, and with
-    /// an empty buffer. What there is in other ways (the end, a failure, bytes behind something that is no bytes) comes through
-    /// the protocol, after [`resume_reading`](Self::resume_reading). It is one system call at most, never blocks, and calls
-    /// nobody.
+    /// an empty buffer. The end and a failure come through the protocol then, and so do bytes after
+    /// [`resume_reading`](Self::resume_reading). It is one system call at most, never blocks, and calls nobody.
     #[inline]
     pub fn try_receive(&self, buffer: &mut [u8]) -> Option<Taken> {
         self.shell.take_input(self.key, buffer)

@@ -150,11 +150,16 @@ impl Stream {
         let left = local.streams.with(door.key, |state| {
             state.received.put_front(taken);
             let transport = state.transport.clone().filter(|transport| !transport.is_lost())?;
-            state.phase = Phase::Released;
-            Some(transport)
+            let before = std::mem::replace(&mut state.phase, Phase::Released);
+            Some((transport, before))
         });
-        let transport = left.flatten().ok_or(IntoTransportError { stream: self, wrong_thread: None })?;
-        transport.pause_reading();
+        let Some((transport, before)) = left.flatten() else {
+            return Err(IntoTransportError { stream: self, wrong_thread: None });
+        };
+        // A protocol that is not in place yet pauses when it is.
+        if before == Phase::InPlace {
+            transport.pause_reading();
+        }
         Ok(transport)
     }
 }

@@ -132,11 +132,9 @@ impl Door {
                     streams.with(self.key, |state| state.leave_again(ticket));
                 }
                 ready!(allowance.poll_use(context));
-                if let Some(taken) = transport.try_receive(into) {
-                    if taken.more {
-                        streams.with(self.key, |state| state.left = true);
-                    }
-                    return Poll::Ready(Ok(taken.count));
+                if let Some(count) = streams.take_left(self.key, &transport, into) {
+                    allowance.charge(count);
+                    return Poll::Ready(Ok(count));
                 }
             }
             Came::Nothing(transport) => {

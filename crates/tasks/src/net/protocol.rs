@@ -81,7 +81,7 @@ impl Protocol for StreamProtocol {
                 state.phase = Phase::InPlace;
             }
             state.was_paused = was_paused;
-            let asked = (state.reader.is_awaited(), state.end_early);
+            let asked = (state.reader.is_awaited() && !is_released, state.end_early);
             (state.is_held() || is_released, asked, state.writer.wakers())
         });
         let (is_held, (is_awaited, end_early), writer) = told.unwrap_or_default();

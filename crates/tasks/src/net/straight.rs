@@ -8,6 +8,7 @@ use std::task::Context;
 
 use marline_reactor::Transport;
 
+use super::scratch::Scratch;
 use super::state::{Phase, Received, StreamState, Streams};
 use super::turns::{Ticket, Wakers};
 use crate::table::TableKey;
@@ -16,6 +17,8 @@ use crate::task::is_of_task;
 /// Whoever has room for so much takes bytes from where they are. Less is taken from a copy, and not with a call to the system
 /// each time.
 const ROOMY: usize = 1024;
+/// How much is received at once for who has less room.
+const PIECE: usize = 64 * 1024;
 
 /// What came for a reader.
 pub(super) enum Came<R> {
@@ -67,6 +70,34 @@ impl Streams {
             state.left = true;
             Some(state.reader.wakers())
         })?
+    }
+
+    /// Receives what was left with the connection. For little room it is received elsewhere, and the rest kept for the next read.
+    #[inline]
+    pub(super) fn take_left(&self, key: TableKey, transport: &Transport, into: &mut [u8]) -> Option<usize> {
+        if into.len() < ROOMY {
+            return self.take_little(key, transport, into);
+        }
+        let taken = transport.try_receive(into)?;
+        if taken.more {
+            self.with(key, |state| state.left = true);
+        }
+        Some(taken.count)
+    }
+
+    fn take_little(&self, key: TableKey, transport: &Transport, into: &mut [u8]) -> Option<usize> {
+        let mut scratch = Scratch::take(PIECE);
+        let taken = transport.try_receive(&mut scratch)?;
+        let (count, received) = (taken.count.min(into.len()), &scratch[..taken.count]);
+        into[..count].copy_from_slice(&received[..count]);
+        if count < received.len() {
+            // Nobody waits for the rest: this one read, and it is its turn.
+            self.receive(key, &received[count..]).wake();
+        }
+        if taken.more {
+            self.with(key, |state| state.left = true);
+        }
+        Some(count)
     }
 
     /// The connection, if whoever comes can write to it at once and leaves nobody behind who waits.

@@ -5,12 +5,15 @@ use std::task::{Context, Poll};
 
 /// How often one poll of a task gets something that it could get for ever.
 const ALLOWANCE: u32 = 128;
+/// Of bytes, so many count as one thing more.
+const PIECE: usize = 16 * 1024;
 
 /// A loop's allowance for the task that is being polled.
 ///
 /// A task that writes to a peer who reads just as fast, sleeps for no time, or reads on at the end of a stream never has to
-/// wait, and would keep the loop for itself. Such operations therefore let the others go first every so often; those that
-/// have to wait sooner or later, because what they get comes through the loop, are not counted. Under other executors, which
+/// wait, and would keep the loop for itself. Such operations therefore let the others go first every so often; so do
+/// reads of bytes that were left with the system. Those that have to wait sooner or later, because what they get comes through
+/// the loop, are not counted. Under other executors, which
 /// have their own ways, nothing is.
 #[derive(Default)]
 pub(crate) struct Allowance {
@@ -29,6 +32,13 @@ impl Allowance {
     #[inline]
     pub(crate) fn is_used_up(&self) -> bool {
         self.left.get() == Some(0)
+    }
+
+    /// So many bytes were had at once, of which there could be more for ever.
+    #[inline]
+    pub(crate) fn charge(&self, bytes: usize) {
+        let pieces = u32::try_from(bytes / PIECE).unwrap_or(u32::MAX);
+        self.left.set(self.left.get().map(|left| left.saturating_sub(pieces)));
     }
 
     /// Uses up a part of it. Pending, with the task woken, if nothing is left.

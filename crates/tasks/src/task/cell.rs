@@ -24,14 +24,16 @@
 //!   so. A handle goes to other threads only if the output may.
 #![allow(unsafe_code)]
 
+mod waker;
+
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::pin::Pin;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
@@ -41,6 +43,8 @@ use super::join::Ended;
 use super::live::{Header, State};
 use super::report;
 use super::spans::Traced;
+pub(crate) use waker::is_of_task;
+use waker::raw_waker;
 
 /// A task, from anywhere. Clones are the same task.
 pub(super) struct TaskRef(NonNull<Header>);
@@ -467,49 +471,4 @@ impl<T> Drop for Joined<T> {
             super::injector::detach(&self.task);
         }
     }
-}
-
-/// What the waker of a task does. Each function is given the pointer to a header (J1).
-static VTABLE: RawWakerVTable = RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
-
-#[inline]
-fn raw_waker(header: NonNull<Header>) -> RawWaker {
-    RawWaker::new(header.as_ptr().cast_const().cast(), &VTABLE)
-}
-
-/// Whether this is the waker of a task of this crate, which runs no code of others.
-#[inline]
-pub(crate) fn is_of_task(waker: &Waker) -> bool {
-    ptr::eq(waker.vtable(), &raw const VTABLE)
-}
-
-/// # Safety
-///
-/// The data is that of a waker of a task (J1), and what is made of it owns what the waker owned.
-#[inline]
-unsafe fn task_of(data: *const ()) -> TaskRef {
-    // SAFETY: J1: it points to a header.
-    TaskRef(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
-}
-
-unsafe fn clone_waker(data: *const ()) -> RawWaker {
-    // SAFETY: J1; the waker goes on to own what it owns.
-    let waker = ManuallyDrop::new(unsafe { task_of(data) });
-    mem::forget(TaskRef::clone(&waker));
-    RawWaker::new(data, &VTABLE)
-}
-
-unsafe fn wake_waker(data: *const ()) {
-    // SAFETY: J1; the waker is used up.
-    unsafe { task_of(data) }.wake();
-}
-
-unsafe fn wake_waker_by_ref(data: *const ()) {
-    // SAFETY: J1; the waker goes on to own what it owns.
-    ManuallyDrop::new(unsafe { task_of(data) }).wake_by_ref();
-}
-
-unsafe fn drop_waker(data: *const ()) {
-    // SAFETY: J1; the waker is used up.
-    drop(unsafe { task_of(data) });
 }

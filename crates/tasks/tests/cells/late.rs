@@ -74,10 +74,13 @@ fn a04_a_wake_at_the_end_of_a_loop_drops_nothing_within_it() {
     let tasks: Vec<_> = (0..3)
         .map(|_| {
             let locks = Locks(Arc::clone(&waiting));
-            spawn_on(&memory.handle(), poll_fn(move |context: &mut Context<'_>| {
-                locks.0.lock().push(context.waker().clone());
-                Poll::<()>::Pending
-            }))
+            spawn_on(
+                &memory.handle(),
+                poll_fn(move |context: &mut Context<'_>| {
+                    locks.0.lock().push(context.waker().clone());
+                    Poll::<()>::Pending
+                }),
+            )
         })
         .collect();
     memory.pump();
