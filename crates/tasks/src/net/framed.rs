@@ -23,8 +23,8 @@ const SPARE: usize = 4 * 1024;
 /// reference to one, or one of its halves. The parser is one of [`framing`](marline_reactor::framing), or a program's own;
 /// to send, it has to be an [encoder](Encode) too.
 ///
-/// Frames are lent, without a copy where they arrived in one piece, until the next call. The stream is read only while a
-/// frame is asked for, so a program that asks for none stops its peer. While none is under way, no buffer is held.
+/// Frames are lent, without a copy where they arrived in one piece, until the next call. What comes is taken only while
+/// a frame is asked for, so a program that asks for none stops its peer. While none is under way, no buffer is held.
 ///
 /// # Cancellation
 ///
