@@ -1,5 +1,7 @@
 //! What the report, and the counts, say of loops that did not end as they should, or have not ended yet.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,9 +42,13 @@ fn broken(backend: &'static str, light: impl FnOnce(&Fuse) -> &AtomicBool) -> Lo
     let running = group.listen("tcp://127.0.0.1:0", |_| Here).expect("a port").start().expect("loops");
     let clients: Vec<_> = (0..3).map(|_| connect(port(&running)).expect("a server")).collect();
     let (tell, busy) = std::sync::mpsc::channel();
+    thread_local! {
+        // It is busy until its thread ends.
+        static BUSY: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+    }
     let begin = move || {
         let worker = marline_reactor::Worker::current().expect("a loop of a group");
-        std::mem::forget(worker.busy());
+        BUSY.set(Some(Box::new(worker.busy())));
         tell.send(()).expect("a test");
     };
     running.handle().remote(0).post(begin).expect("a loop");
