@@ -8,6 +8,8 @@ use crate::tree::{Problem, Tree, assert_none, is_in};
 const DEPENDENCIES: &str = "docs/dependencies.md";
 const README: &str = "README.md";
 const CONTENTS: &str = "docs/README.md";
+/// Shows what benchmarks wrote down.
+const RESULTS: &str = "docs/performance.md";
 
 #[test]
 fn every_dependency_is_named_in_the_book() {
@@ -81,8 +83,15 @@ fn unlinked_pages(tree: &Tree) -> Vec<Problem> {
         let text = tree.need(page, purpose, &mut problems);
         linked.extend(links(page, text).map(|(_, target)| target));
     }
+    // Files of results lead on from the page that they are for, which may link to their folder.
+    let results = tree.get(RESULTS).into_iter().flat_map(|text| links(RESULTS, text));
+    linked.extend(results.map(|(_, target)| target).filter(|target| is_in(target, "docs/performance")));
+    let is_linked = |page: &str| {
+        let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+        linked.contains(page) || (folder != "docs" && linked.contains(folder))
+    };
     for (page, _) in tree.ending_in(".md").filter(|(path, _)| is_in(path, "docs")) {
-        if !linked.contains(page) {
+        if !is_linked(page) {
             problems.push(Problem::new(
                 page,
                 1,
@@ -166,10 +175,16 @@ mod tests {
             ("docs/a.md", ""),
             ("docs/b.md", ""),
             ("docs/c.md", ""),
+            (RESULTS, "[all](performance/full), [one](performance/idle/idle.md)"),
+            ("docs/performance/full/echo.md", ""),
+            ("docs/performance/idle/idle.md", ""),
+            ("docs/performance/idle/other.md", ""),
         ]);
         let unlinked = unlinked_pages(&tree);
-        assert_eq!(unlinked.len(), 1);
-        assert!(unlinked[0].to_string().starts_with("docs/c.md:1: no link"));
+        let named: Vec<_> = unlinked.iter().map(ToString::to_string).collect();
+        assert_eq!(named.len(), 3, "{named:?}");
+        let of = |page: &str| named.iter().any(|problem| problem.starts_with(&format!("{page}:1: no link")));
+        assert!(of("docs/c.md") && of(RESULTS) && of("docs/performance/idle/other.md"));
         let broken = broken_links(&tree);
         assert_eq!(broken.len(), 1);
         assert!(broken[0].to_string().starts_with("docs/README.md:1: docs/gone.md does not exist"));
