@@ -41,9 +41,9 @@ impl Connection {
 }
 
 impl Shell {
-    /// Whether the protocol hears of input that it can take.
-    pub(crate) fn set_taking(&self, key: Key, takes: bool) {
-        self.alter(key, |connection| connection.flags.put(Flags::TAKES, takes));
+    /// The protocol hears of input that it can take.
+    pub(crate) fn notify_readable(&self, key: Key) {
+        self.alter(key, |connection| connection.flags.set(Flags::TAKES));
     }
 
     #[inline]

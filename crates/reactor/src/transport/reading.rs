@@ -85,7 +85,7 @@ impl Transport {
     /// From now on the protocol is asked first whether it takes the bytes that come itself: with
     /// [`readable`](crate::Protocol::readable), where nothing stands in the way. The next protocol asks for itself.
     pub fn notify_readable(&self) {
-        self.shell.set_taking(self.key, true);
+        self.shell.notify_readable(self.key);
     }
 
     /// Receives into `buffer` what a protocol said that it takes itself: see [`Protocol::readable`](crate::Protocol::readable).

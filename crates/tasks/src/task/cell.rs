@@ -360,7 +360,7 @@ impl TaskRef {
     /// At home: this waker is woken when it ends, or at once if it has.
     pub(super) fn await_with(&self, waker: Waker) {
         let header = self.header();
-        if header.has_ended.load(Ordering::Acquire) || !header.is_home() {
+        if header.has_ended.load(Ordering::Acquire) {
             crate::wake::wake(waker, "a task");
         } else {
             self.discard(header.awaiter.replace(Some(waker)));
