@@ -119,7 +119,7 @@ pub use relay::relay;
 pub use remote::{Remote, Signal};
 pub use resolve::{Answer, Family, Query, Resolve, SystemResolver};
 pub use server::Server;
-pub use timer::Timer;
+pub use timer::{Timer, TimerKey};
 pub use transport::{Taken, Transport, WriteStatus};
 pub use watch::{
     Interest, InterestError, Mio, Pollable, Ready, Removed, Source, Watch, WatchError, WatchErrorKind,

@@ -7,36 +7,91 @@ use crate::instant::Instant;
 /// What others may wait for that could go on by themselves: their sends, or bytes that have arrived for a task. The work of a
 /// hundred connections that echo is shorter.
 pub(crate) const SHORT: Duration = Duration::from_micros(50);
-/// The clock is read with the second step, the fourth, the eighth and so on, and then with each of so many.
-const CHECK: usize = 64;
+/// After so many steps the clock is read at the latest.
+const MOST: u32 = 64;
+/// It is read more often where steps take so many nanoseconds between two readings, and seldom again where they take half of that at most.
+const LONG: u64 = 500_000;
 
-/// Whether the clock is read with this step.
-pub(crate) fn looks(step: usize) -> bool {
-    step > 1 && (step.is_power_of_two() || step % CHECK == 0)
+/// Tells with which steps the clock is read: the second, the fourth, the eighth and so on, and then each 64th; more often where
+/// steps are long, with each if need be.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    /// The step with which it is read next.
+    next: u32,
+    gap: u32,
+    /// When it was read last; [`Instant::FAR`] if it was not.
+    last: Instant,
 }
 
-/// After how many steps the clock is to be read next, where it is read after so many.
-pub(crate) fn next_look(steps: usize) -> usize {
-    steps + (steps + 1).min(CHECK)
+impl Looks {
+    #[inline]
+    pub(crate) const fn from(first: u32) -> Self {
+        Self { next: first, gap: 1, last: Instant::FAR }
+    }
+
+    #[inline]
+    pub(crate) fn is_time(&self, step: u32) -> bool {
+        step >= self.next
+    }
+
+    /// It was read with this step.
+    pub(crate) fn looked(&mut self, step: u32, now: Instant) {
+        let took = now.as_nanos().saturating_sub(self.last.as_nanos());
+        self.last = now;
+        if took > LONG {
+            self.gap = (self.gap / 2).max(1);
+        } else if took <= LONG / 2 {
+            self.gap = (2 * self.gap).min(MOST);
+        }
+        self.next = step + self.gap;
+    }
+
+    /// Sees to it that it is read with that step, if it comes to it.
+    pub(crate) fn come_before(&mut self, step: u32) {
+        self.next = self.next.min(step);
+    }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Patience {
-    steps: usize,
-    since: Option<Instant>,
+    looks: Looks,
+    /// When the clock was read for the first time; [`Instant::FAR`] if it was not.
+    since: Instant,
+    steps: u32,
+}
+
+impl Default for Patience {
+    #[inline]
+    fn default() -> Self {
+        Self::since(Instant::FAR)
+    }
 }
 
 impl Patience {
-    /// Counts a step. Whether those since the last answer of this kind have taken longer than that.
-    pub(crate) fn ends(&mut self, longest: Duration, now: impl FnOnce() -> Instant) -> bool {
+    #[inline]
+    const fn since(since: Instant) -> Self {
+        Self { looks: Looks::from(2), since, steps: 0 }
+    }
+
+    /// Counts a step. Whether those since the last answer of this kind have taken longer than `longest` says that they may at
+    /// this moment.
+    #[inline]
+    pub(crate) fn ends(
+        &mut self,
+        longest: impl FnOnce(Instant) -> Duration,
+        now: impl FnOnce() -> Instant,
+    ) -> bool {
         self.steps += 1;
-        if !looks(self.steps) {
-            return false;
-        }
-        let now = now();
-        let ends = now.since(*self.since.get_or_insert(now)) > longest;
+        self.looks.is_time(self.steps) && self.look(longest, now())
+    }
+
+    #[inline(never)]
+    fn look(&mut self, longest: impl FnOnce(Instant) -> Duration, now: Instant) -> bool {
+        self.looks.looked(self.steps, now);
+        self.since = self.since.min(now);
+        let ends = now.since(self.since) > longest(now);
         if ends {
-            *self = Self { steps: 0, since: Some(now) };
+            *self = Self::since(now);
         }
         ends
     }
@@ -46,45 +101,54 @@ impl Patience {
 mod tests {
     use super::*;
 
-    /// The steps after which it ends, and how often the clock was read, where each takes so long.
-    fn ends(steps: usize, each: Duration) -> (Vec<usize>, u32) {
-        let (mut patience, mut ended, mut reads) = (Patience::default(), Vec::new(), 0);
+    /// The steps after which it ends, and those with which the clock was read, where each takes so long as is said.
+    fn ends(steps: usize, each: impl Fn(usize) -> Duration) -> (Vec<usize>, Vec<usize>) {
+        let (mut patience, mut ended, mut read) = (Patience::default(), Vec::new(), Vec::new());
+        let mut time = Instant::ZERO;
         for step in 1..=steps {
+            time += each(step);
             let now = || {
-                reads += 1;
-                Instant::ZERO + each * u32::try_from(step).expect("a small number")
+                read.push(step);
+                time
             };
-            if patience.ends(SHORT, now) {
+            if patience.ends(|_| SHORT, now) {
                 ended.push(step);
             }
         }
-        (ended, reads)
-    }
-
-    #[test]
-    fn who_is_told_when_to_look_looks_with_the_same_steps() {
-        let mut told = Vec::new();
-        let mut steps = 1;
-        while steps < 1000 {
-            told.push(steps + 1);
-            steps = next_look(steps);
-        }
-        assert_eq!(told, (1..=1000).filter(|step| looks(*step)).collect::<Vec<_>>());
+        (ended, read)
     }
 
     #[test]
     fn short_steps_cost_few_readings() {
-        assert_eq!(ends(100, Duration::from_nanos(300)), (vec![], 6));
-        assert_eq!(ends(1, Duration::from_secs(1)), (vec![], 0));
+        let quick = |_| Duration::from_nanos(300);
+        assert_eq!(ends(100, quick), (vec![], vec![2, 4, 8, 16, 32, 64]));
+        assert_eq!(ends(1, |_| Duration::from_secs(1)), (vec![], vec![]));
     }
 
     #[test]
     fn long_steps_end_it_soon() {
-        assert_eq!(ends(10, Duration::from_micros(100)).0, [4, 6, 8, 10]);
+        assert_eq!(ends(10, |_| Duration::from_micros(100)).0, [4, 6, 8, 10]);
     }
 
     #[test]
     fn many_short_steps_end_it_too() {
-        assert_eq!(ends(1000, Duration::from_nanos(300)).0, [192, 384, 576, 768, 960]);
+        assert_eq!(ends(1000, |_| Duration::from_nanos(300)).0, [192, 384, 576, 768, 960]);
+    }
+
+    #[test]
+    fn where_steps_become_long_the_clock_is_read_with_each_and_where_they_become_short_seldom() {
+        let mut looks = Looks::from(1);
+        let (mut now, mut read) = (Instant::ZERO, Vec::new());
+        for step in 1..=600 {
+            now += Duration::from_micros(if (100..300).contains(&step) { 600 } else { 0 });
+            if looks.is_time(step) {
+                looks.looked(step, now);
+                read.push(step);
+            }
+        }
+        assert_eq!(read[..10], [1, 3, 7, 15, 31, 63, 127, 159, 175, 183]);
+        assert!(read.windows(2).any(|pair| pair == [250, 251]), "{read:?}");
+        assert!(read.last().is_some_and(|last| 600 - last < MOST), "{read:?}");
+        assert!(read.iter().filter(|step| **step > 300).count() < 15, "{read:?}");
     }
 }

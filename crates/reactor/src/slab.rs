@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 /// A table whose entries are named by [`Key`]s.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    pages: Vec<Box<[Slot<T>]>>,
+    pages: Vec<Box<[Slot<T>; PAGE]>>,
     /// The vacant slot to use next: the one that was vacated last.
     vacant: u32,
     len: usize,
@@ -35,6 +35,7 @@ impl<T> Slab<T> {
     }
 
     /// Puts `value` into a vacant slot.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Key {
         if self.vacant == NONE {
             self.grow();
@@ -49,23 +50,39 @@ impl<T> Slab<T> {
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        let slot = self.pages.get(key.index() / PAGE)?.get(key.index() % PAGE)?;
+        let slot = &self.pages.get(key.index() / PAGE)?[key.index() % PAGE];
         if slot.generation == key.generation() { slot.value.as_ref() } else { None }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
+        let slot = &mut self.pages.get_mut(key.index() / PAGE)?[key.index() % PAGE];
         if slot.generation == key.generation() { slot.value.as_mut() } else { None }
     }
 
     /// Vacates the slot.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
-        if slot.generation != key.generation() {
-            return None;
-        }
-        let value = slot.value.take()?;
+        let value = self.get_slot(key)?.value.take()?;
+        self.vacated(key);
+        Some(value)
+    }
+
+    /// Vacates the slot and drops what is in it, where it is.
+    pub(crate) fn vacate(&mut self, key: Key) {
+        let Some(slot) = self.get_slot(key).filter(|slot| slot.value.is_some()) else { return };
+        slot.value = None;
+        self.vacated(key);
+    }
+
+    #[inline]
+    fn get_slot(&mut self, key: Key) -> Option<&mut Slot<T>> {
+        let slot = &mut self.pages.get_mut(key.index() / PAGE)?[key.index() % PAGE];
+        (slot.generation == key.generation()).then_some(slot)
+    }
+
+    #[inline]
+    fn vacated(&mut self, key: Key) {
+        let slot = &mut self.pages[key.index() / PAGE][key.index() % PAGE];
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.vacant;
         #[allow(clippy::cast_possible_truncation)]
@@ -73,7 +90,6 @@ impl<T> Slab<T> {
             self.vacant = key.index() as u32;
         }
         self.len -= 1;
-        Some(value)
     }
 
     /// The keys of all entries, in the order of their slots.
@@ -83,6 +99,12 @@ impl<T> Slab<T> {
         occupied.map(|(slot, index)| Key::new(index, slot.generation)).collect()
     }
 
+    /// All entries with their keys, in the order of their slots.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
+        let slots = self.pages.iter().flat_map(|page| page.iter()).zip(0u32..);
+        slots.filter_map(|(slot, index)| Some((Key::new(index, slot.generation), slot.value.as_ref()?)))
+    }
+
     /// All entries, in the order of their slots.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.pages.iter().flat_map(|page| page.iter()).filter_map(|slot| slot.value.as_ref())
@@ -90,9 +112,13 @@ impl<T> Slab<T> {
 
     /// Everything that is in it, in the order of the slots.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
-        self.pages.into_iter().flat_map(|page| page.into_vec()).filter_map(|slot| slot.value)
+        self.pages
+            .into_iter()
+            .flat_map(|page| (page as Box<[Slot<T>]>).into_vec())
+            .filter_map(|slot| slot.value)
     }
 
+    #[cold]
     #[allow(clippy::cast_possible_truncation)]
     fn grow(&mut self) {
         let first = (self.pages.len() * PAGE) as u32;
@@ -102,7 +128,7 @@ impl<T> Slab<T> {
             next: if index == last { self.vacant } else { index + 1 },
             value: None,
         });
-        self.pages.push(page.collect());
+        self.pages.extend(page.collect::<Box<[_]>>().try_into());
         self.vacant = first;
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! 1. [`wait`](Backend::wait): sleeps until an event, a moment, or a wake-up.
 //! 2. [`next`](Backend::next), until it answers `None`: the events, as plain data. Between two of them the core
-//!    calls user code, and any operation may be started.
+//!    calls user code, and any operation may be started. Two calls make what is most frequent cheaper, and may be left out:
+//!    [`take_sent`](Backend::take_sent), once before all of these, and [`next_input`](Backend::next_input) before each.
 //! 3. Any number of operations, from callbacks, tasks and the flush at the end of the turn. A backend that
 //!    batches its submissions makes them in the next `wait`.
 //!
@@ -145,7 +146,7 @@ use no_alarm::Alarm;
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
-pub use pulled::{Accepted, Received};
+pub use pulled::{Accepted, NextInput, Received};
 pub use sent::Sent;
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
@@ -217,10 +218,26 @@ pub trait Backend {
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
 
-    /// The next completion, if it is an [`Input`](Completion::Input) that asks for no more than a look at what is known: its key.
-    /// By default there is none, and [`next`](Self::next) has them all.
-    fn next_input(&mut self) -> Option<Key> {
-        None
+    /// The next completion, if it is an [`Input`](Completion::Input) of a connection that asks for no more than a look at what is
+    /// known: an `Input`, a [`receive`](Self::receive) and a [`may_receive`](Self::may_receive) in one, so that the connection is
+    /// looked up once. `wants` says whether the core receives from it now. It is asked once at most, and if it says yes the answer is
+    /// [`Filled`](NextInput::Filled) or [`Received`](NextInput::Received), of the same key. By default there is none, and
+    /// [`next`](Self::next) has them all.
+    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
+        let _ = (room, wants);
+        NextInput::Other
+    }
+
+    /// How many bytes of room [`next_input`](Self::next_input) has a use for, where [`takes_room`](Self::takes_room) says no: none by
+    /// default. It is asked once.
+    fn room(&self) -> usize {
+        0
+    }
+
+    /// Moves the sends of which everything was sent to the end of `into`, in place of their [`Sent`](Completion::Sent). The core asks
+    /// before the first [`next`](Self::next) after a wait. By default it moves none, and `next` has them all.
+    fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
+        let _ = into;
     }
 
     /// Whether the next [`wait`](Self::wait) has something to do before it could sleep, told without a call to the operating

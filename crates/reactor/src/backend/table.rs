@@ -10,7 +10,7 @@ const PAGE: usize = 64;
 /// The objects of a backend, by key.
 #[derive(Debug)]
 pub(super) struct Table<T> {
-    pages: Vec<Box<[Entry<T>]>>,
+    pages: Vec<Box<[Entry<T>; PAGE]>>,
 }
 
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl<T> Table<T> {
     /// Puts `object` at `key`. What an old life of the slot might have left there is dropped.
     pub(super) fn insert(&mut self, key: Key, object: T) {
         while self.pages.len() <= key.index() / PAGE {
-            self.pages.push((0..PAGE).map(|_| Entry { generation: 0, object: None }).collect());
+            let page: Box<[_]> = (0..PAGE).map(|_| Entry { generation: 0, object: None }).collect();
+            self.pages.extend(page.try_into());
         }
         self.pages[key.index() / PAGE][key.index() % PAGE] =
             Entry { generation: key.generation(), object: Some(object) };
@@ -41,7 +42,7 @@ impl<T> Table<T> {
 
     #[inline]
     fn entry(&mut self, key: Key) -> Option<&mut Entry<T>> {
-        let entry = self.pages.get_mut(key.index() / PAGE)?.get_mut(key.index() % PAGE)?;
+        let entry = &mut self.pages.get_mut(key.index() / PAGE)?[key.index() % PAGE];
         (entry.generation == key.generation()).then_some(entry)
     }
 
@@ -54,7 +55,7 @@ impl<T> Table<T> {
     /// What the key of this index stands for, and that key.
     #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
     pub(super) fn at(&mut self, index: usize) -> Option<(Key, &mut T)> {
-        let entry = self.pages.get_mut(index / PAGE)?.get_mut(index % PAGE)?;
+        let entry = &mut self.pages.get_mut(index / PAGE)?[index % PAGE];
         let generation = entry.generation;
         let index = u32::try_from(index).ok()?;
         entry.object.as_mut().map(|object| (Key::new(index, generation), object))

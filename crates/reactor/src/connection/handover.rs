@@ -71,7 +71,8 @@ impl Shell {
     fn begin_anew(&self, key: Key, unread: &[u8]) {
         let (list, check) = self
             .alter(key, |connection| {
-                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE | Flags::TAKES | Flags::LEFT);
+                let asked = Flags::TAKES | Flags::LEFT | Flags::HAS_MEMORY;
+                connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE | asked);
                 if connection.flags.any(Flags::EOF) && !connection.flags.any(Flags::WRITES_ONLY) {
                     connection.flags.set(Flags::EOF_UNTOLD);
                 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::show::{Shown, Way};
+use super::show::Shown;
 use super::unread::Unread;
 use super::{Connection, Flags, Notice};
 use crate::backend::Received;
@@ -40,6 +40,17 @@ pub(super) enum Pulled {
     EmptyBuffer,
     /// The protocol paused or closed when it was asked for memory.
     Unwanted,
+}
+
+impl From<Received> for Pulled {
+    fn from(received: Received) -> Self {
+        match received {
+            Received::Chunk(_) | Received::Filled(_) => Self::Data,
+            Received::Eof => Self::Eof,
+            Received::Dry => Self::Dry,
+            Received::Failed(error) => Self::Failed(error),
+        }
+    }
 }
 
 impl Connection {
@@ -81,7 +92,13 @@ impl Connection {
     }
 
     /// The same, for a connection that reads and whose callbacks do not see to it.
+    #[inline]
     pub(super) fn goes_on_reading(&mut self) -> bool {
+        // Most often it is asked where everything was taken.
+        (self.flags.any(Flags::INPUT | Flags::EOF_UNTOLD) || self.rare.is_some()) && self.goes_on_with_input()
+    }
+
+    fn goes_on_with_input(&mut self) -> bool {
         !self.flags.any(Flags::BUSY) && self.is_reading() && self.wants_list()
     }
 
@@ -144,7 +161,7 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let mut shown = Shown::default();
         let pulled = self.timed_protocol(key, &mut *protocol, |protocol| {
-            contain(|| self.show(protocol, &transport, &mut shown, Way::Any))
+            contain(|| self.show(protocol, &transport, &mut shown))
         });
         self.was_shown(key, &mut shown);
         self.conclude_pull(key, protocol, pulled.map(|pulled| shown.what_came(pulled)))
@@ -281,6 +298,7 @@ impl Shell {
         self.alter(key, |connection| connection.flags.set(Flags::PAUSED));
     }
 
+    #[inline]
     pub(crate) fn resume_reading(&self, key: Key) {
         let goes_on = self.ask(key, |connection| {
             connection.flags.clear(Flags::PAUSED | Flags::LEFT);

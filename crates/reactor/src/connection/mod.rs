@@ -1,7 +1,7 @@
 //! Connections: what the loop keeps of one, and everything that happens to it.
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
-//! * `straight`: the usual, by itself.
+//! * `straight`: the usual, by itself; `visit`: there, a callback of a protocol; `flight`: what is written in it.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
@@ -21,6 +21,7 @@ mod ending;
 mod files;
 mod filters;
 mod flags;
+mod flight;
 mod handover;
 mod input;
 mod layers;
@@ -31,6 +32,7 @@ mod spares;
 mod straight;
 mod taking;
 mod unread;
+mod visit;
 
 use std::any::Any;
 use std::time::Duration;
@@ -44,10 +46,14 @@ use crate::timer::queue::TimerId;
 use descriptors::Passed;
 use filters::Filtered;
 pub(crate) use flags::Flags;
+pub(crate) use flight::Flight;
 pub use layers::{Suspension, Traffic};
+pub(crate) use output::Flush;
+pub(crate) use show::ROOM;
 pub(crate) use spares::Spares;
 pub(crate) use unread::Delivery;
 use unread::Unread;
+pub(crate) use visit::Visit;
 
 /// What the loop keeps of a connection. While nothing is under way it owns no memory but its slot and its protocol.
 pub(crate) struct Connection {

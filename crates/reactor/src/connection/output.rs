@@ -14,7 +14,7 @@ use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::lost::Reason;
 use crate::reactor::Shell;
-use crate::ready::Entry;
+use crate::ready::{Entry, Other};
 use crate::transport::WriteStatus;
 
 /// How long to wait before a send is tried again that the system had no memory for.
@@ -29,9 +29,22 @@ enum Next {
     ShutIsOut,
 }
 
+/// What there is to flush of a connection.
+pub(crate) enum Flush {
+    Nothing,
+    /// Bytes, and nothing follows from their being sent.
+    Straight(Box<Outgoing>),
+    Closely,
+}
+
 impl Shell {
     /// Adds a copy of `data` to what waits, apart from what the system takes at once.
     pub(crate) fn write_copy(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
+        if self.flight.takes(key, data) { WriteStatus::Ok } else { self.write_to(key, data) }
+    }
+
+    #[inline(never)]
+    fn write_to(self: &Rc<Self>, key: Key, data: &[u8]) -> WriteStatus {
         match self.write_straight(key, data, false) {
             Some(status) => status,
             None => self.write_closely(key, data),
@@ -40,6 +53,9 @@ impl Shell {
 
     /// The same, if no more than the high watermark waits.
     pub(crate) fn write_within(self: &Rc<Self>, key: Key, data: &[u8]) -> Option<WriteStatus> {
+        if self.flight.takes(key, data) {
+            return Some(WriteStatus::Ok);
+        }
         self.write_straight(key, data, true).or_else(|| {
             let has_room = self.inspect(key, |connection| connection.room().is_some()).unwrap_or(true);
             has_room.then(|| self.write_closely(key, data))
@@ -122,7 +138,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn flush_closely(self: &Rc<Self>, key: Key) {
+    pub(crate) fn flush_closely(self: &Rc<Self>, key: Key) {
         if self.ask(key, |connection| connection.is_filtered()) {
             return self.flush_filtered(key);
         }
@@ -221,7 +237,7 @@ impl Shell {
         let mut spent = self.spent.take();
         outgoing.advance(count, &mut spent);
         for bytes in spent.drain(..) {
-            self.push(Entry::Spent(bytes));
+            self.push(Entry::Other(Other::Spent(bytes)));
         }
         // The empty list keeps its memory for the next time.
         self.spent.set(spent);
@@ -384,10 +400,14 @@ impl Connection {
         self.flags.raise(Flags::FLUSH_LISTED)
     }
 
-    /// It is taken off the list. Whether there still is something to flush.
-    pub(crate) fn leaves_flush_list(&mut self) -> bool {
+    /// It is taken off the list. What there still is to flush.
+    #[inline]
+    pub(crate) fn leave_flush_list(&mut self) -> Flush {
         self.flags.clear(Flags::FLUSH_LISTED);
-        self.flags.any(Flags::DIRTY)
+        if !self.flags.any(Flags::DIRTY) {
+            return Flush::Nothing;
+        }
+        self.take_straight().map_or(Flush::Closely, Flush::Straight)
     }
 
     /// Whether a check of the flow has to be listed. Marks it so.

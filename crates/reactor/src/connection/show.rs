@@ -10,15 +10,7 @@ use crate::reactor::Shell;
 use crate::transport::Transport;
 
 /// How much a receive asks for that gets room of the loop's.
-const ROOM: usize = 64 * 1024;
-
-/// What is known about a connection that is received from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It has no filters.
-    Straight,
-    Any,
-}
+pub(crate) const ROOM: usize = 64 * 1024;
 
 /// What a protocol is shown, and what came in place of bytes.
 #[derive(Default)]
@@ -26,8 +18,6 @@ pub(super) struct Shown {
     /// The backend's memory.
     chunk: Option<Chunk>,
     other: Option<Pulled>,
-    /// Whether the backend may have more, where it was asked: on the straight way.
-    pub(super) more: bool,
 }
 
 impl Shown {
@@ -52,18 +42,18 @@ impl Shell {
         protocol: &mut dyn Protocol,
         transport: &Transport,
         shown: &mut Shown,
-        way: Way,
     ) -> bool {
         let key = transport.key();
         let received = match protocol.receive_buffer() {
-            Some(_) if !self.wants_input(key) => return shown.note(Pulled::Unwanted),
+            // It may have done something to its connection when it was asked.
+            _ if !self.wants_input(key) => return shown.note(Pulled::Unwanted),
             Some([]) => return shown.note(self.receive_for_nothing(key)),
-            Some(buffer) => match self.receive_some(key, Some(&mut *buffer), way, &mut shown.more) {
+            Some(buffer) => match self.receive_some(key, Some(&mut *buffer)) {
                 Err(Some(Received::Chunk(lent))) => Ok(self.fit(key, lent, buffer)),
                 received => received,
             },
-            None if self.gives_room => return self.show_room(protocol, transport, shown, way),
-            None => self.receive_some(key, None, way, &mut shown.more),
+            None if self.gives_room => return self.show_room(protocol, transport, shown),
+            None => self.receive_some(key, None),
         };
         match received {
             Ok(count) => {
@@ -82,16 +72,15 @@ impl Shell {
         protocol: &mut dyn Protocol,
         transport: &Transport,
         shown: &mut Shown,
-        way: Way,
     ) -> bool {
         let key = transport.key();
         // It is in use only if there is a delivery within another.
         let (mut kept, mut own) = (self.room.try_borrow_mut().ok(), Vec::new());
-        let room = kept.as_deref_mut().unwrap_or(&mut own);
-        if room.is_empty() {
-            *room = vec![0; ROOM];
-        }
-        match self.receive_some(key, Some(&mut *room), way, &mut shown.more) {
+        let room = kept.as_deref_mut().unwrap_or_else(|| {
+            own = vec![0; ROOM];
+            &mut own
+        });
+        match self.receive_some(key, Some(&mut *room)) {
             Ok(count) => {
                 self.count_received(key, count);
                 let bytes = &room[..count];
@@ -128,20 +117,9 @@ impl Shell {
 
     /// How many bytes are in the memory that was offered, or what came in place of that.
     #[inline]
-    fn receive_some(
-        self: &Rc<Self>,
-        key: Key,
-        into: Option<&mut [u8]>,
-        way: Way,
-        more: &mut bool,
-    ) -> Result<usize, Option<Received>> {
-        if way == Way::Any {
-            let Some(received) = self.receive_bytes(key, into) else { return Err(None) };
-            return received.into_filled().map_err(Some);
-        }
-        self.stats().received();
-        let received = self.backend().receive_and_look(key, into, more);
-        received.into_filled().map_err(|other| self.set_aside(key, other))
+    fn receive_some(self: &Rc<Self>, key: Key, into: Option<&mut [u8]>) -> Result<usize, Option<Received>> {
+        let Some(received) = self.receive_bytes(key, into) else { return Err(None) };
+        received.into_filled().map_err(Some)
     }
 
     /// A backend may ignore the protocol's offer. What does not fit is given back.

@@ -18,20 +18,24 @@ pub(crate) struct Spares {
 }
 
 impl Spares {
+    #[inline]
     pub(super) fn take(&mut self) -> Box<Outgoing> {
         let queue = self.queues.pop().unwrap_or_default();
         self.memory -= queue.spare_memory();
         queue
     }
 
+    #[inline]
     pub(super) fn give_back(&mut self, mut queue: Box<Outgoing>) {
         if self.queues.len() == QUEUES {
             return;
         }
-        if self.memory + queue.spare_memory() > MEMORY {
+        let mut memory = queue.spare_memory();
+        if self.memory + memory > MEMORY {
             queue.free_spares();
+            memory = 0;
         }
-        self.memory += queue.spare_memory();
+        self.memory += memory;
         self.queues.push(queue);
     }
 }

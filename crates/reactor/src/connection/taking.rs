@@ -25,8 +25,10 @@ const NOT_TO_BE_TAKEN: Flags = Flags::union(&[
 ]);
 
 impl Connection {
+    #[inline]
     fn can_be_taken_from(&self) -> bool {
-        !self.flags.any(NOT_TO_BE_TAKEN) && self.flags.all(Flags::INPUT | Flags::LEFT) && !self.has_rarities()
+        let wanted = Flags::INPUT | Flags::LEFT;
+        self.flags.has_of(NOT_TO_BE_TAKEN | wanted, wanted) && !self.has_rarities()
     }
 
     /// Where there is no more to take, the protocol hears of what comes.
@@ -46,7 +48,6 @@ impl Shell {
         self.alter(key, |connection| connection.flags.set(Flags::TAKES));
     }
 
-    #[inline]
     pub(crate) fn take_input(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
         if into.is_empty() {
             return None;

@@ -1,5 +1,6 @@
 //! Bytes that a protocol gave back, or that were handed over to it.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,14 +20,29 @@ pub(crate) struct Unread {
 }
 
 /// What of the bytes being delivered was given back.
-#[derive(Default)]
 pub(crate) struct Delivery {
     /// The connection, and from where to where the bytes are in memory. They are only compared, never followed.
-    current: Option<(Key, usize, usize)>,
-    /// From which of the bytes on they were given back.
-    kept: Option<usize>,
+    current: Cell<Key>,
+    start: Cell<usize>,
+    end: Cell<usize>,
+    /// Whether some were given back, and from which on.
+    returned: Cell<bool>,
+    kept: Cell<usize>,
     /// Other bytes that were given back after that, and so come before them.
-    front: Vec<u8>,
+    front: RefCell<Vec<u8>>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            current: Cell::new(Key::NOBODY),
+            start: Cell::default(),
+            end: Cell::default(),
+            returned: Cell::default(),
+            kept: Cell::default(),
+            front: RefCell::default(),
+        }
+    }
 }
 
 impl Unread {
@@ -69,10 +85,11 @@ impl Shell {
         let transport = Transport::new(Rc::clone(self), key);
         let outcome = self.timed_protocol(key, &mut *protocol, |protocol| {
             contain(|| {
-                if let Some(buffer) = protocol.receive_buffer() {
-                    if !self.wants_input(key) {
-                        return Pulled::Unwanted;
-                    }
+                let buffer = protocol.receive_buffer();
+                if !self.wants_input(key) {
+                    return Pulled::Unwanted;
+                }
+                if let Some(buffer) = buffer {
                     let rest = &unread.bytes[unread.start..];
                     let count = rest.len().min(buffer.len());
                     if count == 0 {
@@ -119,35 +136,33 @@ impl Shell {
         });
     }
 
+    #[inline]
     pub(super) fn begin_delivery(&self, key: Key, bytes: &[u8]) {
         let start = bytes.as_ptr() as usize;
-        let mut delivery = self.delivery.borrow_mut();
-        delivery.current = Some((key, start, start + bytes.len()));
-        delivery.kept = None;
+        self.delivery.current.set(key);
+        self.delivery.start.set(start);
+        self.delivery.end.set(start + bytes.len());
     }
 
     fn kept(&self) -> Option<usize> {
-        self.delivery.borrow().kept
+        self.delivery.returned.get().then(|| self.delivery.kept.get())
     }
 
     fn finish_delivery(&self) -> Vec<u8> {
-        let mut delivery = self.delivery.borrow_mut();
-        delivery.current = None;
-        delivery.kept = None;
-        std::mem::take(&mut delivery.front)
+        self.delivery.current.set(Key::NOBODY);
+        self.delivery.returned.set(false);
+        self.delivery.front.take()
     }
 
     #[inline]
     pub(super) fn end_delivery(&self, key: Key, bytes: &[u8]) {
-        let mut delivery = self.delivery.borrow_mut();
-        if delivery.kept.is_none() && delivery.front.is_empty() {
-            delivery.current = None;
-            return;
+        if self.delivery.returned.get() {
+            return self.take_given_back(key, bytes);
         }
-        drop(delivery);
-        self.take_given_back(key, bytes);
+        self.delivery.current.set(Key::NOBODY);
     }
 
+    #[cold]
     fn take_given_back(&self, key: Key, bytes: &[u8]) {
         let kept = self.kept();
         let front = self.finish_delivery();
@@ -164,21 +179,17 @@ impl Shell {
         if data.is_empty() {
             return;
         }
-        let mut delivery = self.delivery.borrow_mut();
+        let delivery = &self.delivery;
         let (start, end) = (data.as_ptr() as usize, data.as_ptr() as usize + data.len());
-        match delivery.current {
-            Some((current, first, last))
-                if current == key && delivery.kept.is_none() && start >= first && end == last =>
-            {
-                delivery.kept = Some(start - first);
-            }
-            Some((current, ..)) if current == key && delivery.kept.is_some() => {
-                delivery.front.splice(..0, data.iter().copied());
-            }
-            _ => {
-                drop(delivery);
-                self.put_back(key, data);
-            }
+        if delivery.current.get() != key {
+            self.put_back(key, data);
+        } else if delivery.returned.get() {
+            delivery.front.borrow_mut().splice(..0, data.iter().copied());
+        } else if start >= delivery.start.get() && end == delivery.end.get() {
+            delivery.returned.set(true);
+            delivery.kept.set(start - delivery.start.get());
+        } else {
+            self.put_back(key, data);
         }
     }
 

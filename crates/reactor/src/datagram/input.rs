@@ -242,7 +242,7 @@ impl Shell {
     }
 
     /// `connection_made` comes before everything else.
-    fn tell_port_made(self: &Rc<Self>, key: Key) {
+    pub(super) fn tell_port_made(self: &Rc<Self>, key: Key) {
         if self.ask_port(key, |port| !std::mem::replace(&mut port.state.made, true)) {
             self.call_port(key, |protocol, transport| protocol.connection_made(transport));
         }

@@ -125,7 +125,9 @@ impl Shell {
         true
     }
 
-    /// Asks the factory for a protocol, and begins the connection.
+    /// Asks the factory for a protocol, and begins the connection. Its protocol is told at once, as that of a stream is. In the
+    /// ready queue the notice could be overtaken by the input of a connection that came later, and whoever accepts only a few
+    /// could not pause the listener in time.
     fn welcome_packets(self: &Rc<Self>, listener: Key, key: Key, opened: DatagramOpened) {
         let taken = self.port(listener, |port| Some((port.factory.take()?, port.place))).flatten();
         let Some((mut factory, place)) = taken else { return self.turn_away(key) };
@@ -137,6 +139,6 @@ impl Shell {
         let Some(protocol) = protocol else { return self.turn_away(key) };
         let port = Box::new(Port::new(protocol, opened, place));
         self.slot(key, |slot| *slot = Slot::Datagram(port));
-        self.visit_later(key);
+        self.tell_port_made(key);
     }
 }

@@ -103,11 +103,17 @@ impl Handle {
 
     /// Says what the running callback is, for the report that it was slow: `describe` is called in debug mode only. An
     /// executor tells so which task it polls, where the loop knows no more than that the executor scheduled something.
+    #[inline]
     pub fn describe_callback(&self, describe: impl FnOnce() -> String) {
         if self.is_debugging() {
-            let old = self.shell().debug.description.replace(Some(describe()));
-            drop(old);
+            self.keep_description(describe());
         }
+    }
+
+    #[cold]
+    fn keep_description(&self, description: String) {
+        let old = self.shell().debug.description.replace(Some(description));
+        drop(old);
     }
 
     /// What the loop holds, as text for people: its connections, listeners, watched sources, attempts to connect, timers, signals, and what

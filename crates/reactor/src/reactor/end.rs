@@ -18,7 +18,7 @@ use crate::backend::ended::Ended;
 use crate::backend::{Close, Completion, Wait};
 use crate::connection::Flags;
 use crate::instant::Instant;
-use crate::ready::Entry;
+use crate::ready::{Entry, Other};
 
 /// How often the backend is asked for answers at the end: some leave a part of them to a later turn.
 const ANSWERS: usize = 16;
@@ -113,7 +113,7 @@ impl Shell {
         loop {
             let entry = self.ready.borrow_mut().pop();
             let Some(entry) = entry else { return };
-            if !matches!(entry, Entry::Cancelled) {
+            if !matches!(entry, Entry::Other(Other::Cancelled)) {
                 self.contained(move || drop(entry));
             }
         }
@@ -153,6 +153,9 @@ impl Shell {
                 Some(Slot::Watch(watching)) => self.end_watch(key, *watching),
                 _ => {}
             }
+        }
+        for (_, sent) in self.answered.take() {
+            self.throw_away(sent.outgoing);
         }
         let left = self.take_slots();
         self.contained(move || drop(left));

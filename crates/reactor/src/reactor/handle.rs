@@ -24,14 +24,14 @@ use crate::protocol::IntoProtocol;
 use crate::ready::{Callback, Entry};
 use crate::remote::{Remote, Signal};
 use crate::server::Server;
-use crate::timer::Timer;
+use crate::timer::{Timer, TimerKey};
 use crate::transport::Transport;
 use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 
 /// A handle of a loop: `Clone`, and not `Send`. Other threads use a [`Remote`].
 ///
 /// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
-///   [`call_every`](Self::call_every).
+///   [`call_every`](Self::call_every), [`timer`](Self::timer).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
 ///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
 /// * Datagrams: [`bind_datagram`](Self::bind_datagram), [`connect_datagram`](Self::connect_datagram),
@@ -110,6 +110,19 @@ impl Handle {
     #[track_caller]
     pub fn call_every(&self, period: Duration, call: impl FnMut() + 'static) -> Timer {
         Timer::every(&self.shell, period, Box::new(call))
+    }
+
+    /// The timer of this loop with this [name](Timer::key). It does nothing if that has run or was cancelled.
+    #[must_use]
+    pub fn timer(&self, key: TimerKey) -> Timer {
+        Timer::find(&self.shell, key)
+    }
+
+    /// A number that changes with each event, each callback and each turn of the loop, and is never zero. Who sees the same
+    /// twice need not ask again for what he learned a moment before, such as the time.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.shell.stats().step()
     }
 
     /// The loop's clock, read fresh.

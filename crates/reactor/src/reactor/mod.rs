@@ -2,7 +2,7 @@
 //!
 //! * `shell`: what every handle points to; `context`: which loop is the current one; `config`: how one is made.
 //! * `handle`: what a program asks of a loop.
-//! * `turn`: one pass, in numbered phases; `run`: many of them.
+//! * `turn`: one pass, in numbered phases, and `events` the second of these; `run`: many passes.
 //! * `host`: what a foreign loop that drives this one is told.
 //! * `shutdown`: the hooks, and telling everybody; `end`: the order in which a dropped loop is emptied.
 //! * `local`: storage of the loop's own; `stats`: what it counts; `failure`: who is told of failures that belong to no
@@ -11,6 +11,7 @@
 mod config;
 mod context;
 mod end;
+mod events;
 mod failure;
 mod handle;
 mod host;

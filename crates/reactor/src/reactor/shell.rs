@@ -19,11 +19,11 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk, Outgoing};
+use crate::backend::{Backend, Chunk, Outgoing, Sent};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
-use crate::connection::{Connection, Delivery, Notice, Spares};
+use crate::connection::{Connection, Delivery, Flight, Notice, ROOM, Spares};
 use crate::contain::contain;
 use crate::datagram::DatagramSpares;
 use crate::debug::Debugging;
@@ -32,13 +32,13 @@ use crate::key::Key;
 use crate::os_signal::OsSignals;
 use crate::pool::{Pool, Whose};
 use crate::process::ProcessTable;
-use crate::ready::{Callback, Entry, ReadyQueue};
+use crate::ready::{Callback, Entry, Other, ReadyQueue};
 use crate::remote::{Arrived, Remote};
 use crate::resolve::{Naming, THREADS};
 use crate::signals::SignalTable;
 use crate::slab::Slab;
 use crate::timer::Timers;
-use crate::timer::queue::TimerId;
+use crate::timer::queue::{Removed, TimerId};
 use crate::watch::WatchTable;
 
 /// Where the loop stands in its life.
@@ -67,6 +67,8 @@ pub(crate) struct Shell {
     pub(super) in_turn: Cell<bool>,
     /// The backend may have events of the turn before.
     pub(super) left_events: Cell<bool>,
+    /// So it was at the end of the turn before, and flow was not looked at.
+    pub(super) flows_wait: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     pub(super) backend: RefCell<Box<dyn Backend>>,
     pub(super) host: Host,
@@ -94,15 +96,20 @@ pub(crate) struct Shell {
     pub(super) listed: RefCell<VecDeque<Key>>,
     /// Connections whose flow is looked at after the next wait.
     pub(super) flow_checks: RefCell<Vec<Key>>,
-    pub(crate) delivery: RefCell<Delivery>,
+    /// The empty list that takes what is sent from the backend.
+    pub(super) sent: Cell<Vec<(Key, Box<Outgoing>)>>,
+    /// Sends that are over, and something follows from that.
+    pub(super) answered: RefCell<VecDeque<(Key, Sent)>>,
+    pub(crate) flight: Flight,
+    pub(crate) delivery: Delivery,
     pub(crate) spares: RefCell<Spares>,
     /// The queue of bytes that was emptied last.
     pub(crate) spare: Cell<Option<Box<Outgoing>>>,
     pub(crate) datagram_spares: DatagramSpares,
     /// The empty list that takes spent owned bytes.
     pub(crate) spent: Cell<Vec<Bytes>>,
-    /// Room for what backends receive that want it. It is borrowed while a protocol is shown it, and only there: a delivery within
-    /// that one would make its own.
+    /// Room for what backends receive that want it. It is borrowed while something is received into it and shown to a protocol. Who needs
+    /// room meanwhile makes its own.
     pub(crate) room: RefCell<Vec<u8>>,
     pub(crate) gives_room: bool,
     /// Room for what filters deliver.
@@ -128,9 +135,10 @@ impl Shell {
             life: Cell::new(Life::Alive),
             in_turn: Cell::new(false),
             left_events: Cell::new(false),
+            flows_wait: Cell::new(false),
             stopping: Cell::new(false),
             choices: backend.choices().clone(),
-            room: RefCell::default(),
+            room: RefCell::new(vec![0; if backend.takes_room() { ROOM } else { backend.room() }]),
             gives_room: backend.takes_room(),
             backend: RefCell::new(backend),
             host: Host::default(),
@@ -152,7 +160,10 @@ impl Shell {
             dirty: RefCell::default(),
             listed: RefCell::default(),
             flow_checks: RefCell::default(),
-            delivery: RefCell::default(),
+            sent: Cell::default(),
+            answered: RefCell::default(),
+            flight: Flight::default(),
+            delivery: Delivery::default(),
             spares: RefCell::default(),
             spare: Cell::default(),
             datagram_spares: DatagramSpares::default(),
@@ -175,6 +186,12 @@ impl Shell {
     /// The backend, to begin something: it may need a wait for that.
     pub(crate) fn backend(&self) -> RefMut<'_, Box<dyn Backend>> {
         self.changed();
+        self.backend.borrow_mut()
+    }
+
+    /// The same, within a turn: then the host knows that there is another.
+    #[inline]
+    pub(crate) fn backend_in_turn(&self) -> RefMut<'_, Box<dyn Backend>> {
         self.backend.borrow_mut()
     }
 
@@ -209,6 +226,7 @@ impl Shell {
     }
 
     pub(crate) fn remove_slot(&self, key: Key) -> Option<Slot> {
+        self.end_flight(key);
         self.slots.borrow_mut().remove(key)
     }
 
@@ -235,8 +253,23 @@ impl Shell {
         counts
     }
 
+    /// Nobody is to be told of a connection what is not so yet.
+    #[inline]
+    pub(crate) fn end_flight(&self, key: Key) {
+        if self.flight.is_of(key) {
+            self.land();
+        }
+    }
+
+    /// All slots, for whoever sees to the [flight](Flight) by themselves.
+    #[inline]
+    pub(crate) fn slots(&self) -> RefMut<'_, Slab<Slot>> {
+        self.slots.borrow_mut()
+    }
+
     /// Works on a slot. `change` must run no code of the user's.
     pub(crate) fn slot<R>(&self, key: Key, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        self.end_flight(key);
         let mut slots = self.slots.borrow_mut();
         // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
         let slot = slots.get_mut(key)?;
@@ -246,6 +279,7 @@ impl Shell {
     /// Works on a connection. `change` must run no code of the user's.
     #[inline]
     pub(crate) fn alter<R>(&self, key: Key, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        self.end_flight(key);
         match self.slots.borrow_mut().get_mut(key) {
             Some(Slot::Connection(connection)) => Some(change(connection)),
             _ => None,
@@ -255,6 +289,7 @@ impl Shell {
     /// Looks at a connection.
     #[inline]
     pub(crate) fn inspect<R>(&self, key: Key, look: impl FnOnce(&Connection) -> R) -> Option<R> {
+        self.end_flight(key);
         match self.slots.borrow().get(key) {
             Some(Slot::Connection(connection)) => Some(look(connection)),
             _ => None,
@@ -290,12 +325,12 @@ impl Shell {
     }
 
     pub(crate) fn notify(&self, key: Key, notice: Notice) {
-        self.push(Entry::Notice(key, notice));
+        self.push(Entry::Other(Other::Notice(key, notice)));
     }
 
     /// Lets the loop drop something of the user's.
     pub(crate) fn discard<T: 'static>(&self, value: T) {
-        self.push(Entry::Discard(Box::new(value) as Box<dyn Any>));
+        self.push(Entry::Other(Other::Discard(Box::new(value) as Box<dyn Any>)));
     }
 
     /// Marks a connection or listener to be pulled from in the next turn. The caller sees to it that it is listed once.
@@ -331,9 +366,21 @@ impl Shell {
     }
 
     pub(crate) fn cancel_timer(&self, timer: TimerId) {
-        let work = self.timers.remove(timer);
-        self.contained(move || drop(work));
+        self.end_timer(timer);
+    }
+
+    /// Cancels it: whether it was to run, or runs just now.
+    pub(crate) fn end_timer(&self, timer: TimerId) -> bool {
+        let was_live = match self.timers.remove(timer) {
+            Removed::Waiting(work) => {
+                self.contained(move || drop(work));
+                true
+            }
+            Removed::Running => true,
+            Removed::Nothing => false,
+        };
         self.may_be_idle();
+        was_live
     }
 
     pub(crate) fn reset_timer(&self, timer: TimerId, deadline: Instant) -> bool {

@@ -110,6 +110,11 @@ impl Counters {
         count(&self.events);
     }
 
+    /// Another with each event, each callback and each turn, and never zero.
+    pub(crate) fn step(&self) -> u64 {
+        1 + self.events.get() + self.callbacks.get() + self.turns.get()
+    }
+
     pub(crate) fn received(&self) {
         count(&self.receives);
     }

@@ -17,9 +17,19 @@ use crate::key::Key;
 use crate::timer::queue::Due;
 
 /// One thing to run.
+///
+/// Nearly all are calls, and are copied into the queue and out of it. What an entry is stands where a callback has its table,
+/// so that it has six words, which are copied as such.
 pub(crate) enum Entry {
     /// A callback of the user's, or a task (which is a callback to this crate).
     Call(Callback),
+    Other(Other),
+}
+
+const _: () = assert!(size_of::<Entry>() == size_of::<Callback>());
+
+/// What is ready and not to be called.
+pub(crate) enum Other {
     /// A timer that came due, unless it is cancelled or reset until its turn comes.
     Timer(Due),
     /// Something to tell a protocol.
@@ -107,14 +117,14 @@ impl ReadyQueue {
 
     /// Whether the entry `number` still waits.
     pub(crate) fn waits(&self, number: u64) -> bool {
-        self.slot(number).is_some_and(|slot| !matches!(self.entries[slot], Entry::Cancelled))
+        self.slot(number).is_some_and(|slot| !matches!(self.entries[slot], Entry::Other(Other::Cancelled)))
     }
 
     /// Takes the entry `number` out, if it still waits. The caller drops it, outside of any borrow.
     pub(crate) fn cancel(&mut self, number: u64) -> Option<Entry> {
         let slot = self.slot(number)?;
-        let entry = std::mem::replace(&mut self.entries[slot], Entry::Cancelled);
-        (!matches!(entry, Entry::Cancelled)).then_some(entry)
+        let entry = std::mem::replace(&mut self.entries[slot], Entry::Other(Other::Cancelled));
+        (!matches!(entry, Entry::Other(Other::Cancelled))).then_some(entry)
     }
 
     fn slot(&self, number: u64) -> Option<usize> {

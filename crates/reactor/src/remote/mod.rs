@@ -25,7 +25,7 @@ use crate::key::Key;
 use crate::reactor::{Handle, LoopId};
 use crate::ready::SendCallback;
 use flag::SleepFlag;
-use sync::Mutex;
+use sync::{Mutex, MutexGuard};
 
 /// The door to a loop for other threads: `Send`, `Sync` and `Clone`.
 ///
@@ -72,6 +72,12 @@ struct Queue {
     /// Signals that nobody holds any more.
     forgotten: Vec<Key>,
     closed: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.posts.is_empty() && self.signals.is_empty() && self.forgotten.is_empty()
+    }
 }
 
 /// What other threads left for the loop.
@@ -167,44 +173,50 @@ impl Shared {
         limit: usize,
         place: &'static Location<'static>,
     ) -> Result<(), PostError<F>> {
-        let mut queue = self.queue.lock();
+        let queue = self.queue.lock();
         if queue.closed {
             return Err(PostError::gone(call));
         }
         if queue.posts.len() >= limit {
             return Err(PostError::full(call));
         }
-        queue.posts.push_back(SendCallback::new(call, place));
-        drop(queue);
-        self.announce();
+        self.add(queue, |queue| queue.posts.push_back(SendCallback::new(call, place)));
         Ok(())
     }
 
-    fn announce(&self) {
-        if self.flag.announce() {
-            self.rung.fetch_add(1, Ordering::Relaxed);
-            let waker = self.waker.lock().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+    /// Adds something, and wakes the loop if it sleeps. Whoever finds something there need not tell: who put it there has told
+    /// before it let go of the lock, and the loop takes all there is. In a flood that saves most of what a call costs.
+    #[inline]
+    fn add(&self, mut queue: MutexGuard<'_, Queue>, add: impl FnOnce(&mut Queue)) {
+        let tells = queue.is_empty();
+        add(&mut queue);
+        let rings = tells && self.flag.announce();
+        drop(queue);
+        if rings {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    fn ring(&self) {
+        self.rung.fetch_add(1, Ordering::Relaxed);
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
     fn raise(&self, signal: Key) {
-        let mut queue = self.queue.lock();
+        let queue = self.queue.lock();
         if !queue.closed {
-            queue.signals.push(signal);
-            drop(queue);
-            self.announce();
+            self.add(queue, |queue| queue.signals.push(signal));
         }
     }
 
     fn forget(&self, signal: Key) {
-        let mut queue = self.queue.lock();
+        let queue = self.queue.lock();
         if !queue.closed {
-            queue.forgotten.push(signal);
-            drop(queue);
-            self.announce();
+            self.add(queue, |queue| queue.forgotten.push(signal));
         }
     }
 

@@ -6,10 +6,12 @@ pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use plain::Condvar;
 
+#[cfg(loom)]
+pub(crate) use loom::sync::MutexGuard;
 #[cfg(loom)]
 pub(crate) use modelled::{Condvar, Mutex};
 

@@ -14,8 +14,8 @@ use crate::contain::contain;
 use crate::debug::moment;
 use crate::instant::Instant;
 use crate::reactor::Shell;
-use crate::ready::{Callback, Entry};
-use queue::{Due, TimerId, TimerQueue};
+use crate::ready::{Callback, Entry, Other};
+use queue::{Due, Removed, TimerId, TimerQueue};
 
 /// The timers of a loop.
 pub(crate) struct Timers {
@@ -52,9 +52,12 @@ impl Timers {
     }
 
     /// Takes a timer out. The caller drops what comes back, outside of any borrow.
-    pub(crate) fn remove(&self, id: TimerId) -> Option<impl Sized + use<>> {
-        let work = self.queue.borrow_mut().remove(id);
-        work.inspect(|work| self.forget(work))
+    pub(crate) fn remove(&self, id: TimerId) -> Removed<impl Sized + use<>> {
+        let removed = self.queue.borrow_mut().remove(id);
+        if let Removed::Waiting(work) = &removed {
+            self.forget(work);
+        }
+        removed
     }
 
     fn forget(&self, work: &Work) {
@@ -67,8 +70,23 @@ impl Timers {
         self.queue.borrow_mut().reset(id, deadline)
     }
 
+    /// Exchanges what a timer calls, if it is to call something once and has not begun to.
+    fn exchange(&self, id: TimerId, callback: &mut Callback) -> bool {
+        match self.queue.borrow_mut().get_mut(id) {
+            Some(Work { job: Job::Once(before), .. }) => {
+                std::mem::swap(before, callback);
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.queue.borrow().next_deadline()
+    }
+
+    pub(crate) fn are_due(&self, now: Instant) -> bool {
+        self.next_deadline().is_some_and(|deadline| deadline <= now)
     }
 
     pub(crate) fn keep_alive(&self) -> bool {
@@ -90,7 +108,7 @@ impl Timers {
             let due = self.queue.borrow_mut().pop_due(now);
             let Some(due) = due else { return };
             shell.stats().timer_due(now - due.deadline);
-            shell.push(Entry::Timer(due));
+            shell.push(Entry::Other(Other::Timer(due)));
         }
     }
 
@@ -161,14 +179,31 @@ fn next_period(deadline: Instant, period: Duration, now: Instant) -> Instant {
 /// A call that was scheduled for a time. Dropping the handle changes nothing.
 ///
 /// The resolution is the backend's: the readiness backend waits whole milliseconds, rounded up, so a timer
-/// is up to a millisecond late and never early; the memory backend is exact.
+/// is up to a millisecond late and never early; the memory backend is exact. A loop that is
+/// busy sees within a few milliseconds that a timer is due; `docs/design.md` tells how late it may run.
 #[derive(Clone)]
 pub struct Timer {
     shell: Weak<Shell>,
     id: TimerId,
 }
 
+/// The name of a [`Timer`], which is plain data: `Copy`, and `Send`. [`Handle::timer`](crate::Handle::timer) finds the timer
+/// again, on the loop's thread; the name of one that has run or was cancelled finds nothing that could be cancelled or reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerKey(TimerId);
+
 impl Timer {
+    pub(crate) fn find(shell: &Rc<Shell>, TimerKey(id): TimerKey) -> Self {
+        Self { shell: shell.weak(), id }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn key(&self) -> TimerKey {
+        TimerKey(self.id)
+    }
+
+    #[inline]
     pub(crate) fn once(shell: &Rc<Shell>, deadline: Instant, callback: Callback) -> Self {
         Self::insert(shell, deadline, Job::Once(callback))
     }
@@ -193,9 +228,7 @@ impl Timer {
         let Some(shell) = self.shell.upgrade() else {
             return false;
         };
-        let was_live = shell.timers.queue.borrow().is_live(self.id);
-        shell.cancel_timer(self.id);
-        was_live
+        shell.end_timer(self.id)
     }
 
     /// Sets it anew, to `delay` from now, sooner or later than before. `false` if it has run or was cancelled. A
@@ -207,6 +240,28 @@ impl Timer {
     /// As [`reset`](Self::reset), to a moment.
     pub fn reset_at(&self, deadline: Instant) -> bool {
         self.shell.upgrade().is_some_and(|shell| shell.reset_timer(self.id, deadline))
+    }
+
+    /// Lets it run `call` in place of what it was to run, which is dropped: at the same time and, among equal deadlines, in the
+    /// same place, also if it is due already. `false`, and `call` is dropped, if it has run or was cancelled, or repeats.
+    ///
+    /// ```
+    /// use marline_reactor::testing::MemoryReactor;
+    /// use std::time::Duration;
+    ///
+    /// let memory = MemoryReactor::new();
+    /// let timer = memory.handle().call_later(Duration::from_secs(1), || unreachable!("it was exchanged"));
+    /// assert!(timer.exchange(|| println!("a second has passed")));
+    /// memory.advance(Duration::from_secs(1));
+    /// assert!(!timer.exchange(|| ()), "it has run");
+    /// ```
+    #[track_caller]
+    pub fn exchange(&self, call: impl FnOnce() + 'static) -> bool {
+        let Some(shell) = self.shell.upgrade() else { return false };
+        let mut callback = Callback::new(call, Location::caller());
+        let is_exchanged = shell.timers.exchange(self.id, &mut callback);
+        shell.contained(move || drop(callback));
+        is_exchanged
     }
 
     /// When it is to run next; `None` if it will not.

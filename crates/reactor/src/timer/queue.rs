@@ -16,6 +16,8 @@ mod heap;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU64;
+
 use heap::{Entry, Heap};
 
 use crate::instant::Instant;
@@ -48,6 +50,18 @@ pub(crate) struct Due {
     arming: u32,
 }
 
+/// What [`TimerQueue::remove`] found.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Removed<T> {
+    /// It was armed or due, and had this value.
+    Waiting(T),
+    /// Its callback runs, for the last time.
+    Running,
+    /// It was gone.
+    Nothing,
+}
+
 #[derive(Debug)]
 struct Timer<T> {
     /// Absent while the timer runs.
@@ -58,8 +72,8 @@ struct Timer<T> {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the heap, at this position.
-    Armed(u32),
+    /// In the heap.
+    Armed,
     /// Out of the heap, waiting for its turn to run.
     Due(Instant),
     /// Its callback runs.
@@ -67,7 +81,7 @@ enum State {
         /// The deadline it runs for, or the one it was reset to meanwhile.
         deadline: Instant,
         /// Its place among equal deadlines, if it was reset meanwhile.
-        reset: Option<u64>,
+        reset: Option<NonZeroU64>,
     },
     /// Its callback runs, and nothing shall come after.
     Removed,
@@ -83,28 +97,31 @@ impl<T> TimerQueue<T> {
         self.timers.len() - self.removed_running
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, deadline: Instant, value: T) -> TimerId {
-        let key = self.timers.insert(Timer { value: Some(value), state: State::Due(deadline), arming: 0 });
+        let key = self.timers.insert(Timer { value: Some(value), state: State::Armed, arming: 0 });
         let sequence = self.next_sequence();
-        self.arm(key, deadline, sequence);
+        self.heap.push(Entry::new(deadline, sequence, key));
         TimerId(key)
     }
 
     /// Cancels a timer, and hands its value back so that the caller drops it. A running one gives nothing back,
     /// and will not be armed again.
-    pub(crate) fn remove(&mut self, id: TimerId) -> Option<T> {
-        let timer = self.timers.get_mut(id.0)?;
+    pub(crate) fn remove(&mut self, id: TimerId) -> Removed<T> {
+        let Some(timer) = self.timers.get_mut(id.0) else { return Removed::Nothing };
         match timer.state {
-            State::Armed(position) => self.unlink(position),
+            State::Armed => self.heap.remove(id.0),
             State::Due(_) => {}
             State::Running { .. } => {
                 timer.state = State::Removed;
                 self.removed_running += 1;
-                return None;
+                return Removed::Running;
             }
-            State::Removed => return None,
+            State::Removed => return Removed::Nothing,
         }
-        self.timers.remove(id.0)?.value
+        let value = timer.value.take();
+        self.timers.vacate(id.0);
+        value.map_or(Removed::Nothing, Removed::Waiting)
     }
 
     /// Whether the timer is armed, due or running.
@@ -120,7 +137,7 @@ impl<T> TimerQueue<T> {
     /// The moment that a live timer was last set to.
     pub(crate) fn deadline(&self, id: TimerId) -> Option<Instant> {
         match self.timers.get(id.0)?.state {
-            State::Armed(position) => Some(self.heap.get(position).deadline),
+            State::Armed => Some(self.heap.get(id.0).deadline),
             State::Due(deadline) | State::Running { deadline, .. } => Some(deadline),
             State::Removed => None,
         }
@@ -134,14 +151,13 @@ impl<T> TimerQueue<T> {
             return false;
         };
         match &mut timer.state {
-            State::Armed(position) => {
-                let position = *position;
-                let entry = Entry::new(deadline, sequence, id.0);
-                self.heap.replace(position, entry, Self::note(&mut self.timers));
+            State::Armed => self.heap.replace(Entry::new(deadline, sequence, id.0)),
+            due @ State::Due(_) => {
+                *due = State::Armed;
+                self.heap.push(Entry::new(deadline, sequence, id.0));
             }
-            State::Due(_) => self.arm(id.0, deadline, sequence),
             running @ State::Running { .. } => {
-                let reset = Some(sequence);
+                let reset = NonZeroU64::new(sequence);
                 *running = State::Running { deadline, reset };
             }
             State::Removed => return false,
@@ -157,9 +173,9 @@ impl<T> TimerQueue<T> {
 
     /// Every timer that is armed, due or running, by its deadline; without its value while it runs.
     pub(crate) fn listing(&self) -> Vec<(Instant, Option<&T>)> {
-        let rows = self.timers.values().filter_map(|timer| {
+        let rows = self.timers.entries().filter_map(|(key, timer)| {
             let (deadline, sequence) = match timer.state {
-                State::Armed(position) => self.heap.get(position).order(),
+                State::Armed => self.heap.get(key).order(),
                 State::Due(deadline) | State::Running { deadline, .. } => (deadline, 0),
                 State::Removed => return None,
             };
@@ -173,8 +189,8 @@ impl<T> TimerQueue<T> {
     /// Takes the first timer that is due at `now` out of the order. Its value stays here until it
     /// [begins](Self::begin).
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
-        let deadline = self.next_deadline().filter(|deadline| *deadline <= now)?;
-        let key = self.heap.remove(0, Self::note(&mut self.timers)).key;
+        self.next_deadline().filter(|deadline| *deadline <= now)?;
+        let Entry { deadline, key, .. } = self.heap.pop()?;
         let timer = self.timers.get_mut(key)?;
         timer.state = State::Due(deadline);
         timer.arming = timer.arming.wrapping_add(1);
@@ -206,23 +222,21 @@ impl<T> TimerQueue<T> {
             State::Running { deadline, reset } => (deadline, reset),
             State::Removed => {
                 self.removed_running -= 1;
-                self.timers.remove(id.0);
+                self.timers.vacate(id.0);
                 return again.map(|(_, value)| value);
             }
-            State::Armed(_) | State::Due(_) => return again.map(|(_, value)| value),
+            State::Armed | State::Due(_) => return again.map(|(_, value)| value),
         };
         let Some((deadline, value)) = again else {
-            self.timers.remove(id.0);
+            self.timers.vacate(id.0);
             return None;
         };
-        timer.value = Some(value);
-        match reset {
-            Some(sequence) => self.arm(id.0, reset_to, sequence),
-            None => {
-                let sequence = self.next_sequence();
-                self.arm(id.0, deadline, sequence);
-            }
-        }
+        (timer.value, timer.state) = (Some(value), State::Armed);
+        let (deadline, sequence) = match reset {
+            Some(sequence) => (reset_to, sequence.get()),
+            None => (deadline, self.next_sequence()),
+        };
+        self.heap.push(Entry::new(deadline, sequence, id.0));
         None
     }
 
@@ -236,26 +250,8 @@ impl<T> TimerQueue<T> {
         values.collect()
     }
 
-    fn arm(&mut self, key: Key, deadline: Instant, sequence: u64) {
-        let entry = Entry::new(deadline, sequence, key);
-        self.heap.push(entry, Self::note(&mut self.timers));
-    }
-
-    fn unlink(&mut self, position: u32) {
-        self.heap.remove(position, Self::note(&mut self.timers));
-    }
-
     fn next_sequence(&mut self) -> u64 {
         self.settings += 1;
         self.settings
-    }
-
-    /// Writes into the slots where the heap moved their entries.
-    fn note(timers: &mut Slab<Timer<T>>) -> impl FnMut(Key, u32) {
-        |key, position| {
-            if let Some(timer) = timers.get_mut(key) {
-                timer.state = State::Armed(position);
-            }
-        }
     }
 }

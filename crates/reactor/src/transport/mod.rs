@@ -79,6 +79,12 @@ impl Transport {
         Self { shell, key }
     }
 
+    /// Makes it the handle of another connection.
+    #[inline]
+    pub(crate) fn point_to(&mut self, key: Key) {
+        self.key = key;
+    }
+
     /// Sends a copy of `data` after everything written before: all of it or nothing. It leaves when the running callback
     /// of this connection returns, or at the end of the turn, together with what else was written until then; what is large
     /// may leave at once, as far as there is room.

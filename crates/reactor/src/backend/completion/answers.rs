@@ -5,13 +5,13 @@ use std::io;
 
 use super::Object;
 use super::connection::{
-    CLOSING, CONNECTING, EOF, HOLDS, LIMITED, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, WATCHED,
+    CLOSING, CONNECTING, EOF, HOLDS, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, WATCHED,
 };
 use super::ring::Answer;
 use super::tag::{Tag, What};
 use super::waiting::ENOUGH;
 use super::{Uring, aborted};
-use crate::backend::Completion;
+use crate::backend::{Completion, Outgoing, Sent};
 use crate::key::Key;
 
 /// What the core is told, in order.
@@ -19,7 +19,7 @@ use crate::key::Key;
 pub(super) struct Answers {
     /// What comes before everything else of a wait: the sends that were over when it began to wait. Whoever answers what
     /// was received then finds the memory of the answer before free.
-    early: VecDeque<Completion>,
+    early: Vec<(Key, Box<Outgoing>)>,
     queue: VecDeque<Completion>,
     /// What comes after everything else of a wait: a send that failed may have been answered before the bytes that
     /// arrived first.
@@ -31,8 +31,14 @@ impl Answers {
         self.queue.push_back(completion);
     }
 
-    pub(super) fn push_early(&mut self, completion: Completion) {
-        self.early.push_back(completion);
+    /// All of it was sent.
+    #[inline]
+    pub(super) fn push_sent(&mut self, key: Key, outgoing: Box<Outgoing>) {
+        self.early.push((key, outgoing));
+    }
+
+    pub(super) fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
+        into.append(&mut self.early);
     }
 
     pub(super) fn push_late(&mut self, completion: Completion) {
@@ -45,7 +51,14 @@ impl Answers {
     }
 
     pub(super) fn pop(&mut self) -> Option<Completion> {
-        self.early.pop_front().or_else(|| self.queue.pop_front())
+        // The core has taken them, as a rule.
+        match self.early.pop() {
+            Some((key, outgoing)) => {
+                let result = Ok(outgoing.len());
+                Some(Completion::Sent(key, Sent { outgoing, result }))
+            }
+            None => self.queue.pop_front(),
+        }
     }
 
     /// Takes what comes next, if it is input.
@@ -143,9 +156,10 @@ impl Uring {
         // The piece is there whoever the bytes are for: dropping it gives its buffer back.
         let piece = answer.buffer().and_then(|(number, goes_on)| self.buffers.take(number, count, goes_on));
         let Some(connection) = self.table.connection(key) else { return };
-        let limited = connection.is(LIMITED);
+        let limited = connection.is_limited;
         if !answer.more() {
-            connection.state.remove(RECEIVING.or(STOPPING).or(LIMITED));
+            connection.state.remove(RECEIVING.or(STOPPING));
+            connection.is_limited = false;
         }
         if connection.is(CLOSING) {
             return;
@@ -161,7 +175,8 @@ impl Uring {
                     self.lists.holding.push(key);
                 }
                 // It brings more than anybody pulls.
-                let unlimited = connection.is(RECEIVING) && !connection.is(LIMITED.or(STOPPING));
+                let unlimited =
+                    connection.is(RECEIVING) && !connection.is(STOPPING) && !connection.is_limited;
                 if unlimited && connection.input_len() >= ENOUGH {
                     connection.state.insert(STOPPING);
                     self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);

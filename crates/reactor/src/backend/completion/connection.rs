@@ -6,8 +6,10 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
 use super::input::Input;
+use super::{INPUTS, Lists};
 use crate::backend::bits::Bits;
 use crate::backend::{Outgoing, Received, SystemCalls, socket};
+use crate::key::Key;
 
 /// The connection attempt is under way.
 pub(super) const CONNECTING: Bits = Bits::bit(0);
@@ -40,15 +42,14 @@ pub(super) const PEER_TOLD: Bits = Bits::bit(13);
 /// It is being closed: everything that is under way only has to end.
 pub(super) const CLOSING: Bits = Bits::bit(14);
 
-/// The receive that is under way has a credit.
-pub(super) const LIMITED: Bits = Bits::bit(15);
-
 /// A connection, or an attempt at one.
 #[derive(Debug)]
 pub(super) struct Connection {
     /// `None` once it is being closed.
     socket: Option<OwnedFd>,
     pub(super) state: Bits,
+    /// The receive that is under way has a credit. Apart from the other bits, as a `bool` has room for what makes an object of this.
+    pub(super) is_limited: bool,
     /// Operations that are not over (R1).
     pub(super) under_way: u8,
     /// The number of the error that broke the connection, or zero.
@@ -61,7 +62,15 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(socket: OwnedFd, state: Bits) -> Self {
-        Self { socket: Some(socket), state, under_way: 0, error: 0, input: None, outgoing: None }
+        Self {
+            socket: Some(socket),
+            state,
+            is_limited: false,
+            under_way: 0,
+            error: 0,
+            input: None,
+            outgoing: None,
+        }
     }
 
     /// The descriptor, unless it is being closed.
@@ -98,6 +107,33 @@ impl Connection {
     /// Whether a receive should be under way and is not.
     pub(super) fn lacks_receive(&self) -> bool {
         self.error == 0 && !self.is(RECEIVING.or(EOF).or(CLOSING).or(CONNECTING))
+    }
+
+    /// Lists it, if its receive is to be begun.
+    #[inline]
+    pub(super) fn want_receive(&mut self, key: Key, lists: &mut Lists) {
+        if self.lacks_receive() && !self.is(TO_RECEIVE) {
+            self.state.insert(TO_RECEIVE);
+            lists.receive.push_back(key);
+        }
+    }
+
+    /// Some of its input was pulled. Whether there is more.
+    #[inline]
+    #[allow(clippy::vec_box)] // As in `Uring`.
+    pub(super) fn was_pulled(&mut self, key: Key, spares: &mut Vec<Box<Input>>, lists: &mut Lists) -> bool {
+        if self.input.as_ref().is_some_and(|input| input.is_empty()) {
+            let spare = self.input.take();
+            if spares.len() < INPUTS {
+                spares.extend(spare);
+            }
+        }
+        let more = self.has_input();
+        if !more {
+            self.state.remove(TOLD);
+            self.want_receive(key, lists);
+        }
+        more
     }
 
     /// Whether nothing will ever be received any more.
@@ -171,6 +207,6 @@ mod tests {
 
     #[test]
     fn an_idle_connection_costs_few_bytes() {
-        const { assert!(Table::<super::super::Object>::ENTRY <= 88) }
+        const { assert!(Table::<super::super::Object>::ENTRY <= 40) }
     }
 }

@@ -14,6 +14,9 @@ pub(super) struct Input {
     len: usize,
 }
 
+/// What is copied for less than it costs to pass a piece on.
+pub(super) const SMALL: usize = 2 * 1024;
+
 /// So many pieces are copied together: a peer that sends single bytes would cost a multiple of them otherwise.
 const MANY: usize = 256;
 
@@ -61,6 +64,19 @@ impl Input {
         };
         self.len -= chunk.bytes().len();
         Some(chunk)
+    }
+
+    /// Copies everything into `memory`, if that is little, and in one piece: how many bytes.
+    #[inline]
+    pub(super) fn take_small(&mut self, memory: &mut [u8]) -> Option<usize> {
+        let few = self.len;
+        if few > memory.len() || self.saved.is_some() || self.pieces.len() != 1 {
+            return None;
+        }
+        let piece = self.pieces.pop_front()?;
+        self.len = 0;
+        memory[..few].copy_from_slice(&piece.bytes()[..few]);
+        Some(few)
     }
 
     /// Copies the next bytes into `memory`, as many as fit: how many.

@@ -64,8 +64,8 @@ use super::poller::{Event, Poller, due};
 use super::stream::{Scratch, TakenOver, take_over};
 use super::table::Table;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
-    Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, NextInput,
+    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
     socket as sockets,
 };
 use crate::address::{Address, Addresses};
@@ -236,8 +236,16 @@ impl Backend for Uring {
         self.sleep(wait.until)
     }
 
-    fn next_input(&mut self) -> Option<Key> {
-        self.answers.pop_input()
+    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
+        self.answers.pop_input().map_or(NextInput::Other, |key| self.receive_for(key, room, wants))
+    }
+
+    fn room(&self) -> usize {
+        input::SMALL
+    }
+
+    fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
+        self.answers.take_sent(into);
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -337,17 +345,7 @@ impl Backend for Uring {
             Some(memory) => Some(input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled),
             None => input.take().map(Received::Chunk),
         };
-        if input.is_empty() {
-            self.inputs.extend(connection.input.take());
-            self.inputs.truncate(INPUTS);
-        }
-        *more = connection.has_input();
-        if !*more {
-            connection.state.remove(connection::TOLD);
-            if connection.lacks_receive() {
-                self.want_receive(key);
-            }
-        }
+        *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
         received.unwrap_or(Received::Dry)
     }
 

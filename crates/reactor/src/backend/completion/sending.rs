@@ -17,23 +17,24 @@ use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
 use super::ring::{Answer, LONGEST, Manner};
 use super::tag::{Tag, What};
-use super::{Uring, aborted, unknown};
+use super::{Connection, Lists, Uring, aborted, unknown};
 use crate::backend::{Completion, Outgoing, Sent, Started};
 use crate::instant::Instant;
 use crate::key::Key;
 
 impl Uring {
     pub(super) fn begin_send(&mut self, key: Key, outgoing: Box<Outgoing>) -> Started<Sent> {
-        let Some(connection) = self.table.connection(key).filter(|connection| connection.fd().is_some())
-        else {
-            return Started::Done(Sent { outgoing, result: Err(unknown()) });
-        };
+        let Some(connection) = self.table.connection(key) else { return refuse(outgoing) };
+        let Some(fd) = connection.fd() else { return refuse(outgoing) };
         let manner = if connection.is(FULL) { Manner::Patient } else { Manner::Quiet };
         // What does not fit into one send waits behind it.
         self.urgent |= manner == Manner::Quiet && offered(&outgoing) < outgoing.len();
-        connection.outgoing = Some(outgoing);
-        self.submit_send(key, manner);
-        if self.patience.ends(self.hold, Instant::monotonic) {
+        let outgoing = connection.outgoing.insert(outgoing);
+        // SAFETY: as in `submit_send`.
+        unsafe { self.ring.send(fd, outgoing, Tag::new(key, What::Send), manner, &mut self.calls) };
+        connection.submitted(key, manner, &mut self.lists);
+        self.under_way += 1;
+        if self.patience.ends(|_| self.hold, Instant::monotonic) {
             // What fails is met again by the wait.
             let _ = self.ring.submit_alone(&mut self.calls);
         }
@@ -73,12 +74,8 @@ impl Uring {
         // SAFETY: the bytes stay with the connection, untouched, until the send is over (R2): they are taken out only where
         // its answer is looked at, or concluded, and the connection is removed only when nothing is under way.
         unsafe { self.ring.send(fd, outgoing, Tag::new(key, What::Send), manner, &mut self.calls) };
-        connection.under_way += 1;
+        connection.submitted(key, manner, &mut self.lists);
         self.under_way += 1;
-        if manner == Manner::Quiet {
-            connection.state.insert(QUIET);
-            self.lists.quiet.push(key);
-        }
     }
 
     /// A send that was patient, or did not succeed completely.
@@ -122,7 +119,11 @@ impl Uring {
             let is_closing = connection.is(CLOSING);
             if let Some(outgoing) = connection.outgoing.take() {
                 let count = offered(&outgoing);
-                self.answers.push_early(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
+                if count == outgoing.len() {
+                    self.answers.push_sent(key, outgoing);
+                } else {
+                    self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
+                }
             }
             if is_closing {
                 self.finish_close(key);
@@ -132,9 +133,27 @@ impl Uring {
     }
 }
 
+impl Connection {
+    /// A send is under way.
+    #[inline]
+    fn submitted(&mut self, key: Key, manner: Manner, lists: &mut Lists) {
+        self.under_way += 1;
+        if manner == Manner::Quiet {
+            self.state.insert(QUIET);
+            lists.quiet.push(key);
+        }
+    }
+}
+
+#[cold]
+fn refuse(outgoing: Box<Outgoing>) -> Started<Sent> {
+    Started::Done(Sent { outgoing, result: Err(unknown()) })
+}
+
 /// How many bytes one send offers.
+#[inline]
 fn offered(outgoing: &Outgoing) -> usize {
-    if outgoing.segments() <= 1 {
+    if outgoing.is_plain() || outgoing.segments() <= 1 {
         return outgoing.front().len().min(LONGEST);
     }
     if outgoing.segments() <= PARTS {

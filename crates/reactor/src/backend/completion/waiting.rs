@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use super::Uring;
-use super::connection::{CLOSING, HOLDS, LIMITED, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
+use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::PEER_ENDED;
 use super::tag::{Tag, What};
 use crate::backend::object::unknown;
-use crate::backend::{Backend, Received};
+use crate::backend::{Backend, NextInput, Received};
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::patience::Patience;
@@ -84,9 +84,32 @@ impl Uring {
     /// Lists a connection whose receive is to be begun.
     pub(super) fn want_receive(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
-        if connection.lacks_receive() && !connection.is(TO_RECEIVE) {
-            connection.state.insert(TO_RECEIVE);
-            self.lists.receive.push_back(key);
+        connection.want_receive(key, &mut self.lists);
+    }
+
+    /// What [`Backend::next_input`] is, of a connection that has some. What is small is copied, for less than it costs to lend it.
+    pub(super) fn receive_for(
+        &mut self,
+        key: Key,
+        room: &mut [u8],
+        wants: &mut dyn FnMut(Key) -> bool,
+    ) -> NextInput {
+        let Some(connection) = self.table.connection(key).filter(|connection| connection.input.is_some())
+        else {
+            return NextInput::Unreceived(key);
+        };
+        if !wants(key) {
+            return NextInput::Unreceived(key);
+        }
+        let Some(input) = &mut connection.input else { return NextInput::Unreceived(key) };
+        let copied = input.take_small(room);
+        let lent = if copied.is_none() { input.take() } else { None };
+        let more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
+        match (copied, lent) {
+            (Some(count), _) => NextInput::Filled { key, count, more },
+            (None, lent) => {
+                NextInput::Received { key, received: lent.map_or(Received::Dry, Received::Chunk), more }
+            }
         }
     }
 
@@ -112,7 +135,7 @@ impl Uring {
     pub(super) fn pulled_dry(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
         connection.state.remove(TOLD);
-        self.want_receive(key);
+        connection.want_receive(key, &mut self.lists);
     }
 
     /// Begins the receives that are listed. Where there were too few buffers it begins no more of them than there are buffers,
@@ -140,7 +163,7 @@ impl Uring {
             connection.state.insert(RECEIVING);
             connection.under_way += 1;
             self.under_way += 1;
-            connection.state.insert(LIMITED.when(self.credit));
+            connection.is_limited |= self.credit;
             let credit = self.credit.then_some(CREDIT);
             self.ring.receive(fd, Tag::new(key, What::Receive), credit, &mut self.calls);
         }

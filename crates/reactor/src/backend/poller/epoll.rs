@@ -64,16 +64,17 @@ impl Events {
         self.done == self.buffer.len()
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `is_for_it` says so of its key.
+    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
     #[inline]
-    pub(super) fn take_usual(&mut self, is_for_it: impl FnOnce(Key) -> bool) -> Option<Key> {
+    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
         let event = self.buffer.get(self.done)?;
         let (flags, key) = (event.flags, Key::from_u64(event.data.u64()));
-        if flags != USUAL || !is_for_it(key) {
+        if flags != USUAL {
             return None;
         }
+        let found = find(key)?;
         self.done += 1;
-        Some(key)
+        Some(found)
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

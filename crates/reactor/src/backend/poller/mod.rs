@@ -191,10 +191,10 @@ impl Poller {
         self.first.push_front(event);
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `is_for_it` says so of its connection.
+    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
     #[inline]
-    pub(super) fn take_usual(&mut self, is_for_it: impl FnOnce(Key) -> bool) -> Option<Key> {
-        if self.first.is_empty() { self.events.take_usual(is_for_it) } else { None }
+    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
+        if self.first.is_empty() { self.events.take_usual(find) } else { None }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

@@ -40,13 +40,13 @@ impl Events {
         self.events.is_empty()
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `is_for_it` says so of its key.
-    pub(super) fn take_usual(&mut self, is_for_it: impl FnOnce(Key) -> bool) -> Option<Key> {
+    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
+    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
         let event = self.events.front()?;
         let is_usual = event.says == says::READABLE.or(says::WRITABLE);
-        let key = Some(event.key).filter(|key| is_usual && is_for_it(*key))?;
+        let found = Some(event.key).filter(|_| is_usual).and_then(find)?;
         self.events.pop_front();
-        Some(key)
+        Some(found)
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

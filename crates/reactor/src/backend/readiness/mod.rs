@@ -42,8 +42,8 @@ use super::table::Table;
 use super::watched::Watched;
 use super::{
     Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
-    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
-    socket as sockets,
+    NextInput, Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup,
+    Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -133,6 +133,31 @@ impl Readiness {
 }
 
 impl Readiness {
+    #[inline(never)]
+    fn receive_closely(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        match self.table.get(key) {
+            Some(Object::Connection(connection)) => {
+                let received = self.scratch.receive(connection, into, &mut self.calls);
+                *more = connection.is_readable();
+                received
+            }
+            Some(Object::Stream(stream)) => {
+                let received = self.scratch.receive(stream, into, &mut self.calls);
+                *more = stream.is_readable();
+                received
+            }
+            _ => {
+                *more = false;
+                Received::Failed(unknown())
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn send_to_stream(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
+        self.table.stream(key).map_or(0, |stream| stream.send_now(parts, &mut self.calls))
+    }
+
     fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
         let socket = Socket::register(socket, &self.poller, key, &mut self.calls)?.at(&addresses.local);
@@ -185,15 +210,25 @@ impl Backend for Readiness {
         Ok(())
     }
 
-    fn next_input(&mut self) -> Option<Key> {
-        if !self.answers.is_empty() {
-            return None;
+    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
+        // A receive without room would look like the end.
+        if !self.answers.is_empty() || room.is_empty() {
+            return NextInput::Other;
         }
         let table = &mut self.table;
-        self.poller.take_usual(|key| match table.get(key) {
-            Some(Object::Connection(connection)) => connection.has_usual_input(),
-            _ => false,
-        })
+        let usual = self.poller.take_usual(|key| match table.get(key) {
+            Some(Object::Connection(connection)) if connection.is_usual() => Some((key, connection)),
+            _ => None,
+        });
+        let Some((key, connection)) = usual else { return NextInput::Other };
+        if !wants(key) {
+            connection.has_usual_input();
+            return NextInput::Unreceived(key);
+        }
+        match connection.receive_usual(room, &mut self.calls) {
+            Ok((count, more)) => NextInput::Filled { key, count, more },
+            Err(received) => NextInput::Received { key, received, more: connection.is_readable() },
+        }
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -323,21 +358,14 @@ impl Backend for Readiness {
     }
 
     fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
-        match self.table.get(key) {
-            Some(Object::Connection(connection)) => {
-                let received = self.scratch.receive(connection, into, &mut self.calls);
+        // Nearly all are sockets; what else there may be would make this one slower.
+        match (into, self.table.get(key)) {
+            (Some(memory), Some(Object::Connection(connection))) => {
+                let received = connection.receive(memory, &mut self.calls);
                 *more = connection.is_readable();
-                received
+                received.map_or_else(|other| other, Received::Filled)
             }
-            Some(Object::Stream(stream)) => {
-                let received = self.scratch.receive(stream, into, &mut self.calls);
-                *more = stream.is_readable();
-                received
-            }
-            _ => {
-                *more = false;
-                Received::Failed(unknown())
-            }
+            (into, _) => self.receive_closely(key, into, more),
         }
     }
 
@@ -376,8 +404,7 @@ impl Backend for Readiness {
     fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.send_now(parts, &mut self.calls),
-            Some(Object::Stream(stream)) => stream.send_now(parts, &mut self.calls),
-            _ => 0,
+            _ => self.send_to_stream(key, parts),
         }
     }
 

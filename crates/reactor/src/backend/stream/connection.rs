@@ -91,12 +91,38 @@ impl<C: Channel> Connection<C> {
         self.channel.take_descriptors()
     }
 
-    /// Notes that there is input and room for output, if that is all there is to it.
+    /// Whether an event that says that there is input, and room for output, says no more than that.
     #[inline]
-    pub(in crate::backend) fn has_usual_input(&mut self) -> bool {
-        let usual = !self.state.has(ODD) && self.outgoing.is_none();
-        self.state.insert(READABLE.or(WRITABLE).when(usual));
-        usual
+    pub(in crate::backend) fn is_usual(&self) -> bool {
+        !self.state.has(ODD) && self.outgoing.is_none()
+    }
+
+    /// Such an event came.
+    pub(in crate::backend) fn has_usual_input(&mut self) {
+        self.state.insert(READABLE.or(WRITABLE));
+    }
+
+    /// The same, and receives. How many bytes, and whether there may be more.
+    #[inline(always)]
+    pub(in crate::backend) fn receive_usual(
+        &mut self,
+        memory: &mut [u8],
+        calls: &mut SystemCalls,
+    ) -> Result<(usize, bool), Received> {
+        let received = self.channel.receive(memory, calls);
+        self.state.insert(READABLE.or(WRITABLE));
+        match received {
+            Ok(count) if count > 0 => Ok((count, self.leaves_more(count, memory.len()))),
+            other => Err(self.no_bytes(other, calls)),
+        }
+    }
+
+    /// Whether there may be more than so many bytes of what was asked for.
+    #[inline(always)]
+    fn leaves_more(&mut self, count: usize, asked: usize) -> bool {
+        let drained = count < asked && self.channel.drains() && !self.state.has(DOUBTFUL);
+        self.state.remove(READABLE.when(drained));
+        !drained
     }
 
     /// Does what is due about `event`, until there is something to tell.
@@ -172,7 +198,7 @@ impl<C: Channel> Connection<C> {
     /// so the call that would find nothing is saved. There are exceptions: an end or an error that arrived with the
     /// data was announced by the same event and not again, and urgent data ends a receive in the middle. If an event
     /// told of such a thing, receiving goes on until the kernel says itself that there is no more.
-    #[inline]
+    #[inline(always)]
     pub(in crate::backend) fn receive(
         &mut self,
         memory: &mut [u8],
@@ -182,20 +208,26 @@ impl<C: Channel> Connection<C> {
             return Err(Received::Dry);
         }
         match self.channel.receive(memory, calls) {
-            Ok(0) => Err(self.end(calls)),
-            Ok(count) => {
-                let drained = count < memory.len() && self.channel.drains() && !self.state.has(DOUBTFUL);
-                self.state.remove(READABLE.when(drained));
+            Ok(count) if count > 0 => {
+                self.leaves_more(count, memory.len());
                 Ok(count)
             }
+            other => Err(self.no_bytes(other, calls)),
+        }
+    }
+
+    #[cold]
+    fn no_bytes(&mut self, received: io::Result<usize>, calls: &mut SystemCalls) -> Received {
+        match received {
+            Ok(_) => self.end(calls),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.state.remove(READABLE.or(DOUBTFUL));
-                Err(Received::Dry)
+                Received::Dry
             }
             Err(error) => {
                 self.state.remove(READABLE);
                 self.remember(&error);
-                Err(Received::Failed(error))
+                Received::Failed(error)
             }
         }
     }
@@ -260,6 +292,7 @@ impl<C: Channel> Connection<C> {
     }
 
     /// Sends from the front of `parts` what there is room for. A failure is met again by the next send.
+    #[inline(always)]
     pub(in crate::backend) fn send_now(&mut self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> usize {
         if !self.state.has(WRITABLE) {
             return 0;
@@ -269,15 +302,18 @@ impl<C: Channel> Connection<C> {
                 self.state.remove(WRITABLE.when(!more));
                 count
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.state.remove(WRITABLE);
-                0
-            }
-            Err(error) => {
-                let _ = self.refused(error, calls);
-                0
-            }
+            Err(error) => self.sends_nothing(error, calls),
         }
+    }
+
+    #[cold]
+    fn sends_nothing(&mut self, error: io::Error, calls: &mut SystemCalls) -> usize {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.state.remove(WRITABLE);
+        } else {
+            let _ = self.refused(error, calls);
+        }
+        0
     }
 
     fn send_again(&mut self, key: Key, calls: &mut SystemCalls) -> Option<Completion> {

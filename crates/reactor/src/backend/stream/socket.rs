@@ -73,7 +73,7 @@ impl Socket {
     }
 
     /// What takes less than was offered is full, and tells when it has room again.
-    #[inline]
+    #[inline(always)]
     fn send_bytes(&self, bytes: &[u8], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
@@ -82,6 +82,7 @@ impl Socket {
         Ok((sent, sent == bytes.len()))
     }
 
+    #[inline(never)]
     fn send_message(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         let sent = uninterrupted(|| {
             calls.sends += 1;
@@ -116,7 +117,7 @@ impl Channel for Socket {
         self.drains
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&self, memory: &mut [u8], calls: &mut SystemCalls) -> io::Result<usize> {
         uninterrupted(|| {
             calls.receives += 1;
@@ -132,6 +133,7 @@ impl Channel for Socket {
         self.send_bytes(outgoing.front(), calls)
     }
 
+    #[inline(always)]
     fn send_slices(&self, parts: &[IoSlice<'_>], calls: &mut SystemCalls) -> io::Result<(usize, bool)> {
         match parts {
             [bytes] => self.send_bytes(bytes, calls),
@@ -224,6 +226,7 @@ pub(in crate::backend) fn connect(
     }
 }
 
+#[inline(always)]
 pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     loop {
         match call() {

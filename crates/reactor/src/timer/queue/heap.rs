@@ -1,7 +1,8 @@
-//! A heap with four children to a node, which tells where each entry is.
+//! A heap with four children to a node, which knows where each entry is.
 //!
-//! Four entries share about two cache lines and the heap is half as deep as a binary one, so the entries, which are
-//! kept inline, are compared without following a pointer.
+//! The heap is half as deep as a binary one, and four entries share about two cache lines; they are kept inline and compared
+//! without following a pointer. Where they are is a table of its own, four bytes for each slot: entries move often, and it
+//! stays in the cache when what the slots hold does not.
 
 use crate::instant::Instant;
 use crate::key::Key;
@@ -11,6 +12,8 @@ const CHILDREN: usize = 4;
 #[derive(Debug)]
 pub(super) struct Heap {
     entries: Vec<Entry>,
+    /// For each slot the position of its entry, if it has one.
+    positions: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,22 +34,29 @@ impl Entry {
         (self.deadline, self.sequence)
     }
 
+    /// One number, so that nothing has to be guessed where the processor would guess wrong half of the time.
+    fn rank(&self) -> u128 {
+        u128::from(self.deadline.as_nanos()) << 64 | u128::from(self.sequence)
+    }
+
     fn is_before(&self, other: &Self) -> bool {
-        self.order() < other.order()
+        self.rank() < other.rank()
     }
 }
 
 impl Heap {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), positions: Vec::new() }
     }
 
+    #[inline]
     pub(super) fn first(&self) -> Option<&Entry> {
         self.entries.first()
     }
 
-    pub(super) fn get(&self, position: u32) -> &Entry {
-        &self.entries[position as usize]
+    /// The entry of a slot that has one.
+    pub(super) fn get(&self, key: Key) -> &Entry {
+        &self.entries[self.positions[key.index()] as usize]
     }
 
     #[cfg(test)]
@@ -63,70 +73,93 @@ impl Heap {
         self.entries.clear();
     }
 
-    /// Adds an entry. Here as below, `moved` is told the new position of each entry that is put anywhere.
-    pub(super) fn push(&mut self, entry: Entry, mut moved: impl FnMut(Key, u32)) {
-        self.entries.push(entry);
-        self.sift_up(self.entries.len() - 1, entry, &mut moved);
-    }
-
-    /// Takes out the entry at a position.
-    pub(super) fn remove(&mut self, position: u32, moved: impl FnMut(Key, u32)) -> Entry {
-        let last = self.entries.len() - 1;
-        let taken = self.entries.swap_remove(position as usize);
-        if position as usize != last {
-            let filler = self.entries[position as usize];
-            self.replace(position, filler, moved);
+    /// Adds an entry, of a slot that has none.
+    #[inline]
+    pub(super) fn push(&mut self, entry: Entry) {
+        if entry.key.index() >= self.positions.len() {
+            self.make_room(entry.key);
         }
-        taken
+        self.entries.push(entry);
+        self.sift_up(self.entries.len() - 1, entry);
     }
 
-    /// Puts `entry` in the place of the one at a position, and from there to where it belongs.
-    pub(super) fn replace(&mut self, position: u32, entry: Entry, mut moved: impl FnMut(Key, u32)) {
-        let start = position as usize;
-        if self.sift_up(start, entry, &mut moved) == start {
-            self.sift_down(start, entry, &mut moved);
+    #[cold]
+    fn make_room(&mut self, key: Key) {
+        self.positions.resize(key.index() + 1, 0);
+    }
+
+    /// Takes out the entry that is before all others.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let first = *self.entries.first()?;
+        self.take_out(0);
+        Some(first)
+    }
+
+    /// Takes out the entry of a slot that has one.
+    #[inline]
+    pub(super) fn remove(&mut self, key: Key) {
+        self.take_out(self.positions[key.index()] as usize);
+    }
+
+    fn take_out(&mut self, position: usize) {
+        let last = self.entries.pop();
+        if let Some(filler) = last.filter(|_| position < self.entries.len()) {
+            self.fill(position, filler);
+        }
+    }
+
+    /// Puts `entry` in the place of the one that its slot has, and from there to where it belongs.
+    pub(super) fn replace(&mut self, entry: Entry) {
+        self.fill(self.positions[entry.key.index()] as usize, entry);
+    }
+
+    fn fill(&mut self, hole: usize, entry: Entry) {
+        if self.sift_up(hole, entry) == hole {
+            self.sift_down(hole, entry);
         }
     }
 
     /// Moves the hole at `hole` up to where `entry` belongs, fills it, and tells where that is.
-    fn sift_up(&mut self, mut hole: usize, entry: Entry, moved: &mut impl FnMut(Key, u32)) -> usize {
+    fn sift_up(&mut self, mut hole: usize, entry: Entry) -> usize {
         while hole > 0 {
             let parent = (hole - 1) / CHILDREN;
             if !entry.is_before(&self.entries[parent]) {
                 break;
             }
-            self.put(hole, self.entries[parent], moved);
+            self.put(hole, self.entries[parent]);
             hole = parent;
         }
-        self.put(hole, entry, moved);
+        self.put(hole, entry);
         hole
     }
 
-    fn sift_down(&mut self, mut hole: usize, entry: Entry, moved: &mut impl FnMut(Key, u32)) {
+    fn sift_down(&mut self, mut hole: usize, entry: Entry) {
         while let Some(child) = self.first_child(hole) {
             if !self.entries[child].is_before(&entry) {
                 break;
             }
-            self.put(hole, self.entries[child], moved);
+            self.put(hole, self.entries[child]);
             hole = child;
         }
-        self.put(hole, entry, moved);
+        self.put(hole, entry);
     }
 
     /// The child of a position that comes before its siblings.
     fn first_child(&self, position: usize) -> Option<usize> {
         let first = position * CHILDREN + 1;
-        let end = (first + CHILDREN).min(self.entries.len());
-        (first..end).reduce(
-            |best, child| {
-                if self.entries[child].is_before(&self.entries[best]) { child } else { best }
-            },
-        )
+        let children = self.entries.get(first..)?;
+        if let [a, b, c, d, ..] = children {
+            let (left, of_left) = if b.rank() < a.rank() { (1, b.rank()) } else { (0, a.rank()) };
+            let (right, of_right) = if d.rank() < c.rank() { (3, d.rank()) } else { (2, c.rank()) };
+            return Some(first + if of_right < of_left { right } else { left });
+        }
+        let of = |child: &usize| self.entries[*child].rank();
+        (first..self.entries.len()).min_by_key(of)
     }
 
     #[allow(clippy::cast_possible_truncation)]
-    fn put(&mut self, position: usize, entry: Entry, moved: &mut impl FnMut(Key, u32)) {
+    fn put(&mut self, position: usize, entry: Entry) {
         self.entries[position] = entry;
-        moved(entry.key, position as u32);
+        self.positions[entry.key.index()] = position as u32;
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Due, TimerId, TimerQueue};
+use super::{Due, Removed, TimerId, TimerQueue};
 use crate::instant::Instant;
 
 fn at(nanos: u64) -> Instant {
@@ -64,7 +64,7 @@ fn t09_a_deadline_too_far_to_express_never_comes() {
     queue.insert(last, 'l');
     assert_eq!(queue.next_deadline(), Some(last));
     assert_eq!(run_due(&mut queue, Instant::FAR), ['l']);
-    assert_eq!(queue.remove(never), Some('n'));
+    assert_eq!(queue.remove(never), Removed::Waiting('n'));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_timer_that_was_removed_while_it_ran_is_not_armed_again() {
     let value = queue.begin(due).unwrap();
     assert!(queue.is_live(id));
     assert_eq!(queue.get_mut(id), None);
-    assert_eq!(queue.remove(id), None);
+    assert_eq!(queue.remove(id), Removed::Running);
     assert!(!queue.is_live(id) && !queue.reset(id, at(20)));
     assert_eq!((queue.len(), queue.deadline(id)), (0, None));
     assert_eq!(queue.end(id, Some((at(20), value))), Some('a'));
@@ -140,12 +140,12 @@ fn a_removed_due_timer_does_not_begin_nor_does_its_slots_next_user() {
     let mut queue = TimerQueue::new();
     let id = queue.insert(at(10), 'a');
     let due = queue.pop_due(at(10)).unwrap();
-    assert_eq!(queue.remove(id), Some('a'));
+    assert_eq!(queue.remove(id), Removed::Waiting('a'));
     let next = queue.insert(at(10), 'b');
     queue.pop_due(at(10)).unwrap();
     assert_eq!(queue.begin(due), None);
     assert_eq!(queue.get_mut(next), Some(&mut 'b'));
-    assert_eq!((queue.remove(id), queue.get_mut(id)), (None, None));
+    assert_eq!((queue.remove(id), queue.get_mut(id)), (Removed::Nothing, None));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn t12_cancelled_far_timers_leave_nothing_behind() {
     for number in 0..100_000 {
         let id = queue.insert(at(1_000_000 + number), number);
         assert_eq!(id.0.index(), kept.len());
-        assert_eq!(queue.remove(id), Some(number));
+        assert_eq!(queue.remove(id), Removed::Waiting(number));
     }
     assert_eq!((queue.len(), queue.heap.len(), queue.heap.capacity()), (10, 10, capacity));
 }
@@ -259,7 +259,8 @@ impl Model {
     fn remove(&mut self, queue: &mut TimerQueue<u32>, which: usize) {
         let row = self.rows.remove(which % self.rows.len());
         let running = matches!(row.phase, Phase::Running { .. });
-        assert_eq!(queue.remove(row.id), (!running).then_some(row.number));
+        let expected = if running { Removed::Running } else { Removed::Waiting(row.number) };
+        assert_eq!(queue.remove(row.id), expected);
         if running {
             self.cut.push((row.id, row.number));
         }

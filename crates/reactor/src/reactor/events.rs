@@ -1,0 +1,248 @@
+//! Phase 2 of a turn: events, who was left over, what others posted, and flow.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::turn::{TIME, TIMELY};
+use super::{Shell, Slot};
+use crate::backend::{Completion, Sent};
+use crate::connection::Visit;
+use crate::contain::contain;
+use crate::instant::Instant;
+use crate::key::Key;
+use crate::os_signal::SignalKind;
+use crate::patience::{Patience, SHORT};
+use crate::ready::{Entry, Other};
+use crate::watch::Ready;
+
+/// Where events woke something in the ready queue, no more than so many come before that: the bytes that tasks wait for are still
+/// in the processor's cache then, and need not all be kept at once.
+const EVENTS: usize = 32;
+
+/// What input comes for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Listener,
+    Datagram,
+    Other,
+}
+
+impl Shell {
+    /// What is left when others have waited for long stays with the backend until they had their turn. Whether this turn goes on
+    /// with it then: not if it took long although nobody in the ready queue waited.
+    pub(super) fn deliver_completions(self: &Rc<Self>) -> bool {
+        self.left_events.set(false);
+        self.take_sent();
+        let (mut visit, mut patience, mut count) = (Visit::new(self), Patience::default(), 0);
+        loop {
+            // All visits at a time: to be ready for a panic costs as much as a look at a connection.
+            match contain(|| self.deliver_some(&mut visit, &mut patience, &mut count)) {
+                Ok(None) => return false,
+                Ok(Some(somebody_waits)) => {
+                    self.left_events.set(true);
+                    return somebody_waits;
+                }
+                Err(panic) => {
+                    self.visit_failed(&mut visit, panic);
+                    count += 1;
+                }
+            }
+        }
+    }
+
+    /// What is known to be sent. Most of it is a matter of a few steps; what is more than that waits for its turn among the events.
+    fn take_sent(self: &Rc<Self>) {
+        let mut sent = self.sent.take();
+        self.backend_in_turn().take_sent(&mut sent);
+        for (key, outgoing) in sent.drain(..) {
+            let result = Ok(outgoing.len());
+            match self.end_straight(key, Sent { outgoing, result }) {
+                Ok(()) => self.stats().event(),
+                Err(sent) => self.answered.borrow_mut().push_back((key, sent)),
+            }
+        }
+        self.sent.set(sent);
+    }
+
+    /// If some are left, whether that is for somebody in the ready queue.
+    fn deliver_some(
+        self: &Rc<Self>,
+        visit: &mut Visit,
+        patience: &mut Patience,
+        count: &mut usize,
+    ) -> Option<bool> {
+        while let Some((key, sent)) = self.next_answered() {
+            self.stats().event();
+            self.send_completed(key, sent);
+            if let Some(somebody_waits) = self.is_enough(patience, count) {
+                return Some(somebody_waits);
+            }
+        }
+        loop {
+            if !self.visit_next(visit) {
+                let completion = self.backend_in_turn().next();
+                let completion = completion?;
+                self.stats().event();
+                match completion {
+                    Completion::Input(key) => self.visit_or_deliver(key, visit),
+                    completion => self.deliver_completion(completion),
+                }
+            }
+            if let Some(somebody_waits) = self.is_enough(patience, count) {
+                return Some(somebody_waits);
+            }
+        }
+    }
+
+    fn next_answered(&self) -> Option<(Key, Sent)> {
+        self.answered.borrow_mut().pop_front()
+    }
+
+    /// An event was delivered. If no more are to be now, whether that is for somebody in the ready queue.
+    #[inline(always)]
+    fn is_enough(&self, patience: &mut Patience, count: &mut usize) -> Option<bool> {
+        *count += 1;
+        let somebody_waits = !self.ready.borrow().is_empty();
+        let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
+        let is_enough = (somebody_waits && *count >= EVENTS) || patience.ends(longest, || self.now());
+        is_enough.then_some(somebody_waits)
+    }
+
+    /// For how long one phase may go on.
+    pub(super) fn longest(&self, now: Instant) -> Duration {
+        if self.timers.are_due(now) { TIMELY } else { TIME }
+    }
+
+    fn deliver_completion(self: &Rc<Self>, completion: Completion) {
+        match completion {
+            Completion::Input(key) => self.deliver_input(key),
+            Completion::Output(key) => self.datagrams_have_room(key),
+            Completion::Sent(key, sent) => self.send_completed(key, sent),
+            Completion::Connected(key, result) => self.connected(key, result),
+            Completion::Shut(key, result) => self.shut_completed(key, result),
+            Completion::AcceptsNoMore(key) => self.accepts_no_more(key),
+            Completion::Closed(key) => self.closed(key),
+            Completion::PeerClosed { key, reset } => self.peer_closed(key, reset),
+            Completion::Ready { key, ready } => self.deliver_ready(key, ready),
+        }
+    }
+
+    pub(crate) fn deliver_input(self: &Rc<Self>, key: Key) {
+        match self.source_kind(key) {
+            Some(Kind::Listener) => self.acceptable(key),
+            Some(Kind::Datagram) => self.datagrams_arrived(key),
+            Some(Kind::Other) => self.input(key),
+            None => {}
+        }
+    }
+
+    pub(super) fn source_kind(&self, key: Key) -> Option<Kind> {
+        self.slot(key, |slot| match slot {
+            Slot::Listener(_) => Kind::Listener,
+            Slot::Datagram(_) => Kind::Datagram,
+            _ => Kind::Other,
+        })
+    }
+
+    fn deliver_ready(self: &Rc<Self>, key: Key, ready: Ready) {
+        enum Of {
+            Signal(SignalKind),
+            Child(Key),
+            Other,
+        }
+        let of = self.slot(key, |slot| match slot {
+            Slot::OsSignal(signal) => Of::Signal(*signal),
+            Slot::Child(process) => Of::Child(*process),
+            _ => Of::Other,
+        });
+        match of {
+            Some(Of::Signal(signal)) => self.signal_came(signal),
+            Some(Of::Child(process)) => self.child_told(process),
+            _ => self.tell_watch(key, ready),
+        }
+    }
+
+    fn closed(self: &Rc<Self>, key: Key) {
+        enum Was {
+            Connection,
+            Listener,
+            Datagram,
+            Other,
+        }
+        let was = self.slot(key, |slot| match slot {
+            Slot::Connection(_) => Was::Connection,
+            Slot::Listener(_) => Was::Listener,
+            Slot::Datagram(_) => Was::Datagram,
+            Slot::Attempt(_) | Slot::Watch(_) | Slot::OsSignal(_) | Slot::Child(_) | Slot::Reserved => {
+                Was::Other
+            }
+        });
+        match was {
+            Some(Was::Connection) => self.notify(key, crate::connection::Notice::Lost),
+            Some(Was::Listener) => self.listener_closed(key),
+            Some(Was::Datagram) => self.datagrams_closed(key),
+            Some(Was::Other) => drop(self.remove_slot(key)),
+            None => {}
+        }
+    }
+
+    /// What was left over from the turn before. What was listed since waits for the next turn: it had its share of this one.
+    /// Whose turn does not come while there is time stays before those.
+    pub(super) fn pull_listed(self: &Rc<Self>, left_over: usize) {
+        let mut patience = Patience::default();
+        for _ in 0..left_over {
+            if patience.ends(|now| self.longest(now), || self.now()) {
+                return;
+            }
+            let key = self.listed.borrow_mut().pop_front();
+            let Some(key) = key else { return };
+            self.alter(key, |connection| connection.flags.clear(crate::connection::Flags::LISTED));
+            match self.source_kind(key) {
+                Some(Kind::Listener) => self.accept_more(key),
+                Some(Kind::Datagram) => self.pull_datagrams_again(key),
+                Some(Kind::Other) => self.pull(key),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn take_arrivals(&self) {
+        if !self.remote.shared().has_work() {
+            return;
+        }
+        let mut arrived = self.arrived.take();
+        if self.remote.shared().take(&mut arrived) {
+            let mut ready = self.ready.borrow_mut();
+            for post in arrived.posts.drain(..) {
+                ready.push(Entry::Call(post.into_callback()));
+            }
+            for signal in arrived.signals.drain(..) {
+                ready.push(Entry::Other(Other::Signal(signal)));
+            }
+            // Behind the raises that came before the last clone was dropped.
+            for signal in arrived.forgotten.drain(..) {
+                ready.push(Entry::Other(Other::Forget(signal)));
+            }
+            arrived.shrink();
+        }
+        *self.arrived.borrow_mut() = arrived;
+    }
+
+    /// Flow is looked at when the answer to every send is known that the wait brought. But where events are left in turn after turn,
+    /// whoever writes would never be told to pause.
+    pub(super) fn check_flows_in_time(&self) {
+        if !self.left_events.get() || self.flows_wait.replace(false) {
+            self.check_flows();
+        }
+    }
+
+    fn check_flows(&self) {
+        let mut checks = self.flow_checks.take();
+        // Some have to be looked at again.
+        checks.retain(|key| self.check_flow(*key));
+        // The memory is kept.
+        let mut place = self.flow_checks.borrow_mut();
+        checks.append(&mut place);
+        *place = checks;
+    }
+}
