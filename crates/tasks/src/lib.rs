@@ -42,6 +42,7 @@ pub mod combinators;
 mod deferred;
 mod error;
 mod group;
+mod home;
 mod local;
 mod mail;
 mod net;

@@ -10,7 +10,6 @@ use crate::net::{DatagramSockets, Listeners, Streams};
 use crate::process::Children;
 use crate::signals::Waiting;
 use crate::task::Executor;
-use crate::time::{Sleepers, end_sleeps};
 
 thread_local! {
     /// What was found last on this thread. Streams look for it in every step, and tasks when they are started, nearly always
@@ -27,7 +26,6 @@ pub(crate) struct Local {
     pub(crate) datagrams: DatagramSockets,
     pub(crate) waiting: Waiting,
     pub(crate) children: Children,
-    pub(crate) sleepers: RefCell<Sleepers>,
     /// Lets handles on other threads reach all of it.
     _reachable: Reachable,
 }
@@ -58,7 +56,6 @@ impl Local {
             datagrams: DatagramSockets::default(),
             waiting: Waiting::default(),
             children: Children::default(),
-            sleepers: RefCell::default(),
             _reachable: Reachable::new(handle),
         })
     }
@@ -91,6 +88,5 @@ impl Drop for Local {
         self.datagrams.end();
         self.waiting.end();
         self.children.end();
-        end_sleeps(self.sleepers.take());
     }
 }

@@ -35,16 +35,37 @@ impl<T> Default for Table<T> {
 
 impl<T> Table<T> {
     pub(crate) fn insert(&mut self, value: T) -> TableKey {
+        let key = self.next_key();
+        self.put(key, value);
+        key
+    }
+
+    /// Makes a value that knows its key, and is shared with whoever asks.
+    pub(crate) fn insert_shared(&mut self, make: impl FnOnce(TableKey) -> T) -> T
+    where
+        T: Clone,
+    {
+        let key = self.next_key();
+        let value = make(key);
+        self.put(key, value.clone());
+        value
+    }
+
+    /// The key of what is put into the table next.
+    fn next_key(&mut self) -> TableKey {
         if self.vacant == NONE {
             self.grow();
         }
         self.made += 1;
-        let (index, number) = (self.vacant, self.made);
-        let slot = &mut self.pages[index / PAGE][index % PAGE];
-        if let Slot::Vacant { next } = mem::replace(slot, Slot::Taken { number, value }) {
+        TableKey { index: self.vacant, number: self.made }
+    }
+
+    fn put(&mut self, key: TableKey, value: T) {
+        let slot = &mut self.pages[key.index / PAGE][key.index % PAGE];
+        let taken = Slot::Taken { number: key.number, value };
+        if let Slot::Vacant { next } = mem::replace(slot, taken) {
             self.vacant = next;
         }
-        TableKey { index, number }
     }
 
     pub(crate) fn get_mut(&mut self, key: TableKey) -> Option<&mut T> {

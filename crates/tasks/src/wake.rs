@@ -8,11 +8,19 @@ use std::task::{Context, Waker};
 
 use marline_reactor::{Failure, Handle, Panic};
 
-use crate::task::contain;
+use crate::task::{contain, wake_task};
 
 /// Wakes somebody who waited for `what`. A waker is code of others: its panic is reported, to the loop that runs here if
-/// there is one, and keeps nobody else from being woken.
+/// there is one, and keeps nobody else from being woken. That of a task is nobody else's code.
+#[inline]
 pub(crate) fn wake(waker: Waker, what: &str) {
+    if let Err(waker) = wake_task(waker) {
+        wake_other(waker, what);
+    }
+}
+
+#[inline(never)]
+fn wake_other(waker: Waker, what: &str) {
     if let Err(panic) = contain(move || waker.wake()) {
         report(panic, what);
     }

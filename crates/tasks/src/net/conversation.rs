@@ -54,7 +54,7 @@ where
         let handle = Handle::current().ok()?;
         let local = Local::of(&handle)?;
         let (protocol, stream) = StreamProtocol::with_stream(&local, handle.remote(), None);
-        let expected = local.streams.expect(stream.port.door.key, addresses);
+        let expected = local.streams.expect(stream.port.door.key(), addresses);
         let talk = talk(stream);
         drop(expected);
         Some(protocol.when_made(move |_| detach_at(&handle, talk, place)))

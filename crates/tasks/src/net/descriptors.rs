@@ -15,23 +15,22 @@ use super::stream::Stream;
 /// A stream with so many descriptors that were not taken receives no more.
 const MOST_UNTAKEN: usize = 253;
 
-/// Descriptors that came, and that the program has not taken. Few streams have any, so the others have a word for them.
+/// Descriptors that came, and that the program has not taken.
 #[derive(Default)]
-#[allow(clippy::box_collection)]
-pub(super) struct Untaken(Option<Box<Vec<OwnedFd>>>);
+pub(super) struct Untaken(Vec<OwnedFd>);
 
 impl Untaken {
     pub(super) fn push(&mut self, descriptor: OwnedFd) {
-        self.0.get_or_insert_default().push(descriptor);
+        self.0.push(descriptor);
     }
 
     /// Whether there are so many that no more are received.
     pub(super) fn is_full(&self) -> bool {
-        self.0.as_ref().is_some_and(|descriptors| descriptors.len() >= MOST_UNTAKEN)
+        self.0.len() >= MOST_UNTAKEN
     }
 
     pub(super) fn take(&mut self) -> Vec<OwnedFd> {
-        self.0.take().map(|descriptors| *descriptors).unwrap_or_default()
+        std::mem::take(&mut self.0)
     }
 }
 

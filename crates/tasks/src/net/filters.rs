@@ -63,7 +63,7 @@ impl Stream {
         let transport = self.port.door.transport()?;
         let taken = self.port.take_back();
         let local = self.port.door.local()?;
-        local.streams.with(self.port.door.key, |state| state.received.put_front(taken));
+        local.streams.with(self.port.door.key(), |state| state.received.put_front(taken));
         transport.push_filter(filter, read_ahead).map_err(|_| self.port.door.write_error())
     }
 }
@@ -74,7 +74,7 @@ impl Door {
         let local = self.local()?;
         let (ended, transport) = self.with(&local, |state| {
             state.writer.check(ticket)?;
-            let ended = state.lost.is_some() || state.phase == Phase::Over;
+            let ended = state.is_lost() || state.phase == Phase::Over;
             Ok::<_, io::Error>((ended, state.transport.clone()))
         })??;
         let Some(transport) = transport.filter(|_| !ended) else {

@@ -12,8 +12,6 @@ use polonius_the_crab::{polonius, polonius_return};
 
 use super::scratch::Scratch;
 
-/// How many bytes are read at most for one look at them.
-const PIECE: usize = 64 * 1024;
 /// Memory for outgoing frames that is kept from one to the next.
 const SPARE: usize = 4 * 1024;
 
@@ -199,7 +197,7 @@ impl<S: AsyncRead + Unpin, F: Feed + 'static> Framed<S, F> {
         (self.used, self.filled) = (0, 0);
         let mut buffer = std::mem::replace(&mut self.received, Scratch::none());
         if buffer.is_empty() {
-            buffer = Scratch::take(PIECE);
+            buffer = Scratch::take();
         }
         let read = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
         match read {

@@ -99,7 +99,7 @@ impl ReadHalf {
     /// ```
     pub fn reunite(mut self, mut writing: WriteHalf) -> Result<Stream, ReuniteError> {
         let (door, other) = (&self.port.door, &writing.door);
-        if door.key != other.key || door.remote.loop_id() != other.remote.loop_id() {
+        if door.key() != other.key() || door.remote.loop_id() != other.remote.loop_id() {
             return Err(ReuniteError { reading: self, writing });
         }
         let empty = Port::new(door.duplicate());
@@ -184,7 +184,7 @@ impl Drop for WriteHalf {
         if self.is_reunited {
             return;
         }
-        on_loop(&self.door.remote, self.door.key, |local, key| {
+        on_loop(&self.door.remote, self.door.key(), |local, key| {
             let transport = local.streams.with(key, |state| {
                 // A connection that another protocol is about to get is not ended. If that protocol is the stream's own, it
                 // sees to the end.
@@ -236,12 +236,12 @@ impl AsyncWrite for WriteHalf {
 
 impl fmt::Debug for ReadHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReadHalf({:?})", self.port.door.key)
+        write!(f, "ReadHalf({:?})", self.port.door.key())
     }
 }
 
 impl fmt::Debug for WriteHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WriteHalf({:?})", self.door.key)
+        write!(f, "WriteHalf({:?})", self.door.key())
     }
 }

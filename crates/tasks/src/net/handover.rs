@@ -98,7 +98,7 @@ impl Stream {
             return Err(IntoProtocolError { stream: self, protocol, wrong_thread });
         };
         let taken = self.port.take_back();
-        let left = local.streams.with(door.key, |state| {
+        let left = local.streams.with(door.key(), |state| {
             state.received.put_front(taken);
             let before = (state.phase, state.was_paused);
             let transport = state.transport.clone()?;
@@ -109,7 +109,7 @@ impl Stream {
             return Err(IntoProtocolError { stream: self, protocol, wrong_thread: None });
         };
         if let Err(refused) = transport.set_protocol(protocol, &[]) {
-            local.streams.with(door.key, |state| state.phase = phase);
+            local.streams.with(door.key(), |state| state.phase = phase);
             let protocol = refused.into_inner();
             return Err(IntoProtocolError { stream: self, protocol, wrong_thread: None });
         }
@@ -147,7 +147,7 @@ impl Stream {
             return Err(IntoTransportError { stream: self, wrong_thread });
         };
         let taken = self.port.take_back();
-        let left = local.streams.with(door.key, |state| {
+        let left = local.streams.with(door.key(), |state| {
             state.received.put_front(taken);
             let transport = state.transport.clone().filter(|transport| !transport.is_lost())?;
             let before = std::mem::replace(&mut state.phase, Phase::Released);

@@ -13,8 +13,9 @@ use std::task::{Context, Poll, ready};
 use marline_reactor::{Address, Addresses, Remote, Transport, WriteStatus};
 use parking_lot::Mutex;
 
-use super::state::{Phase, Received, StreamState};
-use super::straight::Came;
+use super::received::Received;
+use super::state::{Phase, StreamCell, StreamState};
+use super::straight::{Came, Straight};
 use super::turns::{NO_TICKET, Ticket, Turn};
 use crate::error::{UntakenDescriptors, WrongThread};
 use crate::local::Local;
@@ -25,10 +26,10 @@ use crate::wake::{Visitor, attempt};
 /// A write is cut into pieces of what fits below the high watermark, but of no less than this.
 const PIECE: usize = 16 * 1024;
 
-/// The way from a handle, which is plain data, to the stream, which lives in its loop.
+/// The way from a handle, which may go to any thread, to the stream, which may be touched on that of its loop only.
 pub(super) struct Door {
     pub(super) remote: Remote,
-    pub(super) key: TableKey,
+    pub(super) cell: Arc<StreamCell>,
 }
 
 /// What to do when the stream's state is no longer borrowed.
@@ -38,7 +39,10 @@ enum Step<T> {
 }
 
 impl Door {
-    #[inline]
+    pub(super) fn key(&self) -> TableKey {
+        self.cell.key()
+    }
+
     pub(super) fn local(&self) -> io::Result<Rc<Local>> {
         match Local::find(&self.remote) {
             Some(local) => Ok(local),
@@ -67,7 +71,7 @@ impl Door {
     }
 
     pub(super) fn with<R>(&self, local: &Local, change: impl FnOnce(&mut StreamState) -> R) -> io::Result<R> {
-        local.streams.with(self.key, change).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        local.streams.with(self.key(), change).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// For an operation that was asked for at this place.
@@ -78,7 +82,8 @@ impl Door {
     #[track_caller]
     pub(super) fn transport(&self) -> io::Result<Transport> {
         let local = self.local_at(Some(Location::caller()))?;
-        self.with(&local, |state| state.transport.clone())?.ok_or_else(|| io::ErrorKind::NotConnected.into())
+        let transport = self.with(&local, |state| state.transport.clone());
+        transport?.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// One end of the connection, also of one that is about to be made.
@@ -92,7 +97,7 @@ impl Door {
         let transport = self.with(&local, |state| state.transport.clone())?;
         let address = match transport {
             Some(transport) => of(&transport),
-            None => local.streams.expected(self.key).map(expected),
+            None => local.streams.expected(self.key()).map(expected),
         };
         address.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -108,7 +113,7 @@ impl Door {
         mut take: impl FnMut(&mut Received) -> R,
     ) -> Poll<io::Result<Option<R>>> {
         let local = self.local()?;
-        match local.streams.read_straight(self.key, ticket, context, 0, &mut take) {
+        match local.streams.come_for(self.key(), ticket, context, 0, &mut take) {
             Came::Bytes(taken) => Poll::Ready(Ok(Some(taken))),
             Came::Nothing(transport) => {
                 transport.resume_reading();
@@ -121,18 +126,32 @@ impl Door {
     /// As [`poll_received`](Self::poll_received), into the memory of whoever reads: how much it was, and 0 at the end.
     #[inline]
     fn poll_read(&self, ticket: Ticket, context: &Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.cell.read_straight(ticket, context, into) {
+            Straight::Read(count) => Poll::Ready(Ok(count)),
+            Straight::Waits => Poll::Pending,
+            Straight::Unusual => self.poll_read_closely(ticket, context, into),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_read_closely(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let local = self.local()?;
         let (streams, room) = (&local.streams, into.len());
-        match streams.read_straight(self.key, ticket, context, room, |received| received.take(into)) {
+        match streams.come_for(self.key(), ticket, context, room, |received| received.take(into)) {
             Came::Bytes(count) => return Poll::Ready(Ok(count)),
             Came::Left(transport) => {
                 // A peer who writes as fast never lets it wait.
                 let allowance = &local.executor.allowance;
                 if allowance.is_used_up() {
-                    streams.with(self.key, |state| state.leave_again(ticket));
+                    streams.with(self.key(), |state| state.leave_again(ticket));
                 }
                 ready!(allowance.poll_use(context));
-                if let Some(count) = streams.take_left(self.key, &transport, into) {
+                if let Some(count) = streams.take_left(self.key(), &transport, into) {
                     allowance.charge(count);
                     return Poll::Ready(Ok(count));
                 }
@@ -167,11 +186,11 @@ impl Door {
                     spent = Some(std::mem::take(&mut state.received));
                 }
                 Ok(Some(taken))
-            } else if state.eof || state.lost.is_some() {
+            } else if state.eof || state.is_lost() {
                 state.broken().map_or(Ok(None), Err)
             } else if let Some(error) = state.handed_over() {
                 Err(error)
-            } else if state.descriptors.is_full() {
+            } else if state.has_many_descriptors() {
                 Err(UntakenDescriptors::new().into())
             } else {
                 // The protocol, when it is put in place, finds out by itself that somebody waits.
@@ -206,25 +225,34 @@ impl Door {
     #[track_caller]
     pub(super) fn take_descriptors(&self) -> io::Result<Vec<OwnedFd>> {
         let local = self.local_at(Some(Location::caller()))?;
-        self.with(&local, |state| state.descriptors.take())
+        self.with(&local, StreamState::take_descriptors)
     }
 
     // Writing.
 
     /// Waits until there is room, then writes what fits.
+    #[inline]
     pub(super) fn poll_write(
         &self,
         ticket: Ticket,
         context: &Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let local = self.local()?;
-        let straight = local.streams.writable_straight(self.key);
-        if let Some(transport) = straight.as_ref().filter(|_| data.len() < PIECE) {
-            if transport.try_write(data).is_some_and(WriteStatus::is_accepted) {
-                return Poll::Ready(Ok(data.len()));
-            }
+        if self.write_straight(data) {
+            return Poll::Ready(Ok(data.len()));
         }
+        self.poll_write_closely(ticket, context, data)
+    }
+
+    #[inline(never)]
+    fn poll_write_closely(
+        &self,
+        ticket: Ticket,
+        context: &Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let local = self.local()?;
+        let straight = local.streams.writable_straight(self.key());
         let roomy = straight.and_then(|transport| transport.room().map(|room| (transport, room)));
         let (transport, room) = match roomy {
             Some(found) => found,
@@ -250,19 +278,15 @@ impl Door {
     }
 
     /// Writes all of it, if it is not much and nothing is in its way: whether it was written.
+    #[inline]
     pub(super) fn write_straight(&self, data: &[u8]) -> bool {
-        if data.len() >= PIECE {
-            return false;
-        }
-        let found = Local::find(&self.remote).and_then(|local| local.streams.writable_straight(self.key));
-        let status = found.and_then(|transport| transport.try_write(data));
-        status.is_some_and(WriteStatus::is_accepted)
+        self.cell.write_straight(data)
     }
 
     /// Whether the end of the connection is certain and its protocol was not told yet. That is worth waiting for, but not
     /// where nobody is polled any more: there the caller is a destructor, and a backend may take turns over the close.
     pub(super) fn is_lost_unheard(&self, local: &Local, transport: &Transport) -> io::Result<bool> {
-        let unheard = transport.is_lost() && self.with(local, |state| state.lost.is_none())?;
+        let unheard = transport.is_lost() && self.with(local, |state| !state.is_lost())?;
         if unheard && local.executor.is_ending() { Err(self.write_error()) } else { Ok(unheard) }
     }
 
@@ -300,7 +324,7 @@ impl Door {
     /// Ends our direction, and waits until that is sent.
     pub(super) fn poll_close(&self, ticket: Ticket, context: &Context<'_>) -> Poll<io::Result<()>> {
         let local = self.local()?;
-        let (ended, error) = self.with(&local, |state| (state.lost.is_some(), state.broken()))?;
+        let (ended, error) = self.with(&local, |state| (state.is_lost(), state.broken()))?;
         if ended {
             return Poll::Ready(error.map_or(Ok(()), Err));
         }
@@ -325,7 +349,7 @@ impl Door {
         let local = self.local()?;
         let (ended, transport) = self.with(&local, |state| {
             state.writer.check(ticket)?;
-            let ended = state.lost.is_some() || state.phase == Phase::Over;
+            let ended = state.is_lost() || state.phase == Phase::Over;
             Ok::<_, io::Error>((ended, state.transport.clone()))
         })??;
         let Some(transport) = transport.filter(|_| !ended) else {
@@ -372,17 +396,17 @@ impl Door {
     /// A future that held a turn is dropped.
     pub(super) fn leave(&self, ticket: Ticket, turn: fn(&mut StreamState) -> &mut Turn) {
         let Some(local) = Local::find(&self.remote) else { return };
-        let left = local.streams.with(self.key, |state| turn(state).leave(ticket));
+        let left = local.streams.with(self.key(), |state| turn(state).leave(ticket));
         left.unwrap_or_default().settle();
     }
 
     pub(super) fn duplicate(&self) -> Self {
-        Self { remote: self.remote.clone(), key: self.key }
+        Self { remote: self.remote.clone(), cell: Arc::clone(&self.cell) }
     }
 
     /// The handle of one side is dropped, or that of both, on whatever thread.
     pub(super) fn drop_sides<const READING: bool, const WRITING: bool>(&self) {
-        on_loop(&self.remote, self.key, |local, key| local.streams.drop_sides::<READING, WRITING>(key));
+        on_loop(&self.remote, self.key(), |local, key| local.streams.drop_sides::<READING, WRITING>(key));
     }
 }
 

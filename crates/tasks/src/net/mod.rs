@@ -2,8 +2,8 @@
 //!
 //! * `stream`: a connection, as a program holds it; `halves`: one direction each; `copy`: from one to another, by way of a
 //!   `scratch` buffer; `operations` and `io`: what they share.
-//! * `state`: what the loop keeps of a stream; `straight`: the usual, by itself; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at
-//!   a time.
+//! * `state`: what the loop keeps of a stream; `received`: bytes of its that were not read; `straight`: the usual, by
+//!   itself; `protocol`: the protocol that feeds it; `turns`: one reader, one writer at a time.
 //! * `descriptors`: those that pass over a stream, and who is at its other end.
 //! * `filters`: what stands between a stream and its connection.
 //! * `framed`: frames from a stream and onto it, by a parser of the reactor's or a program's own.
@@ -26,6 +26,7 @@ mod io;
 mod listener;
 mod operations;
 mod protocol;
+mod received;
 mod scratch;
 mod state;
 mod straight;

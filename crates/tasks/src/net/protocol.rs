@@ -3,15 +3,15 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use marline_reactor::{Lost, OnEof, Protocol, Remote, Transport};
 
 use super::descriptors;
-use super::state::{Phase, StreamState};
+use super::state::{Phase, StreamCell, StreamState};
 use super::stream::Stream;
 use super::turns::Wakers;
 use crate::local::Local;
-use crate::table::TableKey;
 
 /// The protocol under a [`Stream`], as the factories of [`conversation`](crate::conversation()) answer with it.
 ///
@@ -20,7 +20,7 @@ use crate::table::TableKey;
 pub struct StreamProtocol {
     /// Whoever keeps the protocol keeps nothing of the loop.
     local: Weak<Local>,
-    key: TableKey,
+    cell: Arc<StreamCell>,
 }
 
 impl StreamProtocol {
@@ -31,20 +31,21 @@ impl StreamProtocol {
         remote: Remote,
         transport: Option<Transport>,
     ) -> (Self, Stream) {
-        let key = local.streams.add(transport);
-        (Self { local: Rc::downgrade(local), key }, Stream::new(remote, key))
+        let cell = local.streams.add(transport, &local.executor);
+        let stream = Stream::new(remote, Arc::clone(&cell));
+        (Self { local: Rc::downgrade(local), cell }, stream)
     }
 
     /// Does this when the connection is made. Behind filters that is when they are established.
     pub(super) fn when_made(self, arrival: impl FnOnce(&Local) + 'static) -> Self {
         if let Some(local) = self.local.upgrade() {
-            local.streams.when_made(self.key, Box::new(arrival));
+            local.streams.when_made(self.cell.key(), Box::new(arrival));
         }
         self
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
-        self.local.upgrade()?.streams.with(self.key, change)
+        self.local.upgrade()?.streams.with(self.cell.key(), change)
     }
 
     /// Wakes everybody who waits for the stream, and forgets it if the program has.
@@ -52,7 +53,7 @@ impl StreamProtocol {
         let (reader, writer, is_held) = told;
         if !is_held {
             if let Some(local) = self.local.upgrade() {
-                local.streams.remove(self.key);
+                local.streams.remove(self.cell.key());
             }
         }
         reader.wake();
@@ -99,31 +100,24 @@ impl Protocol for StreamProtocol {
         // What they asked of the connection before was asked in the name of its old protocol.
         writer.wake();
         if let Some(local) = self.local.upgrade() {
-            let arrival = local.streams.take_arrival(self.key);
+            let arrival = local.streams.take_arrival(self.cell.key());
             arrival.into_iter().for_each(|arrival| arrival(&local));
         }
     }
 
     fn readable(&mut self, _: &Transport) -> bool {
-        let Some(local) = self.local.upgrade() else { return false };
-        match local.streams.leave_input(self.key) {
-            Some(reader) => {
-                reader.wake();
-                true
-            }
-            None => false,
-        }
+        self.cell.leave_input()
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.pause_reading();
         let Some(local) = self.local.upgrade() else { return };
-        local.streams.receive(self.key, data).wake();
+        local.streams.receive(self.cell.key(), data).wake();
     }
 
     /// The bytes that it came with follow, and wake the reader.
     fn descriptor_received(&mut self, _: &Transport, descriptor: OwnedFd) {
-        self.with(|state| state.descriptors.push(descriptor));
+        self.with(|state| state.push_descriptor(descriptor));
     }
 
     fn eof_received(&mut self, _: &Transport) -> OnEof {
@@ -152,9 +146,9 @@ impl Protocol for StreamProtocol {
     }
 
     fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
-        let lost = Box::new(lost.clone());
+        let lost = lost.clone();
         let told = self.with(|state| {
-            state.lost = Some(lost);
+            state.set_lost(lost);
             (state.reader.wakers(), state.writer.wakers(), state.is_held())
         });
         if let Some(told) = told {
@@ -169,7 +163,7 @@ impl Protocol for StreamProtocol {
             // Who gave the stream away has seen to the reading, and the program may have paused it since.
             let reads = (state.phase != Phase::Leaving).then_some(state.was_paused);
             state.phase = Phase::Over;
-            let left = (std::mem::take(&mut state.received), state.descriptors.take());
+            let left = (std::mem::take(&mut state.received), state.take_descriptors());
             let told = (state.reader.wakers(), state.writer.wakers(), state.is_held());
             (left, state.transport.take(), reads, told)
         });
@@ -190,9 +184,9 @@ impl Drop for StreamProtocol {
     /// that is gone with its connection before another could take over.
     fn drop(&mut self) {
         // With the stream, if nobody else has got it.
-        drop(self.local.upgrade().and_then(|local| local.streams.take_arrival(self.key)));
+        drop(self.local.upgrade().and_then(|local| local.streams.take_arrival(self.cell.key())));
         let told = self.with(|state| {
-            (state.phase != Phase::Over && state.lost.is_none()).then(|| {
+            (state.phase != Phase::Over && !state.is_lost()).then(|| {
                 state.phase = Phase::Over;
                 state.transport = None;
                 (state.reader.wakers(), state.writer.wakers(), state.is_held())
@@ -206,6 +200,6 @@ impl Drop for StreamProtocol {
 
 impl fmt::Debug for StreamProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StreamProtocol({:?})", self.key)
+        write!(f, "StreamProtocol({:?})", self.cell.key())
     }
 }

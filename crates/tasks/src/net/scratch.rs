@@ -5,50 +5,61 @@ use std::ops::{Deref, DerefMut};
 
 thread_local! {
     /// The one that is kept. With more, each thread that ever copied would keep them.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SPARE: Cell<Option<Box<[u8; SIZE]>>> = const { Cell::new(None) };
 }
+
+/// How large they are. All are alike, so that one is a word to move.
+const SIZE: usize = 64 * 1024;
 
 /// A buffer, which is kept for the next one who needs it when it is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch(Vec<u8>);
+pub(super) struct Scratch(Option<Box<[u8; SIZE]>>);
 
 impl Scratch {
     /// No buffer.
     pub(super) const fn none() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
-    /// At least `size` bytes, which hold anything.
-    pub(super) fn take(size: usize) -> Self {
+    /// 64 KiB, which hold anything.
+    #[inline]
+    pub(super) fn take() -> Self {
         // At the end of a thread there may be no more place for it.
-        let mut buffer = SPARE.try_with(Cell::take).unwrap_or_default();
-        if buffer.len() < size {
-            buffer.resize(size, 0);
+        match SPARE.try_with(Cell::take) {
+            Ok(Some(buffer)) => Self(Some(buffer)),
+            _ => Self(make()),
         }
-        Self(buffer)
     }
+}
+
+/// By way of a vector, as an array would be made on the stack first.
+#[cold]
+fn make() -> Option<Box<[u8; SIZE]>> {
+    vec![0; SIZE].into_boxed_slice().try_into().ok()
 }
 
 impl Deref for Scratch {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.0
+        self.0.as_ref().map_or(&[], |buffer| &buffer[..])
     }
 }
 
 impl DerefMut for Scratch {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        self.0.as_mut().map_or(&mut [], |buffer| &mut buffer[..])
     }
 }
 
 impl Drop for Scratch {
+    #[inline]
     fn drop(&mut self) {
-        if self.0.is_empty() {
-            return;
+        if let Some(buffer) = self.0.take() {
+            // Another one that is kept meanwhile goes.
+            let _ = SPARE.try_with(|spare| spare.set(Some(buffer)));
         }
-        let buffer = std::mem::take(&mut self.0);
-        let _ = SPARE.try_with(|spare| spare.set(buffer));
     }
 }

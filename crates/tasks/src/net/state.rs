@@ -3,25 +3,26 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use marline_reactor::{Addresses, Lost, Transport, Warning};
 
 use super::descriptors::Untaken;
+use super::received::{Pool, Received};
 use super::turns::{Ticket, Turn, Wakers};
 use crate::error::HandedOver;
+use crate::home::Home;
 use crate::local::Local;
 use crate::table::{Table, TableKey};
-
-/// How many empty read buffers are kept for whoever receives next, and how large they may be.
-const POOL: usize = 64;
-const POOLED: usize = 64 * 1024;
+use crate::task::Executor;
 
 /// The streams of a loop.
 #[derive(Default)]
 pub(crate) struct Streams {
-    table: RefCell<Table<StreamState>>,
-    /// Read buffers that nobody uses: a stream has one only while it has bytes that were not read.
-    pool: RefCell<Vec<Vec<u8>>>,
+    table: RefCell<Table<Arc<StreamCell>>>,
+    pool: Pool,
     tickets: Cell<Ticket>,
     /// The stream whose conversation is being made, and the ends that its connection will have.
     expected: RefCell<Option<(TableKey, Addresses)>>,
@@ -44,22 +45,31 @@ impl Drop for Expected<'_> {
     }
 }
 
+/// A stream, as the loop, its handles and its protocol share it: one allocation, to which each of them has a straight way. The
+/// loop has it in its table until the stream is over, and empties it then.
+pub(super) struct StreamCell {
+    key: TableKey,
+    state: Home<RefCell<StreamState>>,
+}
+
 /// A stream's end of its connection.
 #[derive(Default)]
 pub(super) struct StreamState {
+    /// That of its loop, as long as the stream is not over.
+    pub(super) executor: Option<Rc<Executor>>,
     /// Known before the stream's protocol is in place where it takes over a live connection, and kept until another
     /// takes over.
     pub(super) transport: Option<Transport>,
     pub(super) phase: Phase,
     pub(super) received: Received,
-    /// Those that came, and that the program has not taken. They go where the bytes go.
-    pub(super) descriptors: Untaken,
+    rare: Option<Box<Rare>>,
+    /// Bytes can come and go. It follows from the rest, and is written down for who looks in each step.
+    pub(super) is_usual: bool,
     /// There are bytes that the connection has and did not receive.
     pub(super) left: bool,
     /// Who read last has room to receive such bytes into.
     pub(super) takes: bool,
     pub(super) eof: bool,
-    pub(super) lost: Option<Box<Lost>>,
     /// The program had paused reading when the stream took over, and whoever takes over from it finds that so.
     pub(super) was_paused: bool,
     /// Our direction is to end as soon as the connection is known.
@@ -72,6 +82,14 @@ pub(super) struct StreamState {
     pub(super) reading_dropped: bool,
     /// The same of the writing side.
     pub(super) writing_dropped: bool,
+}
+
+/// What few streams have.
+#[derive(Default)]
+struct Rare {
+    lost: Option<Lost>,
+    /// Those that came, and that the program has not taken. They go where the bytes go.
+    descriptors: Untaken,
 }
 
 /// Where a stream stands with its connection.
@@ -89,60 +107,34 @@ pub(super) enum Phase {
     Over,
 }
 
-/// Bytes that were received and not read.
-#[derive(Default)]
-pub(super) struct Received {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl Received {
-    pub(super) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-
-    /// Takes up to `into.len()` bytes out.
-    #[inline]
-    pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
-        let count = into.len().min(self.bytes.len() - self.start);
-        into[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
-        self.start += count;
-        count
-    }
-
-    pub(super) fn into_bytes(mut self) -> Vec<u8> {
-        self.bytes.drain(..self.start);
-        self.bytes
-    }
-
-    /// Puts bytes back that were taken out before.
-    pub(super) fn put_front(&mut self, mut earlier: Self) {
-        if !earlier.is_empty() {
-            earlier.bytes.extend_from_slice(self.bytes());
-            *self = earlier;
-        }
-    }
-
-    /// `count` of the bytes were read.
-    pub(super) fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.bytes.len());
-    }
-}
-
 impl Streams {
     /// A stream whose protocol is not in place yet.
-    pub(super) fn add(&self, transport: Option<Transport>) -> TableKey {
-        self.table.borrow_mut().insert(StreamState { transport, ..StreamState::default() })
+    pub(super) fn add(&self, transport: Option<Transport>, executor: &Rc<Executor>) -> Arc<StreamCell> {
+        let executor = Some(Rc::clone(executor));
+        let state = RefCell::new(StreamState { executor, transport, ..StreamState::default() });
+        let make = |key| Arc::new(StreamCell { key, state: Home::new(state) });
+        self.table.borrow_mut().insert_shared(make)
     }
 
     /// Works on a stream. `change` must run no code of anybody else's: no waker, no drop.
-    #[inline]
     pub(super) fn with<R>(&self, key: TableKey, change: impl FnOnce(&mut StreamState) -> R) -> Option<R> {
-        self.table.borrow_mut().get_mut(key).map(change)
+        self.with_usual(key, |state| {
+            let result = change(state);
+            state.is_usual = state.looks_usual();
+            result
+        })
+    }
+
+    /// The same, where `change` has nothing to do with what makes a stream [usual](StreamState::is_usual).
+    #[inline]
+    pub(super) fn with_usual<R>(
+        &self,
+        key: TableKey,
+        change: impl FnOnce(&mut StreamState) -> R,
+    ) -> Option<R> {
+        let mut table = self.table.borrow_mut();
+        let state = table.get_mut(key)?.state()?;
+        Some(change(&mut state.borrow_mut()))
     }
 
     /// The connection of this stream is about to be made between these ends.
@@ -177,7 +169,7 @@ impl Streams {
             state.writing_dropped |= WRITING;
             let last = !state.is_held() && !matches!(state.phase, Phase::Leaving | Phase::Released);
             let ended = state.eof || state.closed;
-            last.then(|| (state.transport.clone(), state.lost.is_some(), ended))
+            last.then(|| (state.transport.clone(), state.is_lost(), ended))
         });
         match transport.flatten() {
             // Its protocol forgets the stream when the other takes over; or, if the one that waits is its own, closes.
@@ -194,8 +186,8 @@ impl Streams {
     }
 
     pub(super) fn remove(&self, key: TableKey) {
-        let state = self.table.borrow_mut().remove(key);
-        if let Some(mut state) = state {
+        let cell = self.table.borrow_mut().remove(key);
+        if let Some(mut state) = cell.and_then(|cell| cell.empty()) {
             self.give_back(std::mem::take(&mut state.received));
             drop(state);
         }
@@ -204,7 +196,7 @@ impl Streams {
     /// The loop has ended.
     pub(crate) fn end(&self) {
         drop(self.arrivals.take());
-        for state in self.table.take().into_values() {
+        for state in self.table.take().into_values().filter_map(|cell| cell.empty()) {
             state.reader.end();
             state.writer.end();
         }
@@ -213,16 +205,8 @@ impl Streams {
     /// Puts received bytes where the reader finds them: who waits for them.
     #[inline]
     pub(super) fn receive(&self, key: TableKey, data: &[u8]) -> Wakers {
-        let received = self.with(key, |state| {
-            let received = &mut state.received;
-            if received.is_empty() {
-                if received.bytes.capacity() == 0 {
-                    received.bytes = self.pool.borrow_mut().pop().unwrap_or_default();
-                }
-                received.start = 0;
-                received.bytes.clear();
-            }
-            received.bytes.extend_from_slice(data);
+        let received = self.with_usual(key, |state| {
+            state.received.push(data, &self.pool);
             state.reader.wakers()
         });
         received.unwrap_or_default()
@@ -231,21 +215,60 @@ impl Streams {
     /// Keeps the memory of a read buffer that is used up.
     #[inline]
     pub(super) fn give_back(&self, received: Received) {
-        let bytes = received.bytes;
-        // It is emptied by the one who uses it next.
-        if (1..=POOLED).contains(&bytes.capacity()) {
-            let mut pool = self.pool.borrow_mut();
-            if pool.len() < POOL {
-                pool.push(bytes);
-            }
-        }
+        self.pool.give_back(received);
+    }
+}
+
+impl StreamCell {
+    /// Names it in the loop's table.
+    pub(super) fn key(&self) -> TableKey {
+        self.key
+    }
+
+    /// The stream, on the thread of its loop. It is borrowed only while nobody else's code runs.
+    #[inline]
+    pub(super) fn state(&self) -> Option<&RefCell<StreamState>> {
+        self.state.get()
+    }
+
+    /// Takes out what there is, for good.
+    fn empty(&self) -> Option<StreamState> {
+        self.state().map(RefCell::take)
     }
 }
 
 impl StreamState {
     /// The error of a stream whose connection is gone; `None` if it went in good order.
     pub(super) fn broken(&self) -> Option<io::Error> {
-        self.lost.as_ref().filter(|lost| !lost.is_clean()).map(|lost| lost.to_io_error())
+        let lost = self.rare.as_ref()?.lost.as_ref();
+        lost.filter(|lost| !lost.is_clean()).map(Lost::to_io_error)
+    }
+
+    fn looks_usual(&self) -> bool {
+        let stands = self.phase == Phase::InPlace && !self.eof && self.transport.is_some();
+        stands && !self.is_lost() && !self.has_many_descriptors()
+    }
+
+    /// Whether the connection is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.lost.is_some())
+    }
+
+    pub(super) fn set_lost(&mut self, lost: Lost) {
+        self.rare.get_or_insert_default().lost = Some(lost);
+    }
+
+    /// Whether so many descriptors wait to be taken that nothing is received any more.
+    pub(super) fn has_many_descriptors(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.descriptors.is_full())
+    }
+
+    pub(super) fn push_descriptor(&mut self, descriptor: OwnedFd) {
+        self.rare.get_or_insert_default().descriptors.push(descriptor);
+    }
+
+    pub(super) fn take_descriptors(&mut self) -> Vec<OwnedFd> {
+        self.rare.as_mut().map(|rare| rare.descriptors.take()).unwrap_or_default()
     }
 
     /// Whether the program has a handle of it.

@@ -6,19 +6,20 @@
 
 use std::task::Context;
 
-use marline_reactor::Transport;
+use marline_reactor::{Taken, Transport, WriteStatus};
 
+use super::received::Received;
 use super::scratch::Scratch;
-use super::state::{Phase, Received, StreamState, Streams};
-use super::turns::{Ticket, Wakers};
+use super::state::{Phase, StreamCell, StreamState, Streams};
+use super::turns::Ticket;
 use crate::table::TableKey;
-use crate::task::is_of_task;
+use crate::task::clone_of_task;
 
 /// Whoever has room for so much takes bytes from where they are. Less is taken from a copy, and not with a call to the system
 /// each time.
 const ROOMY: usize = 1024;
-/// How much is received at once for who has less room.
-const PIECE: usize = 64 * 1024;
+/// What is less needs no look at how much there is.
+const FEW: usize = 16 * 1024;
 
 /// What came for a reader.
 pub(super) enum Came<R> {
@@ -31,10 +32,94 @@ pub(super) enum Came<R> {
     Unusual,
 }
 
+/// What a read came to that was tried in the usual way.
+pub(super) enum Straight {
+    Read(usize),
+    /// There is nothing yet, and who polls is woken when there is.
+    Waits,
+    /// It is to be looked at more closely.
+    Unusual,
+}
+
+/// What a stream says to a read.
+enum Look {
+    /// There are bytes that this connection did not receive.
+    Left(Transport),
+    /// There is nothing, and who polls waits from now on. This connection is to be read: whoever else has its transport, as a
+    /// protocol around the stream's does, may have paused it.
+    Waits(Transport),
+    Unusual,
+}
+
+impl StreamCell {
+    /// Receives what was left with the connection, into much room, or waits for it.
+    #[inline]
+    pub(super) fn read_straight(&self, ticket: Ticket, context: &Context<'_>, into: &mut [u8]) -> Straight {
+        let Some(state) = self.state() else { return Straight::Unusual };
+        let look = state.borrow_mut().look_straight(ticket, context, into.len());
+        match look {
+            Look::Left(transport) => self.receive_straight(&transport, into),
+            Look::Waits(transport) => {
+                transport.resume_reading();
+                Straight::Waits
+            }
+            Look::Unusual => Straight::Unusual,
+        }
+    }
+
+    fn receive_straight(&self, transport: &Transport, into: &mut [u8]) -> Straight {
+        let Some(taken) = transport.try_receive(into) else { return Straight::Unusual };
+        if taken.more || taken.count >= FEW {
+            self.received_much(taken);
+        }
+        Straight::Read(taken.count)
+    }
+
+    #[cold]
+    fn received_much(&self, taken: Taken) {
+        if let Some(state) = self.state() {
+            let mut state = state.borrow_mut();
+            state.left |= taken.more;
+            if let Some(executor) = &state.executor {
+                executor.allowance.charge(taken.count);
+            }
+        }
+    }
+
+    /// There are bytes that its connection has not received: who waits for them is woken. `false` if they are to be received as
+    /// usual.
+    #[inline]
+    pub(super) fn leave_input(&self) -> bool {
+        let Some(state) = self.state() else { return false };
+        let mut state = state.borrow_mut();
+        if !state.is_usual || !state.takes || !state.received.is_nothing() {
+            return false;
+        }
+        state.left = true;
+        let reader = state.reader.wakers();
+        drop(state);
+        reader.wake();
+        true
+    }
+
+    /// Writes all of it, if it is not much and nothing is in its way: whether it was written.
+    #[inline]
+    pub(super) fn write_straight(&self, data: &[u8]) -> bool {
+        let Some(state) = self.state().filter(|_| data.len() < FEW) else { return false };
+        let state = state.borrow();
+        if !state.is_usual || !state.writer.is_vacant() {
+            return false;
+        }
+        let Some(transport) = state.transport.clone() else { return false };
+        drop(state);
+        transport.try_write(data).is_some_and(WriteStatus::is_accepted)
+    }
+}
+
 impl Streams {
     /// Lets `take` have what was received, or waits for it. It has room for so many bytes, or for none where they are.
     #[inline]
-    pub(super) fn read_straight<R>(
+    pub(super) fn come_for<R>(
         &self,
         key: TableKey,
         ticket: Ticket,
@@ -42,7 +127,7 @@ impl Streams {
         room: usize,
         take: impl FnOnce(&mut Received) -> R,
     ) -> Came<R> {
-        let came = self.with(key, |state| {
+        let came = self.with_usual(key, |state| {
             if !state.reader.is_free_for(ticket) {
                 return Came::Unusual;
             }
@@ -59,34 +144,26 @@ impl Streams {
         came.unwrap_or(Came::Unusual)
     }
 
-    /// There are bytes that its connection has not received: who waits for them. `None` if they are to be received as usual.
-    #[inline]
-    pub(super) fn leave_input(&self, key: TableKey) -> Option<Wakers> {
-        self.with(key, |state| {
-            let stands = state.takes && state.phase == Phase::InPlace && state.received.is_empty();
-            if !stands || state.descriptors.is_full() {
-                return None;
-            }
-            state.left = true;
-            Some(state.reader.wakers())
-        })?
+    /// There is more that the connection did not receive.
+    #[cold]
+    fn leave_more(&self, key: TableKey) {
+        self.with_usual(key, |state| state.left = true);
     }
 
     /// Receives what was left with the connection. For little room it is received elsewhere, and the rest kept for the next read.
-    #[inline]
     pub(super) fn take_left(&self, key: TableKey, transport: &Transport, into: &mut [u8]) -> Option<usize> {
         if into.len() < ROOMY {
             return self.take_little(key, transport, into);
         }
         let taken = transport.try_receive(into)?;
         if taken.more {
-            self.with(key, |state| state.left = true);
+            self.leave_more(key);
         }
         Some(taken.count)
     }
 
     fn take_little(&self, key: TableKey, transport: &Transport, into: &mut [u8]) -> Option<usize> {
-        let mut scratch = Scratch::take(PIECE);
+        let mut scratch = Scratch::take();
         let taken = transport.try_receive(&mut scratch)?;
         let (count, received) = (taken.count.min(into.len()), &scratch[..taken.count]);
         into[..count].copy_from_slice(&received[..count]);
@@ -95,7 +172,7 @@ impl Streams {
             self.receive(key, &received[count..]).wake();
         }
         if taken.more {
-            self.with(key, |state| state.left = true);
+            self.leave_more(key);
         }
         Some(count)
     }
@@ -103,14 +180,37 @@ impl Streams {
     /// The connection, if whoever comes can write to it at once and leaves nobody behind who waits.
     #[inline]
     pub(super) fn writable_straight(&self, key: TableKey) -> Option<Transport> {
-        self.with(key, |state| {
-            let stands = state.lost.is_none() && state.phase != Phase::Over && state.writer.is_vacant();
+        self.with_usual(key, |state| {
+            let stands = !state.is_lost() && state.phase != Phase::Over && state.writer.is_vacant();
             if stands { state.transport.clone() } else { None }
         })?
     }
 }
 
 impl StreamState {
+    #[inline]
+    fn look_straight(&mut self, ticket: Ticket, context: &Context<'_>, room: usize) -> Look {
+        if !self.is_usual || !self.received.is_nothing() || !self.reader.is_free_for(ticket) {
+            return Look::Unusual;
+        }
+        let Some(transport) = &self.transport else { return Look::Unusual };
+        if self.left {
+            // A peer who writes as fast never lets it wait. Who has little room pays where it is received.
+            let pays = || self.executor.as_ref().is_some_and(|executor| executor.allowance.try_use());
+            if room < ROOMY || !pays() {
+                return Look::Unusual;
+            }
+            (self.left, self.takes) = (false, true);
+            self.reader.vacate();
+            return Look::Left(transport.clone());
+        }
+        // The waker of a task is this crate's own, so that cloning it calls nobody who could look for the stream.
+        let Some(waker) = clone_of_task(context.waker()) else { return Look::Unusual };
+        self.reader.wait_straight(ticket, waker);
+        self.takes = room >= ROOMY;
+        Look::Waits(transport.clone())
+    }
+
     #[inline]
     fn come_straight<R>(&mut self, ticket: Ticket, context: &Context<'_>, room: usize) -> Came<R> {
         self.takes = room >= ROOMY;
@@ -120,7 +220,7 @@ impl StreamState {
         // Who comes takes all of it, or says so.
         self.left = false;
         match &self.transport {
-            Some(transport) if room > 0 && self.lost.is_none() => {
+            Some(transport) if room > 0 && !self.is_lost() => {
                 self.reader.vacate();
                 Came::Left(transport.clone())
             }
@@ -138,16 +238,15 @@ impl StreamState {
     /// Keeps the waker of a task. It is this crate's own, so that cloning it calls nobody who could look for the stream.
     #[inline]
     fn wait_straight<R>(&mut self, ticket: Ticket, context: &Context<'_>) -> Came<R> {
-        let stands = self.phase == Phase::InPlace && !self.eof && self.lost.is_none();
-        if !stands || self.descriptors.is_full() || !is_of_task(context.waker()) {
-            return Came::Unusual;
-        }
         match &self.transport {
-            Some(transport) => {
-                self.reader.wait_straight(ticket, context.waker().clone());
-                Came::Nothing(transport.clone())
-            }
-            None => Came::Unusual,
+            Some(transport) if self.is_usual => match clone_of_task(context.waker()) {
+                Some(waker) => {
+                    self.reader.wait_straight(ticket, waker);
+                    Came::Nothing(transport.clone())
+                }
+                None => Came::Unusual,
+            },
+            _ => Came::Unusual,
         }
     }
 }

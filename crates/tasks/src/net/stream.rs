@@ -15,13 +15,13 @@ use super::connect::Connect;
 use super::halves::{ReadHalf, WriteHalf};
 use super::io::{Door, Port};
 use super::operations::{self, Read, WriteAll};
+use super::state::StreamCell;
 use super::turns::NO_TICKET;
-use crate::table::TableKey;
 
 /// A connection, to be read and written by async code.
 ///
-/// It is plain data, `Send` and `Sync`; the connection itself lives in its loop. On another thread every operation
-/// answers with [`WrongThread`](crate::WrongThread); dropped there, it ends on its own loop.
+/// It is `Send` and `Sync`, as it lets only its loop's thread at what belongs to that; the connection itself lives in its loop. On
+/// another thread every operation answers with [`WrongThread`](crate::WrongThread); dropped there, it ends on its own loop.
 ///
 /// Reading obeys back-pressure: what the program does not read stays with the system, but for one piece of the backend's, which
 /// is 64 KiB at most on those that come with Marline. A read with room for a KiB or more is a receive into its buffer; smaller
@@ -65,8 +65,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(remote: Remote, key: TableKey) -> Self {
-        Self { port: Port::new(Door { remote, key }), is_split: false }
+    pub(super) fn new(remote: Remote, cell: Arc<StreamCell>) -> Self {
+        Self { port: Port::new(Door { remote, cell }), is_split: false }
     }
 
     /// Connects to an endpoint.
@@ -213,13 +213,14 @@ impl Drop for Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stream({:?})", self.port.door.key)
+        write!(f, "Stream({:?})", self.port.door.key())
     }
 }
 
 // The traits, for `Stream` and for `&Stream`. The latter do the work.
 
 impl AsyncRead for &Stream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -230,6 +231,7 @@ impl AsyncRead for &Stream {
 }
 
 impl AsyncWrite for &Stream {
+    #[inline]
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.port.door.poll_write(NO_TICKET, context, data)
     }
@@ -244,6 +246,7 @@ impl AsyncWrite for &Stream {
 }
 
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -254,6 +257,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
+    #[inline]
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_write(context, data)
     }

@@ -14,11 +14,11 @@ use crate::wake::{Visitor, discard, wake};
 pub(super) struct Turn {
     /// Whose turn it is, also when they were woken and have not come yet.
     holder: Ticket,
-    holder_waker: Option<Waker>,
-    /// Those without a ticket. There is nearly always one at most, so only more of them cost memory.
-    first: Option<Waker>,
+    /// The one whose turn it is; if it is nobody's, the last who came without a ticket.
+    waker: Option<Waker>,
+    /// Those without a ticket who came before. There are hardly ever any, so only then they cost memory.
     #[allow(clippy::box_collection)]
-    more: Option<Box<Vec<Waker>>>,
+    others: Option<Box<Vec<Waker>>>,
 }
 
 /// Zero is nobody's own.
@@ -40,8 +40,9 @@ impl Turn {
     }
 
     /// Whether `ticket` may go on, and no waker of anybody's is kept: there is nobody to tell then of what becomes of it.
+    #[inline]
     pub(super) fn is_free_for(&self, ticket: Ticket) -> bool {
-        (self.is_vacant() || self.holder == ticket) && self.first.is_none() && self.holder_waker.is_none()
+        (self.is_vacant() || self.holder == ticket) && self.waker.is_none() && self.others.is_none()
     }
 
     /// Ends the turn, if it [is free](Self::is_free_for) for who comes.
@@ -55,37 +56,38 @@ impl Turn {
     }
 
     /// Waits with this waker, if it [is free](Self::is_free_for) for who comes.
+    #[inline]
     pub(super) fn wait_straight(&mut self, ticket: Ticket, waker: Waker) {
         self.holder = ticket;
-        let place = if ticket == NO_TICKET { &mut self.first } else { &mut self.holder_waker };
-        *place = Some(waker);
+        self.waker = Some(waker);
     }
 
     /// Whether anybody waits.
     pub(super) fn is_awaited(&self) -> bool {
-        self.holder != NO_TICKET || self.first.is_some()
+        self.holder != NO_TICKET || self.waker.is_some()
     }
 
     /// Waits; the check was made. `None` if the waker has to be cloned first.
     pub(super) fn wait(&mut self, ticket: Ticket, visitor: &mut Visitor<'_>) -> Option<()> {
-        if ticket == NO_TICKET {
-            return self.wait_without_ticket(visitor);
+        if self.is_vacant() {
+            return self.begin_to_wait(ticket, visitor);
         }
-        visitor.keep_in(&mut self.holder_waker)?;
-        self.holder = ticket;
-        Some(())
+        visitor.keep_in(&mut self.waker)
     }
 
-    fn wait_without_ticket(&mut self, visitor: &mut Visitor<'_>) -> Option<()> {
-        let mut known = self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()));
-        if known.any(|known| visitor.is_woken_by(known)) {
+    /// It is nobody's turn, so the wakers are of those without a ticket.
+    fn begin_to_wait(&mut self, ticket: Ticket, visitor: &mut Visitor<'_>) -> Option<()> {
+        let mut known = self.waker.iter().chain(self.others.iter().flat_map(|others| others.iter()));
+        if ticket == NO_TICKET && known.any(|known| visitor.is_woken_by(known)) {
             return Some(());
         }
-        if let Some(first) = self.first.replace(visitor.waker()?) {
-            let more = self.more.get_or_insert_default();
-            more.push(first);
-            if more.len() > REMEMBERED {
-                visitor.crowd_out(more.remove(0));
+        let waker = visitor.waker()?;
+        self.holder = ticket;
+        if let Some(before) = self.waker.replace(waker) {
+            let others = self.others.get_or_insert_default();
+            others.push(before);
+            if others.len() > REMEMBERED {
+                visitor.crowd_out(others.remove(0));
             }
         }
         Some(())
@@ -98,25 +100,23 @@ impl Turn {
             return Left::default();
         }
         self.holder = NO_TICKET;
-        let old = self.holder_waker.take();
+        let old = self.waker.take();
         Left { old, next: self.wakers() }
     }
 
     /// The loop has ended: everybody is woken, and finds an error.
-    pub(super) fn end(self) {
-        Wakers { last: self.holder_waker, ..Wakers::default() }.wake();
-        Wakers { last: self.first, more: self.more }.wake();
+    pub(super) fn end(mut self) {
+        self.wakers().wake();
+        self.vacate();
+        self.wakers().wake();
     }
 
     /// Those to wake: they are to come back. The one with a ticket goes first, and keeps its turn until it is done; without
     /// one, all the others.
     #[inline]
     pub(super) fn wakers(&mut self) -> Wakers {
-        if self.is_vacant() {
-            Wakers { last: self.first.take(), more: self.more.take() }
-        } else {
-            Wakers { last: self.holder_waker.take(), more: None }
-        }
+        let more = if self.is_vacant() { self.others.take() } else { None };
+        Wakers { more, last: self.waker.take() }
     }
 }
 
@@ -134,12 +134,17 @@ impl Wakers {
     #[inline]
     pub(super) fn wake(self) {
         if let Some(more) = self.more {
-            more.into_iter().for_each(|waker| wake(waker, "a stream"));
+            wake_all(*more);
         }
         if let Some(last) = self.last {
             wake(last, "a stream");
         }
     }
+}
+
+#[cold]
+fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(|waker| wake(waker, "a stream"));
 }
 
 /// What leaving a turn leads to.

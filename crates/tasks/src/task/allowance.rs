@@ -41,16 +41,23 @@ impl Allowance {
         self.left.set(self.left.get().map(|left| left.saturating_sub(pieces)));
     }
 
-    /// Uses up a part of it. Pending, with the task woken, if nothing is left.
-    pub(crate) fn poll_use(&self, context: &Context<'_>) -> Poll<()> {
+    /// Uses up a part of it, if something is left.
+    #[inline]
+    pub(crate) fn try_use(&self) -> bool {
         match self.left.get() {
-            Some(0) => {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            Some(0) => return false,
             left => self.left.set(left.map(|left| left - 1)),
         }
-        Poll::Ready(())
+        true
+    }
+
+    /// Uses up a part of it. Pending, with the task woken, if nothing is left.
+    pub(crate) fn poll_use(&self, context: &Context<'_>) -> Poll<()> {
+        if self.try_use() {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

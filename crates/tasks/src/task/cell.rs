@@ -43,8 +43,8 @@ use super::join::Ended;
 use super::live::{Header, State};
 use super::report;
 use super::spans::Traced;
-pub(crate) use waker::is_of_task;
 use waker::raw_waker;
+pub(crate) use waker::{clone_of_task, wake_task};
 
 /// A task, from anywhere. Clones are the same task.
 pub(super) struct TaskRef(NonNull<Header>);

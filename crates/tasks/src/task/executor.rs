@@ -119,7 +119,7 @@ impl Executor {
     #[inline]
     fn list_up(&self, task: TaskRef) {
         let mut live = self.live.borrow_mut();
-        task.header().listed_at.set(live.len());
+        task.header().listed_at.set(place_of(live.len()));
         live.push(task);
     }
 
@@ -175,10 +175,10 @@ impl Executor {
 
     /// The task's future is dropped: what the list held of it.
     pub(super) fn finished(&self, task: &Header) -> Option<TaskRef> {
-        let (mut live, place) = (self.live.borrow_mut(), task.listed_at.get());
+        let (mut live, place) = (self.live.borrow_mut(), task.listed_at.get() as usize);
         let listed = (place < live.len()).then(|| live.swap_remove(place));
         if let Some(moved) = live.get(place) {
-            moved.header().listed_at.set(place);
+            moved.header().listed_at.set(place_of(place));
         }
         let is_last = live.is_empty();
         drop(live);
@@ -214,6 +214,11 @@ impl Executor {
         self.all().into_iter().for_each(TaskRef::cancel);
         self.injector.close();
     }
+}
+
+/// A place in the list of tasks. So many have no room in any memory that what is above could be one.
+fn place_of(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// While it lives, its task is the one that is being polled.

@@ -62,7 +62,7 @@ pub struct TaskInfo {
     pub place: &'static Location<'static>,
     /// What it does.
     pub state: TaskState,
-    /// How often it was polled.
+    /// How often it was polled; from `u32::MAX` on, that.
     pub polls: u64,
     /// How long ago it was started; known if the loop was in [debug mode](marline_reactor::DebugMode) then.
     pub age: Option<Duration>,

@@ -38,9 +38,10 @@ pub(super) struct Header {
     pub(super) name: Option<Name>,
     /// When it was started; [`Instant::FAR`] if nobody took the time.
     pub(super) born: Instant,
-    polls: Cell<u64>,
-    /// Where it is in the list of its executor.
-    pub(super) listed_at: Cell<usize>,
+    /// Counted up to the most that it can hold.
+    polls: Cell<u32>,
+    /// Where it is in the list of its executor, which is no longer than that.
+    pub(super) listed_at: Cell<u32>,
     /// Who awaits it, and polled the handle on this thread.
     pub(super) awaiter: Cell<Option<Waker>>,
     state: Cell<State>,
@@ -100,7 +101,7 @@ impl Header {
             name,
             born,
             polls: Cell::new(0),
-            listed_at: Cell::new(usize::MAX),
+            listed_at: Cell::new(u32::MAX),
             awaiter: Cell::new(None),
             state: Cell::new(State::Woken),
             is_lent: Cell::new(false),
@@ -130,17 +131,11 @@ impl Header {
     /// ends: it is not ready before.
     #[inline]
     pub(super) fn wake(&self) -> bool {
-        match self.state.get() {
-            State::Waiting => {
-                self.state.set(State::Woken);
-                true
-            }
-            State::Polled => {
-                self.state.set(State::Woken);
-                false
-            }
-            State::Woken | State::Ended => false,
+        let state = self.state.get();
+        if state != State::Ended {
+            self.state.set(State::Woken);
         }
+        state == State::Waiting
     }
 
     /// Its turn has come.
@@ -184,11 +179,11 @@ impl Header {
 
     #[inline]
     pub(super) fn count_poll(&self) {
-        self.polls.set(self.polls.get() + 1);
+        self.polls.set(self.polls.get().saturating_add(1));
     }
 
     pub(super) fn polls(&self) -> u64 {
-        self.polls.get()
+        self.polls.get().into()
     }
 
     // From any thread.

@@ -28,13 +28,14 @@ mod yield_now;
 
 pub use blocking::{Blocking, BlockingError, spawn_blocking};
 pub use builder::Builder;
-pub(crate) use cell::is_of_task;
+pub(crate) use cell::{clone_of_task, wake_task};
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use list::{TaskId, TaskInfo, TaskState, task_list, task_list_on};
 pub use local_value::{LocalPlace, NotInScope, Scoped, TaskLocal};
+pub(crate) use owners::Thread;
 pub(crate) use remote::spawn_remote_at;
 pub use remote::{spawn_remote, spawn_remote_with};
 pub use run::{run, run_on};

@@ -73,12 +73,12 @@ thread_local! {
 
 /// The number of a thread, never used again in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Thread(u64);
+pub(crate) struct Thread(u64);
 
 impl Thread {
     /// This one.
     #[inline]
-    pub(super) fn current() -> Self {
+    pub(crate) fn current() -> Self {
         let number = NUMBER.get();
         Self(if number == 0 { Self::begin() } else { number })
     }
@@ -93,7 +93,7 @@ impl Thread {
 
     /// Whether it is this one.
     #[inline]
-    pub(super) fn is_current(self) -> bool {
+    pub(crate) fn is_current(self) -> bool {
         NUMBER.get() == self.0
     }
 }

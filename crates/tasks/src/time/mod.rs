@@ -8,5 +8,4 @@ mod timeout;
 
 pub use interval::{Interval, MissedTicks, interval};
 pub use sleep::{Sleep, sleep, sleep_until};
-pub(crate) use sleep::{Sleepers, end as end_sleeps};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};

@@ -1,27 +1,19 @@
 //! Until a moment.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use marline_reactor::{DebugMode, Handle, Instant, Remote, Timer};
+use marline_reactor::{DebugMode, Handle, Instant, LoopId, TimerKey};
 use parking_lot::Mutex;
 
 use crate::local::Local;
 use crate::mail;
-use crate::table::{Table, TableKey};
 use crate::wake::{attempt, discard, wake};
-
-/// The sleeps of a loop that wait.
-pub(crate) type Sleepers = Table<Sleeper>;
-
-pub(crate) struct Sleeper {
-    waker: Option<Waker>,
-    timer: Option<Timer>,
-}
 
 /// Waits for `delay`, never less. The resolution is that of the loop's [timers](Timer).
 ///
@@ -37,20 +29,21 @@ pub(crate) struct Sleeper {
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
     match current() {
-        Some(handle) => Sleep::new(handle.now() + delay, Some(&handle), None),
-        None => Sleep::new(Instant::FAR, None, Some((delay, Location::caller()))),
+        Some(handle) => Sleep::new(handle.now() + delay, Home::new(&handle, delay)),
+        None => Sleep::new(Instant::FAR, Home::None(Some((delay, Location::caller())))),
     }
 }
 
 /// Waits until `deadline`, on the clock of the loop that runs here; made where none does, of the loop that first polls it.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, current().as_ref(), None)
+    let home = current().map_or(Home::None(None), |handle| Home::new(&handle, Duration::ZERO));
+    Sleep::new(deadline, home)
 }
 
 /// The future of [`sleep`].
 ///
 /// It is plain data, `Send` and `Sync`, and belongs to the loop that it was made on. Polled on another thread it
-/// registers there through the loop's [`Remote`]. Made without a loop, it belongs to the first that polls it. Where no loop
+/// registers there through the loop's [`Remote`](marline_reactor::Remote). Made without a loop, it belongs to the first that polls it. Where no loop
 /// polls it, and when its loop has ended, it waits for ever.
 ///
 /// # Cancellation
@@ -59,51 +52,108 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     deadline: Instant,
-    /// How long it is to wait once a loop polls it, and where it was made. `None` if its deadline is known.
-    not_begun: Option<(Duration, &'static Location<'static>)>,
-    /// `None` as long as it belongs to no loop.
-    remote: Option<Remote>,
+    home: Home,
     state: State,
+}
+
+/// Which loop a sleep belongs to.
+#[derive(Clone, Copy)]
+enum Home {
+    /// To none yet: how long it is to wait once a loop polls it, and where it was made, unless its deadline is known.
+    None(Option<(Duration, &'static Location<'static>)>),
+    /// To this one. A number costs nothing to copy, and most sleeps are dropped before their end.
+    Loop {
+        id: LoopId,
+        /// In which step of the loop the deadline lay ahead: in that, the clock need not be asked again.
+        ahead: Option<NonZeroU64>,
+    },
+}
+
+impl Home {
+    fn new(handle: &Handle, delay: Duration) -> Self {
+        let ahead = if delay.is_zero() { None } else { NonZeroU64::new(handle.step()) };
+        Self::Loop { id: handle.loop_id(), ahead }
+    }
 }
 
 enum State {
     Idle,
     /// Registered on its loop's thread.
-    Here(TableKey),
+    Here(Registered),
     /// Registered from another thread.
     Elsewhere(Arc<Mutex<Distant>>),
     Done,
+}
+
+/// A timer that wakes somebody.
+#[derive(Clone, Copy)]
+struct Registered {
+    timer: TimerKey,
+    /// Whom. The timer holds the waker, so no other has its name as long as the timer is to run.
+    waker: WakerName,
+}
+
+/// Tells wakers from each other, as [`Waker::will_wake`] does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct WakerName {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerName {
+    fn of(waker: &Waker) -> Self {
+        Self { data: waker.data().addr(), vtable: std::ptr::from_ref(waker.vtable()).addr() }
+    }
+}
+
+/// A waker that waits for its timer. It is code of others to drop, too.
+struct Waiter(Option<Waker>);
+
+impl Waiter {
+    fn wake(mut self) {
+        if let Some(waker) = self.0.take() {
+            wake(waker, "a sleep");
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        discard(self.0.take(), "a sleep");
+    }
 }
 
 /// What a sleep on another thread shares with its loop.
 struct Distant {
     waker: Option<Waker>,
     fired: bool,
-    key: Option<TableKey>,
+    timer: Option<TimerKey>,
     dropped: bool,
 }
 
 impl Sleep {
-    fn new(
-        deadline: Instant,
-        on: Option<&Handle>,
-        not_begun: Option<(Duration, &'static Location<'static>)>,
-    ) -> Self {
-        Self { deadline, not_begun, remote: on.map(Handle::remote), state: State::Idle }
+    const fn new(deadline: Instant, home: Home) -> Self {
+        Self { deadline, home, state: State::Idle }
     }
 
-    /// Belongs from now on to the loop that runs here, if one does.
-    fn begin(&mut self) {
+    /// The loop that it belongs to. If it belongs to none yet, it does from now on to the one that runs here, if one does.
+    fn home(&mut self) -> Option<LoopId> {
+        let not_begun = match self.home {
+            Home::Loop { id, .. } => return Some(id),
+            Home::None(not_begun) => not_begun,
+        };
         let Some(handle) = current() else {
-            if let (Some((_, place)), Some(_)) = (self.not_begun, DebugMode::from_env()) {
+            if let (Some((_, place)), Some(_)) = (not_begun, DebugMode::from_env()) {
                 tracing::warn!("the sleep made at {place} waits for ever: no loop runs where it is polled");
             }
-            return;
+            return None;
         };
-        self.remote = Some(handle.remote());
-        if let Some((delay, _)) = self.not_begun.take() {
+        let delay = not_begun.map_or(Duration::ZERO, |(delay, _)| delay);
+        if not_begun.is_some() {
             self.deadline = handle.now() + delay;
         }
+        self.home = Home::new(&handle, delay);
+        Some(handle.loop_id())
     }
 
     /// When it ends, on its loop's clock. [`Instant::FAR`] if it was made by [`sleep`] without a loop, and none has polled it
@@ -115,34 +165,52 @@ impl Sleep {
 
     /// What time it is, on its loop's thread.
     pub(super) fn now(&self) -> Option<Instant> {
-        Some(self.remote.as_ref()?.local()?.now())
+        let Home::Loop { id, .. } = self.home else { return None };
+        Some(Handle::find(id)?.now())
     }
 
     /// Lets it end at another time, and wait again if it had ended.
     pub fn reset(&mut self, deadline: Instant) {
         self.unregister();
         self.deadline = deadline;
-        self.not_begun = None;
+        self.home = match self.home {
+            Home::Loop { id, .. } => Home::Loop { id, ahead: None },
+            Home::None(_) => Home::None(None),
+        };
         self.state = State::Idle;
     }
 
     fn poll_here(&mut self, handle: &Handle, context: &Context<'_>) -> Poll<()> {
-        let Some(local) = Local::of(handle) else { return Poll::Pending };
-        if let State::Here(key) = self.state {
-            let waits =
-                attempt(context, "a sleep", |visitor| match local.sleepers.borrow_mut().get_mut(key) {
-                    Some(sleeper) => visitor.keep_in(&mut sleeper.waker).map(|()| true),
-                    None => Some(false),
-                });
-            return if waits { Poll::Pending } else { self.done() };
+        let waker = context.waker();
+        if let State::Here(registered) = self.state {
+            let timer = handle.timer(registered.timer);
+            if timer.deadline().is_none() {
+                // It has run, unless the loop is over.
+                return if handle.is_over() { Poll::Pending } else { self.done() };
+            }
+            let name = WakerName::of(waker);
+            if registered.waker != name {
+                // The timer stays where it is: a task whose waker changes from poll to poll would put it off for ever, if each
+                // waker had to wait for its own turn.
+                let waiter = Waiter(Some(waker.clone()));
+                timer.exchange(move || waiter.wake());
+                self.state = State::Here(Registered { waker: name, ..registered });
+            }
+            return Poll::Pending;
         }
-        if handle.now() >= self.deadline {
+        if !self.is_ahead(handle) && handle.now() >= self.deadline {
+            let Some(local) = Local::of(handle) else { return Poll::Pending };
             ready!(local.executor.allowance.poll_use(context));
             return self.done();
         }
-        let key = register(&local, handle, self.deadline, context.waker().clone());
-        self.state = State::Here(key);
+        self.state = State::Here(register(handle, self.deadline, waker.clone()));
         Poll::Pending
+    }
+
+    /// Whether its deadline was seen to lie ahead just now.
+    fn is_ahead(&self, handle: &Handle) -> bool {
+        let now = NonZeroU64::new(handle.step());
+        matches!(self.home, Home::Loop { ahead, .. } if ahead.is_some() && ahead == now)
     }
 
     fn done(&mut self) -> Poll<()> {
@@ -150,7 +218,7 @@ impl Sleep {
         Poll::Ready(())
     }
 
-    fn poll_elsewhere(&mut self, remote: &Remote, context: &Context<'_>) -> Poll<()> {
+    fn poll_elsewhere(&mut self, home: LoopId, context: &Context<'_>) -> Poll<()> {
         if let State::Elsewhere(distant) = &self.state {
             let waits = attempt(context, "a sleep", |visitor| {
                 let mut shared = distant.lock();
@@ -159,34 +227,30 @@ impl Sleep {
             return if waits { Poll::Pending } else { self.done() };
         }
         let waker = Some(context.waker().clone());
-        let distant = Arc::new(Mutex::new(Distant { waker, fired: false, key: None, dropped: false }));
-        let (there, shared, deadline) = (remote.clone(), Arc::clone(&distant), self.deadline);
-        _ = mail::send(remote, move || register_distant(&there, &shared, deadline));
+        let distant = Arc::new(Mutex::new(Distant { waker, fired: false, timer: None, dropped: false }));
+        let (shared, deadline) = (Arc::clone(&distant), self.deadline);
+        _ = mail::send_to(home, move || register_distant(home, &shared, deadline));
         self.state = State::Elsewhere(distant);
         Poll::Pending
     }
 
     fn unregister(&mut self) {
-        match (std::mem::replace(&mut self.state, State::Done), &self.remote) {
-            (State::Here(key), Some(remote)) => forget(remote, key),
-            (State::Elsewhere(distant), Some(remote)) => {
+        let Home::Loop { id, .. } = self.home else { return };
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Here(registered) => forget(id, registered.timer),
+            State::Elsewhere(distant) => {
                 let mut shared = distant.lock();
                 shared.dropped = true;
-                let (key, waker) = (shared.key, shared.waker.take());
+                let (timer, waker) = (shared.timer, shared.waker.take());
                 drop(shared);
-                if let Some(key) = key {
-                    forget(remote, key);
+                if let Some(timer) = timer {
+                    forget(id, timer);
                 }
                 discard(waker, "a sleep");
             }
-            _ => {}
+            State::Idle | State::Done => {}
         }
     }
-}
-
-/// Their loop has ended: they wait for ever.
-pub(crate) fn end(sleepers: Sleepers) {
-    sleepers.into_values().for_each(|sleeper| discard(sleeper.waker, "a sleep"));
 }
 
 /// The loop that runs here, with what this crate keeps in it, so that it can be reached from another thread.
@@ -194,32 +258,21 @@ fn current() -> Option<Handle> {
     Handle::current().ok().filter(|handle| Local::of(handle).is_some())
 }
 
-fn register(local: &Local, handle: &Handle, deadline: Instant, waker: Waker) -> TableKey {
-    let key = local.sleepers.borrow_mut().insert(Sleeper { waker: Some(waker), timer: None });
-    let remote = handle.loop_id();
-    let timer = handle.call_at(deadline, move || {
-        let local = Handle::find(remote).and_then(|handle| Local::of(&handle));
-        let sleeper = local.and_then(|local| local.sleepers.borrow_mut().remove(key));
-        if let Some(waker) = sleeper.and_then(|sleeper| sleeper.waker) {
-            wake(waker, "a sleep");
-        }
-    });
-    if let Some(sleeper) = local.sleepers.borrow_mut().get_mut(key) {
-        sleeper.timer = Some(timer);
-    }
-    key
+fn register(handle: &Handle, deadline: Instant, waker: Waker) -> Registered {
+    let (name, waiter) = (WakerName::of(&waker), Waiter(Some(waker)));
+    let timer = handle.call_at(deadline, move || waiter.wake());
+    Registered { timer: timer.key(), waker: name }
 }
 
 /// On the loop's thread, for a sleep on another one: the waker that the timer wakes is found through what they share.
-fn register_distant(remote: &Remote, shared: &Arc<Mutex<Distant>>, deadline: Instant) {
-    let Some(handle) = remote.local() else { return };
-    let Some(local) = Local::of(&handle) else { return };
+fn register_distant(home: LoopId, shared: &Arc<Mutex<Distant>>, deadline: Instant) {
+    let Some(handle) = Handle::find(home) else { return };
     let mut distant = shared.lock();
     if distant.dropped {
         return;
     }
     let waker = Waker::from(Arc::new(Relay { shared: Arc::clone(shared) }));
-    distant.key = Some(register(&local, &handle, deadline, waker));
+    distant.timer = Some(register(&handle, deadline, waker).timer);
 }
 
 /// Wakes whoever polls the distant sleep now.
@@ -239,21 +292,16 @@ impl std::task::Wake for Relay {
     }
 }
 
-/// Takes a registration back, on whatever thread.
-fn forget(remote: &Remote, key: TableKey) {
-    if let Some(local) = Local::find(remote) {
-        let sleeper = local.sleepers.borrow_mut().remove(key);
-        if let Some(Sleeper { waker, timer }) = sleeper {
-            timer.iter().for_each(|timer| _ = timer.cancel());
-            discard(waker, "a sleep");
-        }
+/// Takes a timer back, on whatever thread.
+fn forget(home: LoopId, timer: TimerKey) {
+    if let Some(handle) = Handle::find(home) {
+        handle.timer(timer).cancel();
         return;
     }
-    let there = remote.clone();
     // If the loop is gone, so is the timer.
-    _ = mail::send(remote, move || {
-        if there.local().is_some() {
-            forget(&there, key);
+    _ = mail::send_to(home, move || {
+        if Handle::find(home).is_some() {
+            forget(home, timer);
         }
     });
 }
@@ -265,20 +313,17 @@ impl Future for Sleep {
         if matches!(self.state, State::Done) {
             return Poll::Ready(());
         }
-        if self.remote.is_none() {
-            self.begin();
-        }
-        let Some(remote) = self.remote.clone() else { return Poll::Pending };
-        match remote.local() {
+        let Some(home) = self.home() else { return Poll::Pending };
+        match Handle::find(home) {
             Some(handle) if !matches!(self.state, State::Elsewhere(_)) => self.poll_here(&handle, context),
-            Some(_) => self.poll_elsewhere(&remote, context),
+            Some(_) => self.poll_elsewhere(home, context),
             None if matches!(self.state, State::Here(_)) => {
                 // It moved to another thread after it was registered here.
                 self.unregister();
                 self.state = State::Idle;
-                self.poll_elsewhere(&remote, context)
+                self.poll_elsewhere(home, context)
             }
-            None => self.poll_elsewhere(&remote, context),
+            None => self.poll_elsewhere(home, context),
         }
     }
 }

@@ -22,6 +22,31 @@ pub(crate) fn is_of_task(waker: &Waker) -> bool {
     ptr::eq(waker.vtable(), &raw const VTABLE)
 }
 
+/// A clone of this waker, if it is of a task: what it does itself, without a look into its table.
+#[inline]
+pub(crate) fn clone_of_task(waker: &Waker) -> Option<Waker> {
+    if !is_of_task(waker) {
+        return None;
+    }
+    // SAFETY: J1; the waker goes on to own what it owns, and the clone owns what is added.
+    let task = ManuallyDrop::new(unsafe { task_of(waker.data()) });
+    let clone = ManuallyDrop::new(TaskRef::clone(&task));
+    // SAFETY: J1.
+    Some(unsafe { Waker::from_raw(raw_waker(clone.0)) })
+}
+
+/// Wakes, if this waker is of a task, and gives it back otherwise.
+#[inline]
+pub(crate) fn wake_task(waker: Waker) -> Result<(), Waker> {
+    if !is_of_task(&waker) {
+        return Err(waker);
+    }
+    let waker = ManuallyDrop::new(waker);
+    // SAFETY: J1; the waker is used up.
+    unsafe { task_of(waker.data()) }.wake();
+    Ok(())
+}
+
 /// # Safety
 ///
 /// The data is that of a waker of a task (J1), and what is made of it owns what the waker owned.
