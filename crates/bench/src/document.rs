@@ -1,7 +1,7 @@
 //! Everything that was measured, as it is written down: tables and plots are made from this alone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,4 +132,58 @@ pub fn write_json(path: &Path, results: &impl Serialize) -> marline::Result<()> 
         fs::create_dir_all(folder)?;
     }
     Ok(fs::write(path, serde_json::to_string_pretty(results)? + "\n")?)
+}
+
+/// Where results of a shape of their own go, with their table beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    numbers: PathBuf,
+    table: PathBuf,
+}
+
+impl Place {
+    /// Those of a mode go into its folder, unless it was said where the numbers go.
+    #[must_use]
+    pub fn new(folder: &Path, mode: &str, said: Option<&Path>) -> Self {
+        match said {
+            Some(numbers) => Self { numbers: numbers.into(), table: numbers.with_extension("md") },
+            None => Self { numbers: folder.join("results.json"), table: folder.join(format!("{mode}.md")) },
+        }
+    }
+
+    /// Writes both, and says where.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn write(&self, results: &impl Serialize, table: &str) -> marline::Result<()> {
+        write_json(&self.numbers, results)?;
+        fs::write(&self.table, table)?;
+        eprintln!("wrote {} and {}", self.numbers.display(), self.table.display());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_stands_beside_its_numbers() {
+        let folder = std::env::temp_dir().join(format!("marline-bench-place-{}", std::process::id()));
+        let files = |folder: &Path| {
+            let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let (mode, said) = (folder.join("micro"), folder.join("elsewhere/numbers.json"));
+        Place::new(&mode, "micro", Some(&said)).write(&7, "a table").unwrap();
+        assert!(!mode.exists(), "nothing is written where nothing was asked for");
+        assert_eq!(files(&folder.join("elsewhere")), ["numbers.json", "numbers.md"]);
+        Place::new(&mode, "micro", None).write(&7, "a table").unwrap();
+        assert_eq!(files(&mode), ["micro.md", "results.json"]);
+        assert_eq!(fs::read_to_string(mode.join("micro.md")).unwrap(), "a table");
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

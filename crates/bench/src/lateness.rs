@@ -1,16 +1,90 @@
 //! How late the timers of a loop are: a timer of a millisecond, within a server that does other work. The server says so
 //! when it is asked to end (SIGTERM), and ends.
+//!
+//! A timer is late because the loop was at something else, or because the machine let another process run. What the kernel
+//! counts tells them apart: for how long a thread could have run, and waited for a core (`schedstat`, its second number).
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use marline::prelude::*;
+use serde::Serialize;
 
 /// How often the timer is due.
 pub const PERIOD: Duration = Duration::from_millis(1);
-/// What stands before the number of nanoseconds, in what the server says.
+/// What stands before the numbers of nanoseconds, in what the server says.
 pub const PREFIX: &str = "latest timer, ns: ";
+
+/// How late timers were, at worst.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lateness {
+    /// By the clock on the wall.
+    pub wall: Duration,
+    /// Without the time in which the thread waited for a core. It may be too much by a [`PERIOD`], and never too little.
+    pub own: Duration,
+}
+
+impl Lateness {
+    /// A timer ran so late, a period and that after the one before, and meanwhile its thread waited for a core for so long.
+    /// Some of it may have waited before the deadline, when it made nobody late; no more than a period.
+    fn see(&mut self, late: Duration, waited: Duration) {
+        self.wall = self.wall.max(late);
+        self.own = self.own.max(late.min((late + PERIOD).saturating_sub(waited)));
+    }
+}
+
+impl fmt::Display for Lateness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{} {}", self.wall.as_nanos(), self.own.as_nanos())
+    }
+}
+
+/// Looks on as the timers of this thread run.
+struct Watcher {
+    /// What the kernel counts of this thread; where it does not, all lateness is the loop's own.
+    counted: Option<File>,
+    /// How much that was after the last timer.
+    waited: Duration,
+    worst: Lateness,
+}
+
+impl Watcher {
+    fn new() -> Rc<RefCell<Self>> {
+        let mut watcher = Self {
+            counted: File::open("/proc/thread-self/schedstat").ok(),
+            waited: Duration::ZERO,
+            worst: Lateness::default(),
+        };
+        watcher.waited = watcher.waited_so_far();
+        Rc::new(RefCell::new(watcher))
+    }
+
+    /// The timer that was due then runs: what time it is. What the thread waits for before it is asked for the time, and after
+    /// the kernel's count was read, is counted for no timer, and so as lateness of the loop's own.
+    fn ran(&mut self, due: Instant, clock: impl FnOnce() -> Instant) -> Instant {
+        let waited = self.waited_so_far().saturating_sub(self.waited);
+        let now = clock();
+        self.waited = self.waited_so_far();
+        self.worst.see(now.since(due), waited);
+        now
+    }
+
+    fn waited_so_far(&self) -> Duration {
+        let mut text = [0; 64];
+        let length = self.counted.as_ref().and_then(|file| file.read_at(&mut text, 0).ok()).unwrap_or(0);
+        waited(&text[..length]).unwrap_or_default()
+    }
+}
+
+/// The second number of `schedstat`.
+fn waited(text: &[u8]) -> Option<Duration> {
+    let number = std::str::from_utf8(text).ok()?.split_whitespace().nth(1)?;
+    number.parse().ok().map(Duration::from_nanos)
+}
 
 /// Watches the timers of this loop from now on, in callbacks.
 ///
@@ -18,23 +92,22 @@ pub const PREFIX: &str = "latest timer, ns: ";
 ///
 /// If the loop cannot watch the signal.
 pub fn watch(handle: &Handle) -> marline::Result<()> {
-    let worst = Rc::new(Cell::new(Duration::ZERO));
-    arm(handle, handle.now() + PERIOD, Rc::clone(&worst));
+    let watcher = Watcher::new();
+    arm(handle, handle.now() + PERIOD, Rc::clone(&watcher));
     let ending = handle.clone();
     handle.on_signal(SignalKind::TERMINATE, move || {
-        println!("{PREFIX}{}", worst.get().as_nanos());
+        println!("{}", watcher.borrow().worst);
         ending.stop();
     })?;
     Ok(())
 }
 
 /// Each deadline is set anew, a period behind the one before, so that every one that was late counts.
-fn arm(handle: &Handle, due: Instant, worst: Rc<Cell<Duration>>) {
+fn arm(handle: &Handle, due: Instant, watcher: Rc<RefCell<Watcher>>) {
     let again = handle.clone();
     handle.call_at(due, move || {
-        let now = again.now();
-        worst.set(worst.get().max(now.since(due)));
-        arm(&again, now.max(due) + PERIOD, worst);
+        let now = watcher.borrow_mut().ran(due, || again.now());
+        arm(&again, now.max(due) + PERIOD, watcher);
     });
 }
 
@@ -44,33 +117,61 @@ fn arm(handle: &Handle, due: Instant, worst: Rc<Cell<Duration>>) {
 ///
 /// If the loop cannot watch the signal.
 pub async fn until_asked() -> marline::Result<()> {
-    let worst = Rc::new(Cell::new(Duration::ZERO));
-    let seen = Rc::clone(&worst);
+    let watcher = Watcher::new();
+    let looking = Rc::clone(&watcher);
     spawn(async move {
+        let mut due = Instant::monotonic() + PERIOD;
         loop {
-            let due = Instant::monotonic() + PERIOD;
             marline::sleep_until(due).await;
-            seen.set(seen.get().max(Instant::monotonic().since(due)));
+            let now = looking.borrow_mut().ran(due, Instant::monotonic);
+            due = now.max(due) + PERIOD;
         }
     });
     signal(SignalKind::TERMINATE)?.recv().await?;
-    println!("{PREFIX}{}", worst.get().as_nanos());
+    println!("{}", watcher.borrow().worst);
     Ok(())
 }
 
-/// The number in a line that begins with [`PREFIX`].
+/// The numbers in a line that begins with [`PREFIX`].
 #[must_use]
-pub fn parse(line: &str) -> Option<Duration> {
-    line.strip_prefix(PREFIX)?.trim().parse().ok().map(Duration::from_nanos)
+pub fn parse(line: &str) -> Option<Lateness> {
+    let mut numbers = line.strip_prefix(PREFIX)?.split_whitespace();
+    let mut next = || numbers.next()?.parse().ok().map(Duration::from_nanos);
+    Some(Lateness { wall: next()?, own: next()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
     #[test]
     fn what_the_server_says_is_understood() {
-        assert_eq!(parse(&format!("{PREFIX}{}\n", 1500)), Some(Duration::from_nanos(1500)));
+        let lateness = Lateness { wall: ms(30), own: Duration::from_nanos(1500) };
+        assert_eq!(parse(&format!("{lateness}\n")), Some(lateness));
         assert_eq!(parse("listening on tcp://127.0.0.1:1"), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_core_is_late_for_no_reason_of_its_own() {
+        let seen = |late, waited| {
+            let mut lateness = Lateness::default();
+            lateness.see(late, waited);
+            (lateness.wall, lateness.own)
+        };
+        assert_eq!(seen(ms(7), ms(0)), (ms(7), ms(7)));
+        assert_eq!(seen(ms(7), ms(1)), (ms(7), ms(7)), "it may have waited before the deadline");
+        assert_eq!(seen(ms(7), ms(6)), (ms(7), ms(2)));
+        assert_eq!(seen(ms(7), ms(8)), (ms(7), ms(0)));
+    }
+
+    #[test]
+    fn what_the_kernel_counts_is_read() {
+        assert_eq!(waited(b"123 45678 9\n"), Some(Duration::from_nanos(45_678)));
+        assert_eq!(waited(b""), None);
+        assert!(Watcher::new().borrow().counted.is_some() || !cfg!(target_os = "linux"));
     }
 }

@@ -1,5 +1,4 @@
 //! Runs the benchmarks: `cargo run --release -p marline-bench -- help`.
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use marline_bench::contestant::{LeftOut, Ready};
 use marline_bench::cores::{Cores, GoFirst};
-use marline_bench::document::{self, Document, Left};
+use marline_bench::document::{self, Document, Left, Place};
 use marline_bench::machine::Made;
 use marline_bench::options::{HELP, Mode, Options};
 use marline_bench::progress::Progress;
@@ -226,13 +225,10 @@ impl Bench {
     fn write_rows(&self, mode: &str, rows: &impl Serialize, table: &str) -> marline::Result<()> {
         println!("\n{table}");
         let (folder, made) = (self.options.folder(mode, &self.load), Made::now());
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("{mode}.md")), format!("{table}\n{}", made.markdown()))?;
         let left_out: Vec<Left> = self.left_out.iter().map(Left::from).collect();
         let all = json!({ "mode": mode, "made": made, "rows": rows, "left_out": left_out });
-        document::write_json(&self.results(&folder), &all)?;
-        eprintln!("wrote {}", folder.display());
-        Ok(())
+        let place = Place::new(&folder, mode, self.options.json.as_deref());
+        place.write(&all, &format!("{table}\n{}", made.markdown()))
     }
 }
 

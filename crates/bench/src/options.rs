@@ -29,7 +29,7 @@ Modes:
   tls        servers with TLS: echo, streams, handshakes; beside tokio-rustls
   tls-counts instructions of servers with TLS for each MiB and handshake, by valgrind
   micro      single operations of the loop and of tasks, beside other runtimes
-  micro-counts  their instructions, by valgrind; of both: --only, --case NAME,..., --rounds, --effort
+  micro-counts  their instructions, by valgrind; of both: --only, --case NAME,..., --rounds, --effort, --docs
   render FILE  the tables and plots of a file of results, again
   help       this
 
@@ -46,7 +46,7 @@ Options:
   --spin             clients never sleep, on a machine that does nothing else
   --seconds N        soak: so long (60)
   --stepped          counts, group: instructions by stepping also where valgrind could count them, to compare
-  --json PATH        where the numbers go (target/bench/MODE/results.json)
+  --json PATH        where the numbers go (target/bench/MODE/results.json), and a table without plots
   --docs             everything goes to docs/performance/MODE, in place of target/bench/MODE
 ";
 
@@ -179,16 +179,23 @@ impl Options {
     /// Where tables and plots of a mode go; the second is any file beside the runner's programs.
     #[must_use]
     pub fn folder(&self, mode: &str, built: &Path) -> PathBuf {
-        match built.parent().and_then(Path::parent) {
-            Some(target) if !self.docs => target.join("bench").join(mode),
-            _ => Path::new(DOCS).join(mode),
-        }
+        folder(mode, built, self.docs)
     }
 
     /// Whether what is measured goes before other processes: times do, and counts and memory need not.
     #[must_use]
     pub fn goes_first(&self) -> bool {
         !self.polite && !matches!(self.mode, Mode::Counts | Mode::Calls | Mode::Idle | Mode::TlsCounts)
+    }
+}
+
+/// Where results of a mode go: below the folder that has any file of the runner's programs, or to where the documentation shows
+/// them.
+#[must_use]
+pub fn folder(mode: &str, built: &Path, docs: bool) -> PathBuf {
+    match built.parent().and_then(Path::parent) {
+        Some(target) if !docs => target.join("bench").join(mode),
+        _ => Path::new(DOCS).join(mode),
     }
 }
 

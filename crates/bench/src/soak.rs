@@ -1,5 +1,5 @@
 //! Clients of all kinds on one server at once, for some time. What has to hold: its memory stays what it was, and no timer
-//! is later than one turn may last.
+//! is later by the loop's doing than the loop promises: the time in which others had its core counts for nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,15 +8,16 @@ use serde::Serialize;
 
 use crate::contestant::Ready;
 use crate::cores::Cores;
-use crate::lateness;
+use crate::lateness::{self, Lateness, PERIOD};
 use crate::load::{Latency, Sample};
 use crate::rounds::drive;
 use crate::server::Server;
 use crate::workload::Workload;
 
-/// How late a timer may be. A turn runs callbacks for 10 ms at most, and delivers what arrived besides, each connection a
-/// bounded part of it, for which as much is allowed. See the budgets in `docs/design.md`.
-pub const BOUND: Duration = Duration::from_millis(20);
+/// How late a timer may be by the loop's doing. `docs/design.md` promises 13 milliseconds, three until it stands in the ready
+/// queue and ten of a turn that runs what stands before it, and what cannot be interrupted, which is less than one here. What is
+/// measured may be too much by a period.
+pub const BOUND: Duration = Duration::from_millis(13 + 1).saturating_add(PERIOD);
 /// By what part memory may grow.
 const GROWTH: u64 = 10;
 
@@ -34,7 +35,7 @@ pub struct Found {
     /// See [`first`](Self::first).
     pub last: Sample,
     /// How late its latest timer was.
-    pub latest: Duration,
+    pub latest: Lateness,
 }
 
 /// Runs one server for so many seconds.
@@ -71,7 +72,8 @@ impl Found {
         if last > first + first / GROWTH {
             return Some(format!("its memory grew from {first} KiB to {last} KiB"));
         }
-        (self.latest > BOUND).then(|| format!("a timer was {:?} late, and may be {BOUND:?}", self.latest))
+        let own = self.latest.own;
+        (own > BOUND).then(|| format!("a timer was {own:?} late by the loop's doing, and may be {BOUND:?}"))
     }
 
     /// In a few lines.
@@ -84,8 +86,15 @@ impl Found {
             "### soak, {name}, {:.0} s\n\n\
              - fast clients: {each_second:.0} round trips a second; p50 {p50:.0} µs, p99.9 {p999:.0} µs, max {max:.0} µs\n\
              - memory: {} KiB after {:.0} s, {} KiB at the end; descriptors: {} and {}\n\
-             - the latest timer: {latest:?} (may be {BOUND:?})\n",
-            last.seconds, first.resident, first.seconds, last.resident, first.descriptors, last.descriptors,
+             - the latest timer: {:?} by the clock, {:?} without waiting for a core (may be {BOUND:?})\n",
+            last.seconds,
+            first.resident,
+            first.seconds,
+            last.resident,
+            first.descriptors,
+            last.descriptors,
+            latest.wall,
+            latest.own,
         )
     }
 }
@@ -94,9 +103,11 @@ impl Found {
 mod tests {
     use super::*;
 
-    fn found(resident: u64, latest: Duration) -> Found {
+    fn found(resident: u64, own: Duration) -> Found {
         let sample = |resident, seconds| Sample { requests: 1, resident, descriptors: 9, seconds };
         let latency = Latency { p50: 1, p99: 2, p999: 3, max: 4 };
+        // On the wall more than is allowed: others ran.
+        let latest = Lateness { wall: own + 2 * BOUND, own };
         let (first, last) = (sample(1000, 10.0), sample(resident, 60.0));
         Found { name: "some", each_second: 1.0, latency, first, last, latest }
     }
@@ -105,6 +116,7 @@ mod tests {
     fn growth_and_lateness_are_failures() {
         assert_eq!(found(1100, BOUND).failure(), None);
         assert!(found(1101, BOUND).failure().unwrap().contains("1101 KiB"));
-        assert!(found(1000, BOUND * 2).failure().unwrap().contains("40ms late"));
+        let late = BOUND * 2;
+        assert!(found(1000, late).failure().unwrap().contains(&format!("{late:?} late")));
     }
 }

@@ -1,16 +1,19 @@
 //! The modes `micro` and `micro-counts` of the runner.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lexopt::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::case::{self, Case, Plan};
 use super::contestant::{self, Contestant, Ready};
+use super::rounds::Outcome;
 use super::{counts, report, rounds};
 use crate::contestant::LeftOut;
 use crate::cores::{Cores, GoFirst};
-use crate::document::write_json;
+use crate::document::Place;
+use crate::machine::Made;
+use crate::options::folder;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ struct Options {
     rounds: usize,
     effort: f64,
     json: Option<PathBuf>,
+    docs: bool,
+    made: Made,
 }
 
 /// Runs if the first argument names one of these modes.
@@ -43,8 +48,9 @@ fn run() -> Result<(), marline::Error> {
     let (ready, left_out) = contestant::prepare(&options.contestants);
     if options.counts {
         let found = counts::run(&ready, &options.plans, cores);
-        println!("{}", counts::markdown(&found, &options.plans, &ready));
-        return options.write(&counts::document(&found));
+        let table = counts::markdown(&found, &options.plans, &ready);
+        println!("{table}");
+        return options.write(counts::document(&found), &table);
     }
     options.measure(&ready, &left_out, cores)
 }
@@ -58,6 +64,8 @@ impl Options {
             rounds: 5,
             effort: 1.0,
             json: None,
+            docs: false,
+            made: Made::now(),
         };
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -66,6 +74,7 @@ impl Options {
                 Long("case") => options.plans = arguments.value()?.parse_with(plans_of)?,
                 Long("rounds") => options.rounds = arguments.value()?.parse::<usize>()?.max(1),
                 Long("effort") => options.effort = arguments.value()?.parse()?,
+                Long("docs") => options.docs = true,
                 Long("json") => options.json = Some(arguments.value()?.into()),
                 _ => return Err(argument.unexpected()),
             }
@@ -80,7 +89,7 @@ impl Options {
         }
         let outcome = rounds::run(ready, &self.plans, self.rounds, self.effort, cores, |so_far| {
             // Written after each round, so that a run that is broken off leaves what it has.
-            if let Err(error) = self.write(&report::document(so_far, &self.plans, ready, left_out)) {
+            if let Err(error) = self.write_outcome(so_far, ready, left_out) {
                 eprintln!("{error}");
             }
         });
@@ -88,15 +97,22 @@ impl Options {
         Ok(())
     }
 
-    fn write(&self, document: &Value) -> Result<(), marline::Error> {
+    fn write_outcome(
+        &self,
+        so_far: &Outcome,
+        ready: &[Ready],
+        left_out: &[LeftOut],
+    ) -> Result<(), marline::Error> {
+        let document = report::document(so_far, &self.plans, ready, left_out);
+        self.write(document, &report::markdown(so_far, &self.plans, ready, left_out))
+    }
+
+    fn write(&self, mut document: Value, table: &str) -> Result<(), marline::Error> {
         let mode = if self.counts { "micro-counts" } else { "micro" };
-        let own = std::env::current_exe()?;
-        let target = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        let path =
-            (self.json.clone()).unwrap_or_else(|| target.join("bench").join(mode).join("results.json"));
-        write_json(&path, document)?;
-        eprintln!("wrote {}", path.display());
-        Ok(())
+        let folder = folder(mode, &std::env::current_exe()?, self.docs);
+        document["made"] = json!(self.made);
+        let place = Place::new(&folder, mode, self.json.as_deref());
+        place.write(&document, &format!("{table}\n{}", self.made.markdown()))
     }
 }
 
@@ -128,6 +144,7 @@ mod tests {
         assert!(options.counts);
         assert_eq!((options.contestants.len(), options.plans.len(), options.rounds), (2, 1, 1));
         assert_eq!(parse(&["micro"]).unwrap().contestants.len(), contestant::ALL.len());
+        assert!(!options.docs && parse(&["micro", "--docs"]).unwrap().docs);
     }
 
     #[test]
