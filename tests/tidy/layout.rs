@@ -1,7 +1,7 @@
 //! Folder modules introduce themselves, and no file or suite is left out of the build.
 
 use crate::book::resolve;
-use crate::lexer::{lex, matches_at};
+use crate::lexer::{Token, lex, matches_at};
 use crate::manifest::targets;
 use crate::tree::{Problem, Tree, assert_none, is_in};
 
@@ -30,12 +30,14 @@ fn undocumented_folders(tree: &Tree) -> Vec<Problem> {
 /// A file that no `mod` names is never compiled, and the tests in it never run.
 fn stray_files(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
+    // Each may be the parent of many, and is taken apart once.
+    let lexed: Vec<_> = tree.rust().map(|(path, text)| (path, text, lex(text))).collect();
     for (path, _) in tree.rust().filter(|(path, _)| !is_root(path)) {
         let module = path.strip_suffix("/mod.rs").or(path.strip_suffix(".rs")).unwrap_or(path);
         let (folder, name) = module.rsplit_once('/').unwrap_or(("", module));
-        let mut parents = tree.rust().filter(|(other, _)| *other != path && may_declare(other, folder));
+        let mut parents = lexed.iter().filter(|(other, ..)| *other != path && may_declare(other, folder));
         let is_named = || tree.rust().any(|(other, text)| names_by_path(other, text, path));
-        if !parents.any(|(_, text)| declares(text, name)) && !is_named() {
+        if !parents.any(|(_, text, tokens)| declares(text, tokens, name)) && !is_named() {
             let advice =
                 format!("no file declares `mod {name};`, so this one is not compiled; declare or delete it");
             problems.push(Problem::new(path, 1, advice));
@@ -50,13 +52,12 @@ fn may_declare(path: &str, folder: &str) -> bool {
     parent == folder || path.strip_suffix(".rs") == Some(folder)
 }
 
-fn declares(text: &str, name: &str) -> bool {
+fn declares(text: &str, tokens: &[Token<'_>], name: &str) -> bool {
     // A twin that is compiled in the place of another file names its own.
     if text.contains(&format!("#[path = \"{name}.rs\"]")) {
         return true;
     }
-    let tokens = lex(text);
-    (0..tokens.len()).any(|at| matches_at(&tokens, at, &["mod", name]))
+    (0..tokens.len()).any(|at| matches_at(tokens, at, &["mod", name]))
 }
 
 /// Whether the file `other` compiles the one at `path`, as programs do that share files and nothing else.
