@@ -9,7 +9,7 @@ use marline_reactor::Transport;
 use marline_tasks::{interval, race, select, sleep, sleep_until, yield_now};
 
 use crate::conformance;
-use crate::support::{Probe, World};
+use crate::support::{Probe, World, skip};
 
 /// After so many batches events and timers are looked at again (T02),
 const BATCHES: usize = 64;
@@ -90,6 +90,31 @@ conformance! {
             // The first time there are bytes, the second time the end.
             assert!(spin(world, read) <= 4000 + 256);
         }
+    }
+
+    fn a09_reading_with_little_room_pays_once_for_each_look_at_the_connection(world: &World) {
+        let Some(memory) = world.as_memory().filter(|_| !world.is_seeded() && !world.is_adversarial()) else {
+            return skip("only a network without chance gives as much as there is room for");
+        };
+        memory.network().set_capacity(usize::MAX);
+        let (stream, raw) = world.stream();
+        let (looks, each) = (200, 64 * 1024);
+        // Bytes are left with the connection for whoever waits with much room.
+        let first = world.spawn(async move {
+            stream.read(&mut vec![0; each]).await.expect("bytes");
+            stream
+        });
+        world.settle();
+        raw.write(&vec![7; (1 + looks) * each]);
+        let (stream, got) = (Rc::new(world.join(first)), Rc::new(Cell::new(0)));
+        let counted = Rc::clone(&got);
+        // A power of two, so that no read goes across the end of what was received.
+        let read = async move || {
+            let count = stream.read(&mut [0; 512]).await.expect("bytes");
+            counted.set(counted.get() + count);
+        };
+        spin(world, read);
+        assert_eq!(got.get() / each, 128, "as much as the allowance of a task lets it look");
     }
 
     fn a12_ready_rivals_have_equal_chances_and_the_seed_decides(world: &World) {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use marline_reactor::{Handle, Instant};
@@ -203,6 +204,18 @@ conformance! {
         assert!(!world.is_memory() || took == [3 * MS, 6 * MS]);
     }
 
+    fn a22_a_sleep_that_is_polled_late_is_over_at_once_and_one_that_was_just_made_is_not(world: &World) {
+        let hands = world.clock();
+        let task = world.spawn(async move {
+            let (late, mut fresh) = (sleep(MS), sleep(3 * MS));
+            hands.pass(4 * MS);
+            let is_fresh = poll_once(&mut fresh).is_pending();
+            fresh.await;
+            (poll_once(late).is_ready(), is_fresh)
+        });
+        assert_eq!(world.join(task), (true, true));
+    }
+
     fn a22_what_is_made_before_the_loop_begins_with_it(world: &World) {
         // As the arguments of `run` are. Time goes by before anybody polls them.
         let sleeping = sleep(3 * MS);
@@ -317,4 +330,9 @@ impl Ticks {
     fn next(&self, world: &World) -> Instant {
         world.finish(self.future())
     }
+}
+
+fn poll_once(future: impl Future<Output = ()>) -> Poll<()> {
+    let mut context = Context::from_waker(Waker::noop());
+    std::pin::pin!(future).poll(&mut context)
 }

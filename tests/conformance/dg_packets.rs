@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use marline_reactor::backend::ListenOptions;
 use marline_reactor::{
-    Address, DatagramError, DatagramOptions, DatagramTransport, PacketServer, UnixAddress,
+    Address, DatagramError, DatagramOptions, DatagramProtocol, DatagramTransport, PacketServer, UnixAddress,
 };
 
 use crate::conformance;
@@ -34,6 +34,17 @@ fn connect(world: &World, name: &UnixAddress) -> (DatagramTransport, Talked) {
     let mut options = DatagramOptions::connect(name.clone());
     options.packets = true;
     (world.handle().open_datagram(&options, talk).expect("a connection"), talked)
+}
+
+/// The protocol of the connection that was accepted as the so manieth: it writes down when it begins.
+struct Numbered(usize, Rc<RefCell<Vec<usize>>>);
+
+impl DatagramProtocol for Numbered {
+    fn connection_made(&mut self, _: &DatagramTransport) {
+        self.1.borrow_mut().push(self.0);
+    }
+
+    fn datagram_received(&mut self, _: &DatagramTransport, _: &[u8], _: &Address) {}
 }
 
 pub fn has_none(world: &World) -> bool {
@@ -108,5 +119,24 @@ conformance! {
         world.until(|| told.received().len() == COUNT);
         let numbers = told.received().into_iter().map(|bytes| String::from_utf8(bytes).expect("digits"));
         assert!(numbers.enumerate().all(|(index, number)| number == format!("{index:01000}")));
+    }
+    fn connections_begin_in_the_order_in_which_they_came_whoever_sends_first(world: &World) {
+        if has_none(world) {
+            return;
+        }
+        let (name, begun) = (free_name(), Rc::default());
+        let (seen, mut count) = (Rc::clone(&begun), 0);
+        let factory = move |_: &Address| {
+            count += 1;
+            Numbered(count, Rc::clone(&seen))
+        };
+        let server = world.handle().listen_packets(&name, &ListenOptions::default(), factory);
+        let _server = server.expect("a listener");
+        let clients: Vec<_> = (0..5).map(|_| connect(world, &name)).collect();
+        clients[4].0.send(b"first").expect("it is accepted");
+        // More than the loop calls in a turn, so that it asks for input before it comes to what is behind them.
+        (0..20_000).for_each(|_| drop(world.handle().call_soon(|| {})));
+        world.until(|| begun.borrow().len() == clients.len());
+        assert_eq!(*begun.borrow(), [1, 2, 3, 4, 5]);
     }
 }

@@ -1,14 +1,18 @@
 //! Connections that keep records apart, awaited.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
-use marline_reactor::{DatagramOptions, UnixAddress};
+use marline_reactor::{DatagramOptions, Handle, UnixAddress};
 use marline_tasks::{DatagramSocket, PacketListener, WrongThread, timeout};
 
 use crate::conformance;
 use crate::dg_async::run;
 use crate::dg_packets::has_none;
 use crate::support::{World, free_name};
+
+/// So many connections wait for an accept at most.
+const WAITING: usize = 64;
 
 fn connect(name: &UnixAddress) -> DatagramSocket {
     let mut options = DatagramOptions::connect(name.clone());
@@ -66,9 +70,30 @@ conformance! {
         });
     }
 
+    fn connections_of_records_that_nobody_accepts_are_left_to_the_system(world: &World) {
+        with_listener(world, |listener, name| async move {
+            let sockets = || Handle::current().expect("a loop").stats().datagram_sockets;
+            let clients: Vec<_> = (0..200).map(|_| connect(&name)).collect();
+            let before = sockets();
+            while sockets() < before + WAITING {
+                marline_tasks::sleep(Duration::from_millis(1)).await;
+            }
+            // It would not stop there.
+            for _ in 0..20 {
+                marline_tasks::sleep(Duration::from_millis(1)).await;
+                assert_eq!(sockets(), before + WAITING);
+            }
+            for client in &clients {
+                client.send(b"here").await.expect("it is sent");
+                let server = listener.accept().await.expect("a connection");
+                assert_eq!(server.recv(&mut [0; 16]).await.ok(), Some(4));
+            }
+        });
+    }
+
     fn an_accept_of_records_that_is_given_up_takes_no_connection(world: &World) {
         with_listener(world, |listener, name| async move {
-            let given_up = timeout(std::time::Duration::from_millis(1), listener.accept()).await;
+            let given_up = timeout(Duration::from_millis(1), listener.accept()).await;
             assert!(given_up.is_err(), "nobody came");
             let client = connect(&name);
             client.send(b"here").await.expect("it is sent");
@@ -81,7 +106,7 @@ conformance! {
         with_listener(world, |listener, name| async move {
             let client = connect(&name);
             // One is accepted, and waits for nobody.
-            marline_tasks::sleep(std::time::Duration::from_millis(5)).await;
+            marline_tasks::sleep(Duration::from_millis(5)).await;
             drop(listener);
             let error = client.recv(&mut [0; 16]).await.expect_err("the end");
             assert_ne!(error.kind(), ErrorKind::ResourceBusy);

@@ -6,6 +6,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod a_abort_handles;
+mod a_changing_wakers;
 mod a_conversation;
 mod a_crowds;
 mod a_deferred;
@@ -21,6 +22,7 @@ mod a_handover;
 mod a_handover_random;
 mod a_listing;
 mod a_order;
+mod a_pauses;
 mod a_pool;
 mod a_programs;
 mod a_races;
@@ -88,6 +90,7 @@ mod p_virtual_programs;
 mod r_own_buffers;
 mod r_reading;
 mod r_taking;
+mod r_visits;
 mod relay;
 mod s_addresses;
 mod s_endings;
@@ -103,6 +106,7 @@ mod t_hosted_changes;
 mod t_hosted_idle;
 mod t_hosted_sources;
 mod t_hosting;
+mod t_late_timers;
 mod t_loop_end;
 mod t_loops;
 mod t_ready_queue;

@@ -152,6 +152,24 @@ streams! {
         assert_eq!(&*taken.bytes.borrow(), b"somemore");
     }
 
+    fn r07_a_pipe_tells_that_it_is_readable_as_well(world: &World) {
+        if world.is_secure() {
+            return;
+        }
+        let taken = Rc::new(Taker::default());
+        let (opening, far) = world.read_pipe();
+        let transport = world.handle().adopt_stream(opening, Told::new(&taken)).expect("a pipe");
+        world.settle();
+        assert_eq!(far.write(b"through"), 7);
+        world.until(|| taken.has_some());
+        world.until(|| {
+            taken.take(&transport, 3);
+            taken.bytes.borrow().len() == 7
+        });
+        assert_eq!(&*taken.bytes.borrow(), b"through");
+        assert!(taken.told.get() > 0, "it was told");
+    }
+
     fn r05_nothing_is_taken_from_what_is_closed(world: &World) {
         let taken = Rc::new(Taker::default());
         let (transport, raw) = world.accept_one(Told::new(&taken));

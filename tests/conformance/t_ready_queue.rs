@@ -13,8 +13,6 @@ use crate::support::{Event, Log, Moment, Notes, Trace, World};
 const BATCHES: usize = 64;
 const CALLBACKS: usize = 8192;
 const TIME: Duration = Duration::from_millis(10);
-/// The time is measured every so many callbacks.
-const TIME_CHECK: usize = 64;
 
 type Moments = Rc<RefCell<Vec<(&'static str, Moment)>>>;
 
@@ -178,9 +176,8 @@ conformance! {
         }
         world.single_turn();
         let first = order.borrow().len();
-        // On a machine that is slow just now the time runs out before the count.
-        let is_cut = (first + 1).is_power_of_two() || (first + 1) % TIME_CHECK == 0;
-        assert!(first == CALLBACKS || is_cut, "{first} callbacks in one turn");
+        // On a real clock the time may run out before the count, the more so as a timer is due.
+        assert!(first == CALLBACKS || (!world.is_memory() && first < CALLBACKS), "{first} callbacks in one turn");
         if world.is_memory() {
             assert_eq!(first, CALLBACKS);
         }
@@ -209,11 +206,10 @@ conformance! {
             });
         }
         world.single_turn();
-        // The clock is read before a callback whose number is a power of two, and then before one of so many.
-        let next = count.get() + 1;
-        assert!(next.is_power_of_two() || next % TIME_CHECK == 0, "{}", count.get());
-        let most = usize::try_from(TIME.as_micros() / takes.as_micros()).unwrap() + TIME_CHECK;
+        // Where callbacks are slow the clock is read before each.
+        let most = usize::try_from(TIME.as_micros() / takes.as_micros()).unwrap() + 1;
         assert!(count.get() <= most, "{} callbacks in one turn", count.get());
+        assert!(count.get() == most || !world.is_memory(), "{} callbacks in one turn", count.get());
         while count.get() < 1000 {
             world.turn();
         }

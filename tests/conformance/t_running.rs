@@ -192,7 +192,7 @@ conformance! {
 
     fn t25_after_a_shutdown_nothing_runs(world: &World) {
         let (handle, notes) = (world.handle(), Notes::new());
-        handle.call_later(ms(1), notes.noting("timer"));
+        handle.call_later(ms(10_000), notes.noting("timer"));
         handle.shutdown();
         world.run();
         handle.call_soon(notes.noting("call"));

@@ -29,6 +29,49 @@ conformance! {
         assert_eq!(notes.all(), expected);
     }
 
+    fn t03_a_timer_whose_call_is_exchanged_keeps_its_place(world: &World) {
+        let (handle, notes, held) = (world.handle(), Notes::new(), Rc::new(()));
+        let deadline = handle.now() + ms(2);
+        let others = Rc::new(RefCell::new(Vec::<Timer>::new()));
+        let (due, noted) = (Rc::clone(&others), notes.clone());
+        let first = handle.call_at(deadline, || unreachable!("it was exchanged"));
+        let dropped = Rc::clone(&held);
+        // Exchanged while it is far, and while it is due.
+        for name in ["while it was far", "while it was due"] {
+            let dropped = Rc::clone(&dropped);
+            others.borrow_mut().push(handle.call_at(deadline, move || drop(dropped)));
+            handle.call_at(deadline, notes.noting(format!("after the one {name}")));
+        }
+        drop(dropped);
+        assert!(first.exchange(move || {
+            assert!(due.borrow()[1].exchange(noted.noting("exchanged while it was due")));
+            noted.add("exchanged at first");
+        }));
+        assert!(others.borrow()[0].exchange(notes.noting("exchanged while it was far")));
+        assert_eq!((Rc::strong_count(&held), handle.stats().timers), (2, 5), "what was to be called is dropped");
+        assert_eq!(first.deadline(), Some(deadline));
+        world.until(|| notes.len() == 5);
+        let expected = [
+            "exchanged at first",
+            "exchanged while it was far",
+            "after the one while it was far",
+            "exchanged while it was due",
+            "after the one while it was due",
+        ];
+        assert_eq!(notes.all(), expected);
+        assert_eq!((Rc::strong_count(&held), handle.stats().timers), (1, 0));
+
+        // What has run, was cancelled or repeats takes no other.
+        let (cancelled, repeating) = (handle.call_later(ms(2), || ()), handle.call_every(ms(2), || ()));
+        assert!(cancelled.cancel());
+        for timer in [&first, &cancelled, &repeating] {
+            let refused = Rc::clone(&held);
+            assert!(!timer.exchange(move || drop(refused)));
+            assert_eq!(Rc::strong_count(&held), 1);
+        }
+        assert!(repeating.cancel());
+    }
+
     fn t04_the_earlier_deadline_runs_first_when_both_are_overdue(world: &World) {
         let (handle, notes) = (world.handle(), Notes::new());
         let now = handle.now();

@@ -10,7 +10,7 @@ use marline_tests::process;
 use super::{CONNECTIONS, Peers, until};
 
 /// Bytes of heap for each connection, its stream and its task included.
-const BUDGET: i64 = 1024;
+const BUDGET: i64 = 768;
 const ROUNDS: usize = 5;
 
 /// Whether a round kept nothing on top of the one before it: what is kept is for the next ones. A list grows if more happens at

@@ -48,6 +48,9 @@ conformance! {
         assert_eq!(words.len(), 3, "{heard}");
         assert_eq!((words[0], words[1]), (words[2], "false"), "{heard}");
         assert_eq!(version.get(), Some(Version::One));
-        assert!(log.bytes().starts_with(b"GET / HTTP/1.1\r\n"));
+        // It was answered as soon as some of it was there.
+        let (asked, line) = (log.bytes(), b"GET / HTTP/1.1\r\n");
+        let common = asked.len().min(line.len());
+        assert!(common > 0 && asked[..common] == line[..common], "{asked:?}");
     }
 }
