@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use marline_reactor::testing::MemoryReactor;
+use marline_reactor::testing::{Clock, MemoryReactor};
 use marline_reactor::{Addresses, Handle, Protocol, Transport};
 
 /// What a callback, or the delivery of some bytes, takes.
@@ -15,13 +15,13 @@ const PHASE: Duration = Duration::from_micros(1500);
 /// Takes time for whatever it receives, and remembers who received.
 struct Slow {
     number: usize,
-    memory: Rc<MemoryReactor>,
+    clock: Clock,
     received: Rc<RefCell<Vec<usize>>>,
 }
 
 impl Protocol for Slow {
     fn data_received(&mut self, _: &Transport, _: &[u8]) {
-        self.memory.clock().advance(STEP);
+        self.clock.advance(STEP);
         self.received.borrow_mut().push(self.number);
     }
 }
@@ -39,12 +39,12 @@ fn tick(handle: &Handle, busy: &Rc<Cell<bool>>) {
 /// How late a timer of a millisecond was seen to be due while so many connections got so many bytes at once, and who received,
 /// in order.
 fn flooded(connections: usize, bytes: usize) -> (Duration, Vec<usize>) {
-    let (memory, received) = (Rc::new(MemoryReactor::new()), Rc::new(RefCell::default()));
+    let (memory, received) = (MemoryReactor::new(), Rc::new(RefCell::default()));
     let (handle, numbers) = (memory.handle(), Cell::new(0));
-    let (clock, order) = (Rc::clone(&memory), Rc::clone(&received));
+    let (clock, order) = (memory.clock().clone(), Rc::clone(&received));
     let slow = move |_: &Addresses| {
         let number = numbers.replace(numbers.get() + 1);
-        Slow { number, memory: Rc::clone(&clock), received: Rc::clone(&order) }
+        Slow { number, clock: clock.clone(), received: Rc::clone(&order) }
     };
     handle.listen("tcp://127.0.0.1:1000", slow).expect("a listener");
     memory.network().set_capacity(bytes);
@@ -92,12 +92,12 @@ fn t02_a_timer_is_seen_to_be_due_while_connections_are_left_over_from_turn_to_tu
 
 #[test]
 fn t02_a_timer_is_seen_to_be_due_while_the_ready_queue_is_long() {
-    let memory = Rc::new(MemoryReactor::new());
+    let memory = MemoryReactor::new();
     let (handle, order) = (memory.handle(), Rc::new(RefCell::new(Vec::new())));
     for number in 0..100 {
-        let (clock, order) = (Rc::clone(&memory), Rc::clone(&order));
+        let (clock, order) = (memory.clock().clone(), Rc::clone(&order));
         handle.call_soon(move || {
-            clock.clock().advance(STEP);
+            clock.advance(STEP);
             order.borrow_mut().push(number);
         });
     }
@@ -127,9 +127,9 @@ impl Protocol for Writer {
 
 #[test]
 fn w13_whoever_writes_is_told_to_pause_although_events_are_left_in_each_turn() {
-    let memory = Rc::new(MemoryReactor::new());
-    let (handle, clock, told) = (memory.handle(), Rc::clone(&memory), Rc::new(Cell::new(false)));
-    let slow = move |_: &Addresses| Slow { number: 0, memory: Rc::clone(&clock), received: Rc::default() };
+    let memory = MemoryReactor::new();
+    let (handle, clock, told) = (memory.handle(), memory.clock().clone(), Rc::new(Cell::new(false)));
+    let slow = move |_: &Addresses| Slow { number: 0, clock: clock.clone(), received: Rc::default() };
     handle.listen("tcp://127.0.0.1:1000", slow).expect("a listener");
     let flag = Rc::clone(&told);
     handle.listen("tcp://127.0.0.1:2000", move |_: &Addresses| Writer(Rc::clone(&flag))).expect("a listener");
