@@ -15,18 +15,6 @@ use crate::reactor::{Shell, Slot};
 /// No more than this waits here.
 const MOST: usize = 64 * 1024;
 
-/// A write has consequences of its own. A send that is under way is seen to at the end of the flight.
-const NO_WRITES: Flags = Flags::union(&[
-    Flags::RETRYING,
-    Flags::CLOSING,
-    Flags::LOST,
-    Flags::EOF_ASKED,
-    Flags::DRAIN_ASKED,
-    Flags::TOLD_PAUSE,
-    Flags::LENT_FILE,
-    Flags::FILTERED,
-]);
-
 /// The flight of a loop: there is one at most.
 pub(crate) struct Flight {
     /// Whose it is.
@@ -65,7 +53,8 @@ impl Flight {
 
     #[inline(always)]
     pub(super) fn begin(&self, key: Key, connection: &Connection) {
-        let writes = connection.outgoing.is_none() && !connection.flags.any(NO_WRITES);
+        // A send that is under way is seen to at the end of the flight.
+        let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
         let most = connection.high.min(connection.write_limit).min(MOST);
         self.room.set(if writes { most.saturating_sub(connection.lent) } else { 0 });
         self.received.set(0);

@@ -213,9 +213,7 @@ impl Shell {
                 Pulled::EmptyBuffer
             }
             Received::Filled(_) => Pulled::EmptyBuffer,
-            Received::Eof => Pulled::Eof,
-            Received::Dry => Pulled::Dry,
-            Received::Failed(error) => Pulled::Failed(error),
+            other => other.into(),
         }
     }
 

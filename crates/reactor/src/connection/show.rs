@@ -84,9 +84,7 @@ impl Shell {
             Ok(count) => {
                 self.count_received(key, count);
                 let bytes = &room[..count];
-                self.begin_delivery(key, bytes);
-                protocol.data_received(transport, bytes);
-                self.end_delivery(key, bytes);
+                self.deliver_bytes(protocol, transport, bytes);
                 true
             }
             Err(other) => self.show_other(protocol, transport, shown, other),
@@ -109,9 +107,7 @@ impl Shell {
                 true
             }
             None | Some(Received::Filled(_)) => true,
-            Some(Received::Eof) => shown.note(Pulled::Eof),
-            Some(Received::Dry) => shown.note(Pulled::Dry),
-            Some(Received::Failed(error)) => shown.note(Pulled::Failed(error)),
+            Some(other) => shown.note(other.into()),
         }
     }
 

@@ -44,7 +44,7 @@ impl Flags {
         Self::FILTERED,
     ]);
     /// That a send is done has consequences.
-    const NO_STRAIGHT_END: Self = Self::union(&[
+    pub(super) const NO_STRAIGHT_END: Self = Self::union(&[
         Self::RETRYING,
         Self::CLOSING,
         Self::LOST,

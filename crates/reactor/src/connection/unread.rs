@@ -9,6 +9,7 @@ use crate::contain::contain;
 use crate::error::EmptyReceiveBuffer;
 use crate::key::Key;
 use crate::lost::Reason;
+use crate::protocol::Protocol;
 use crate::reactor::Shell;
 use crate::transport::Transport;
 
@@ -134,6 +135,14 @@ impl Shell {
                 place.put_back(&front);
             }
         });
+    }
+
+    /// Shows the protocol bytes, which it may give back meanwhile.
+    #[inline(always)]
+    pub(super) fn deliver_bytes(&self, protocol: &mut dyn Protocol, transport: &Transport, bytes: &[u8]) {
+        self.begin_delivery(transport.key(), bytes);
+        protocol.data_received(transport, bytes);
+        self.end_delivery(transport.key(), bytes);
     }
 
     #[inline]

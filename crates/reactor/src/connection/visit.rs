@@ -133,15 +133,9 @@ impl Shell {
         let Some(protocol) = &mut visit.protocol else { return Err(false) };
         match protocol.receive_buffer() {
             None if self.still_wants_input(key) => {
-                self.begin_delivery(key, bytes);
-                protocol.data_received(&visit.transport, bytes);
-                self.end_delivery(key, bytes);
+                self.deliver_bytes(&mut **protocol, &visit.transport, bytes);
             }
-            None => {
-                self.unread(key, bytes);
-                return Err(self.end_vain_visit(key, visit, Pulled::Unwanted));
-            }
-            Some(buffer) => match self.fill_late(key, bytes, buffer) {
+            buffer => match self.fill_late(key, bytes, buffer) {
                 Ok(count) => protocol.buffer_filled(&visit.transport, count),
                 Err(pulled) => return Err(self.end_vain_visit(key, visit, pulled)),
             },
@@ -161,13 +155,7 @@ impl Shell {
             return self.show_received(key, visit, Received::Chunk(chunk), more);
         }
         self.note_received(key, chunk.bytes().len());
-        let filled = match buffer {
-            Some(buffer) => self.fill_late(key, chunk.bytes(), buffer),
-            None => {
-                self.unread(key, chunk.bytes());
-                Err(Pulled::Unwanted)
-            }
-        };
+        let filled = self.fill_late(key, chunk.bytes(), buffer);
         self.release(chunk);
         match filled {
             Ok(count) => protocol.buffer_filled(&visit.transport, count),
@@ -191,14 +179,16 @@ impl Shell {
         }
     }
 
-    /// The protocol has memory of its own, which nobody knew: from now on it is asked for that first.
+    /// The protocol has memory of its own, which nobody knew: from now on it is asked for that first. Or it wants nothing any more.
     #[cold]
-    fn fill_late(&self, key: Key, bytes: &[u8], buffer: &mut [u8]) -> Result<usize, Pulled> {
-        self.alter(key, |connection| connection.flags.set(Flags::HAS_MEMORY));
-        if !self.wants_input(key) {
+    fn fill_late(&self, key: Key, bytes: &[u8], buffer: Option<&mut [u8]>) -> Result<usize, Pulled> {
+        if buffer.is_some() {
+            self.alter(key, |connection| connection.flags.set(Flags::HAS_MEMORY));
+        }
+        let Some(buffer) = buffer.filter(|_| self.wants_input(key)) else {
             self.unread(key, bytes);
             return Err(Pulled::Unwanted);
-        }
+        };
         if buffer.is_empty() {
             return Err(Pulled::EmptyBuffer);
         }
@@ -221,10 +211,7 @@ impl Shell {
                 let received = self.receive_straight(key, Some(&mut room), &mut more);
                 if let Received::Filled(count) = received {
                     self.note_received(key, count);
-                    let bytes = &room[..count];
-                    self.begin_delivery(key, bytes);
-                    protocol.data_received(&visit.transport, bytes);
-                    self.end_delivery(key, bytes);
+                    self.deliver_bytes(&mut **protocol, &visit.transport, &room[..count]);
                     return Ok(Flags::INPUT.when(more));
                 }
                 received
@@ -254,9 +241,7 @@ impl Shell {
         let Some(protocol) = &mut visit.protocol else { return Err(false) };
         let bytes = visit.chunk.insert(chunk).bytes();
         self.note_received(key, bytes.len());
-        self.begin_delivery(key, bytes);
-        protocol.data_received(&visit.transport, bytes);
-        self.end_delivery(key, bytes);
+        self.deliver_bytes(&mut **protocol, &visit.transport, bytes);
         visit.chunk.take().into_iter().for_each(|chunk| self.backend_in_turn().release(chunk));
         Ok(Flags::INPUT.when(more))
     }

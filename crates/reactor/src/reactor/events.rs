@@ -83,10 +83,7 @@ impl Shell {
                 let completion = self.backend_in_turn().next();
                 let completion = completion?;
                 self.stats().event();
-                match completion {
-                    Completion::Input(key) => self.visit_or_deliver(key, visit),
-                    completion => self.deliver_completion(completion),
-                }
+                self.deliver_completion(completion, visit);
             }
             if let Some(somebody_waits) = self.is_enough(patience, count) {
                 return Some(somebody_waits);
@@ -113,9 +110,9 @@ impl Shell {
         if self.timers.are_due(now) { TIMELY } else { TIME }
     }
 
-    fn deliver_completion(self: &Rc<Self>, completion: Completion) {
+    fn deliver_completion(self: &Rc<Self>, completion: Completion, visit: &mut Visit) {
         match completion {
-            Completion::Input(key) => self.deliver_input(key),
+            Completion::Input(key) => self.visit_or_deliver(key, visit),
             Completion::Output(key) => self.datagrams_have_room(key),
             Completion::Sent(key, sent) => self.send_completed(key, sent),
             Completion::Connected(key, result) => self.connected(key, result),
