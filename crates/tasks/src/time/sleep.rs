@@ -15,7 +15,7 @@ use crate::local::Local;
 use crate::mail;
 use crate::wake::{attempt, discard, wake};
 
-/// Waits for `delay`, never less. The resolution is that of the loop's [timers](Timer).
+/// Waits for `delay`, never less. The resolution is that of the loop's [timers](marline_reactor::Timer).
 ///
 /// It begins now, not when first polled; made where no loop runs (as the argument of [`run`](crate::run)), it begins when a
 /// loop first polls it. A delay too long to express means for ever.
