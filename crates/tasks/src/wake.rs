@@ -8,13 +8,21 @@ use std::task::{Context, Waker};
 
 use marline_reactor::{Failure, Handle, Panic};
 
-use crate::task::{contain, wake_task};
+use crate::task::{contain, wake_task, wake_task_next};
 
 /// Wakes somebody who waited for `what`. A waker is code of others: its panic is reported, to the loop that runs here if
 /// there is one, and keeps nobody else from being woken. That of a task is nobody else's code.
 #[inline]
 pub(crate) fn wake(waker: Waker, what: &str) {
     if let Err(waker) = wake_task(waker) {
+        wake_other(waker, what);
+    }
+}
+
+/// The same, for somebody who takes the input of a connection.
+#[inline]
+pub(crate) fn wake_next(waker: Waker, what: &str) {
+    if let Err(waker) = wake_task_next(waker) {
         wake_other(waker, what);
     }
 }

@@ -4,16 +4,38 @@
 //! connection is not touched: what is written waits here, in memory that all connections share, and goes from here to the
 //! backend. That is a flight. Whoever wants to know or change anything about the connection meanwhile ends it, by
 //! [landing](Shell::land): then everything is noted in the connection, where it would have been noted at once otherwise.
+//!
+//! A protocol that takes its input itself may name a call that does it, its [errand](super::errand). Then the flight goes on with
+//! that, while the protocol is back in its place.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
+use std::io::IoSlice;
+use std::rc::Rc;
 
 use super::{Connection, Flags};
 use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::reactor::{Shell, Slot};
+use crate::ready::Callback;
 
 /// No more than this waits here.
 const MOST: usize = 64 * 1024;
+
+/// What goes on in a flight.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A callback of the protocol.
+    #[default]
+    Visit,
+    /// That in which it may send an errand,
+    Asked,
+    /// or the same, and it has.
+    Sent,
+    /// The errand. There is input that it can take.
+    Left,
+    /// The errand, which has taken all of it.
+    Taken,
+}
 
 /// The flight of a loop: there is one at most.
 pub(crate) struct Flight {
@@ -26,6 +48,9 @@ pub(crate) struct Flight {
     pub(super) received: Cell<usize>,
     /// What the protocol is asked before anything is received: whether it takes that itself, or has memory for it.
     asks: Cell<Flags>,
+    pub(super) stage: Cell<Stage>,
+    /// The errand that was sent.
+    pub(super) call: Cell<Option<Callback>>,
 }
 
 impl Default for Flight {
@@ -36,6 +61,8 @@ impl Default for Flight {
             bytes: RefCell::default(),
             received: Cell::new(0),
             asks: Cell::default(),
+            stage: Cell::default(),
+            call: Cell::default(),
         }
     }
 }
@@ -59,6 +86,7 @@ impl Flight {
         self.room.set(if writes { most.saturating_sub(connection.lent) } else { 0 });
         self.received.set(0);
         self.asks.set(connection.flags.of(Flags::TAKES | Flags::HAS_MEMORY));
+        self.stage.set(Stage::Visit);
         self.key.set(key);
     }
 
@@ -82,6 +110,18 @@ impl Flight {
         self.key.set(Key::NOBODY);
     }
 
+    /// Whether an errand runs, and there is this connection's input for it.
+    #[inline]
+    pub(super) fn is_left(&self, key: Key) -> bool {
+        self.is_of(key) && self.stage.get() == Stage::Left
+    }
+
+    /// Whether an errand runs, and there was this connection's input for it.
+    #[inline]
+    pub(super) fn is_taken(&self, key: Key) -> bool {
+        self.is_of(key) && self.stage.get() == Stage::Taken
+    }
+
     /// Takes what is written to the connection, if that is something, and all there is to it.
     #[inline]
     pub(super) fn takes(&self, key: Key, data: &[u8]) -> bool {
@@ -103,16 +143,88 @@ impl Shell {
     #[inline(never)]
     pub(crate) fn land(&self) {
         let key = self.flight.key.replace(Key::NOBODY);
-        let mut bytes = self.flight.bytes.borrow_mut();
+        let (mut bytes, mut list) = (self.flight.bytes.borrow_mut(), false);
         if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
-            connection.flags.set(Flags::BUSY | Flags::INPUT);
-            connection.flags.put(Flags::LEFT, self.flight.leaves());
             connection.traffic.received += self.flight.received.get() as u64;
             if !bytes.is_empty() {
                 connection.flags.set(Flags::DIRTY);
                 connection.outgoing.get_or_insert_with(|| self.take_spare()).push_copy(&bytes);
             }
+            match self.flight.stage.get() {
+                Stage::Visit | Stage::Asked | Stage::Sent => {
+                    connection.flags.set(Flags::BUSY | Flags::INPUT);
+                    connection.flags.put(Flags::LEFT, self.flight.leaves());
+                }
+                stage => {
+                    connection.flags.put(Flags::INPUT | Flags::LEFT, stage == Stage::Left);
+                    list = !bytes.is_empty() && connection.wants_flush();
+                }
+            }
         }
         bytes.clear();
+        if list {
+            self.flush_later(key);
+        }
+    }
+
+    /// Ends the flight where it led to nothing but bytes, and sends those. `false` if that is to be looked at more closely.
+    #[inline(always)]
+    pub(super) fn fly_home(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
+        let bytes = self.flight.bytes.borrow_mut();
+        let mut slots = self.slots();
+        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return true };
+        if !bytes.is_empty() {
+            if connection.flags.any(Flags::SENDING) {
+                return false;
+            }
+            if self.gives_room {
+                connection.traffic.sent += bytes.len() as u64;
+            } else {
+                connection.lend_straight(bytes.len(), self.turn_number());
+            }
+        }
+        connection.traffic.received += self.flight.received.get() as u64;
+        note(connection);
+        drop(slots);
+        self.flight.end();
+        if !bytes.is_empty() {
+            self.send_written(key, bytes);
+        }
+        true
+    }
+
+    /// Sends what was written in a flight.
+    #[inline(always)]
+    fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+        if !self.gives_room {
+            let mut outgoing = self.take_spare();
+            outgoing.swap_plain(&mut bytes);
+            drop(bytes);
+            return self.send_lent(key, outgoing);
+        }
+        // All of it, nearly always.
+        let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
+        if sent >= bytes.len() {
+            self.stats().sent();
+            bytes.clear();
+        } else {
+            self.put_off(key, bytes, sent);
+        }
+    }
+
+    /// Only some of it was sent.
+    #[cold]
+    fn put_off(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>, sent: usize) {
+        if sent > 0 {
+            self.stats().sent();
+        }
+        self.alter(key, |connection| {
+            let rest = &bytes[sent..];
+            connection.traffic.sent -= rest.len() as u64;
+            connection.outgoing.get_or_insert_with(|| self.take_spare()).push_copy(rest);
+        });
+        bytes.clear();
+        drop(bytes);
+        self.flush_closely(key);
     }
 }

@@ -298,6 +298,10 @@ impl Shell {
 
     #[inline]
     pub(crate) fn resume_reading(&self, key: Key) {
+        // In a flight it is not paused.
+        if self.flight.is_taken(key) {
+            return;
+        }
         let goes_on = self.ask(key, |connection| {
             connection.flags.clear(Flags::PAUSED | Flags::LEFT);
             connection.goes_on_reading()

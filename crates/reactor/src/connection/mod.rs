@@ -1,7 +1,8 @@
 //! Connections: what the loop keeps of one, and everything that happens to it.
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
-//! * `straight`: the usual, by itself; `visit`: there, a callback of a protocol; `flight`: what is written in it.
+//! * `straight`: the usual, by itself; `visit`: there, a callback of a protocol; `flight`: what is written in it; `errand`: what
+//!   takes the input in its place.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
@@ -18,6 +19,7 @@ mod chain;
 mod descriptors;
 mod dispatch;
 mod ending;
+mod errand;
 mod files;
 mod filters;
 mod flags;

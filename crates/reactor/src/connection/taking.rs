@@ -52,6 +52,9 @@ impl Shell {
         if into.is_empty() {
             return None;
         }
+        if self.flight.is_left(key) {
+            return self.take_in_flight(key, into);
+        }
         // Before the connection: it may tell the loop's host, which is code of others, that something changes.
         let mut backend = self.backend();
         let received = self.alter(key, |connection| {
@@ -69,7 +72,7 @@ impl Shell {
     }
 
     /// The backend's own memory, or no bytes. What cannot be taken comes through the protocol.
-    fn take_other(
+    pub(super) fn take_other(
         self: &Rc<Self>,
         key: Key,
         received: Received,

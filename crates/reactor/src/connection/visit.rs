@@ -1,12 +1,11 @@
 //! Visits: protocols are shown what came, one after another, on the [straight](super::straight) path.
 
-use std::cell::RefMut;
-use std::io::IoSlice;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use super::Flags;
+use super::flight::Stage;
 use super::input::Pulled;
+use super::{Connection, Flags};
 use crate::backend::{Chunk, NextInput, Received};
 use crate::contain::Panic;
 use crate::key::Key;
@@ -26,6 +25,15 @@ pub(crate) struct Visit {
 impl Visit {
     pub(crate) fn new(shell: &Rc<Shell>) -> Self {
         Self { transport: Transport::new(Rc::clone(shell), Key::NOBODY), protocol: None, chunk: None }
+    }
+
+    /// Puts the protocol back.
+    #[inline]
+    pub(super) fn leave(&mut self, connection: &mut Connection, input: Flags) {
+        connection.flags.clear(Flags::INPUT);
+        connection.flags.set(input);
+        // One of the two has it, so nothing is dropped.
+        std::mem::swap(&mut self.protocol, &mut connection.protocol);
     }
 }
 
@@ -87,8 +95,12 @@ impl Shell {
     /// Nothing was received for this one.
     fn visit_protocol(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let left = if self.flight.leaves() { self.leave_input(key, visit) } else { None };
+        if left.is_some_and(|shown| shown.is_ok()) && self.flight.stage.get() == Stage::Sent {
+            return self.run_errand(key, visit);
+        }
         let shown = left.unwrap_or_else(|| self.show_input(key, visit));
         self.conclude_visit(key, visit, shown);
+        self.put_off_errand();
     }
 
     /// Takes the protocol out of a connection that is as usual and has input for it. Whether it is so.
@@ -115,7 +127,9 @@ impl Shell {
     /// Tells a protocol that there is input. `None` if it does not take that itself.
     fn leave_input(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Option<Shown> {
         let protocol = visit.protocol.as_mut()?;
-        if protocol.readable(&visit.transport) {
+        self.flight.stage.set(Stage::Asked);
+        let takes = protocol.readable(&visit.transport);
+        if takes {
             return Some(Ok(Flags::INPUT | Flags::LEFT));
         }
         if self.flight.is_of(key) {
@@ -274,7 +288,7 @@ impl Shell {
     // What follows.
 
     #[inline(always)]
-    fn conclude_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
+    pub(super) fn conclude_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
         let goes_on = match shown {
             Ok(input) => self.end_visit(key, visit, input),
             Err(goes_on) => goes_on,
@@ -290,65 +304,10 @@ impl Shell {
         if !self.flight.is_of(key) {
             return self.end_visit_closely(key, visit, input);
         }
-        let bytes = self.flight.bytes.borrow_mut();
-        let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
-        if !bytes.is_empty() {
-            if connection.flags.any(Flags::SENDING) {
-                drop((bytes, slots));
-                return self.end_visit_closely(key, visit, input);
-            }
-            if self.gives_room {
-                connection.traffic.sent += bytes.len() as u64;
-            } else {
-                connection.lend_straight(bytes.len(), self.turn_number());
-            }
-        }
-        connection.traffic.received += self.flight.received.get() as u64;
-        connection.flags.clear(Flags::INPUT);
-        connection.flags.set(input);
-        std::mem::swap(&mut visit.protocol, &mut connection.protocol);
-        drop(slots);
-        self.flight.end();
-        if !bytes.is_empty() {
-            self.send_written(key, bytes);
+        if !self.fly_home(key, |connection| visit.leave(connection, input)) {
+            return self.end_visit_closely(key, visit, input);
         }
         input == Flags::INPUT
-    }
-
-    /// Sends what was written within a visit.
-    #[inline(always)]
-    fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
-        if !self.gives_room {
-            let mut outgoing = self.take_spare();
-            outgoing.swap_plain(&mut bytes);
-            drop(bytes);
-            return self.send_lent(key, outgoing);
-        }
-        // All of it, nearly always.
-        let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
-        if sent >= bytes.len() {
-            self.stats().sent();
-            bytes.clear();
-        } else {
-            self.put_off(key, bytes, sent);
-        }
-    }
-
-    /// Only some of it was sent.
-    #[cold]
-    fn put_off(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>, sent: usize) {
-        if sent > 0 {
-            self.stats().sent();
-        }
-        self.alter(key, |connection| {
-            let rest = &bytes[sent..];
-            connection.traffic.sent -= rest.len() as u64;
-            connection.outgoing.get_or_insert_with(|| self.take_spare()).push_copy(rest);
-        });
-        bytes.clear();
-        drop(bytes);
-        self.flush_closely(key);
     }
 
     /// The same as [`end_visit`](Self::end_visit), where something was done to the connection, or its last send is still under way.
@@ -401,6 +360,7 @@ impl Shell {
         };
         let key = visit.transport.key();
         self.end_flight(key);
+        self.put_off_errand();
         visit.chunk.take().into_iter().for_each(|chunk| self.release(chunk));
         self.conclude_pull(key, protocol, Err(panic));
     }

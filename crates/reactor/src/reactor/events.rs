@@ -99,7 +99,7 @@ impl Shell {
     #[inline(always)]
     fn is_enough(&self, patience: &mut Patience, count: &mut usize) -> Option<bool> {
         *count += 1;
-        let somebody_waits = !self.ready.borrow().is_empty();
+        let somebody_waits = self.has_ready();
         let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
         let is_enough = (somebody_waits && *count >= EVENTS) || patience.ends(longest, || self.now());
         is_enough.then_some(somebody_waits)

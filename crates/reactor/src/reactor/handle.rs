@@ -91,6 +91,17 @@ impl Handle {
         Call { shell: Rc::clone(&self.shell), number }
     }
 
+    /// As [`call_soon`](Self::call_soon), for what takes the input of a connection. Called in [`Protocol::readable`] while nothing is
+    /// ready, `call` runs as soon as that has returned `true`, and before the loop does anything else: nobody is overtaken, and what
+    /// it receives and writes costs least then. It cannot be cancelled.
+    ///
+    /// [`Protocol::readable`]: crate::Protocol::readable
+    #[track_caller]
+    #[inline]
+    pub fn call_next(&self, call: impl FnOnce() + 'static) {
+        self.shell.push_next(Callback::new(call, Location::caller()));
+    }
+
     /// Runs `call` after `delay`, and not before: a delay of zero still means a later batch. A delay too long to express
     /// means never.
     #[track_caller]

@@ -324,6 +324,11 @@ impl Shell {
         None
     }
 
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.borrow().is_empty()
+    }
+
     pub(crate) fn notify(&self, key: Key, notice: Notice) {
         self.push(Entry::Other(Other::Notice(key, notice)));
     }

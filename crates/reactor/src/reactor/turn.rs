@@ -139,7 +139,7 @@ impl Shell {
 
     /// Whether something can be done without waiting.
     pub(crate) fn has_work(&self) -> bool {
-        !self.ready.borrow().is_empty()
+        self.has_ready()
             || !self.listed.borrow().is_empty()
             || !self.flow_checks.borrow().is_empty()
             || !self.dirty.borrow().is_empty()

@@ -98,7 +98,7 @@ impl StreamCell {
         state.left = true;
         let reader = state.reader.wakers();
         drop(state);
-        reader.wake();
+        reader.wake_next();
         true
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::Waker;
 
-use crate::wake::{Visitor, discard, wake};
+use crate::wake::{Visitor, discard, wake, wake_next};
 
 /// Who waits for one direction of a stream.
 ///
@@ -133,6 +133,17 @@ impl Wakers {
     /// Wakes them, when nothing is borrowed any more.
     #[inline]
     pub(super) fn wake(self) {
+        self.wake_last(wake);
+    }
+
+    /// The same, to take the input that their connection has.
+    #[inline]
+    pub(super) fn wake_next(self) {
+        self.wake_last(wake_next);
+    }
+
+    #[inline(always)]
+    fn wake_last(self, wake: fn(Waker, &str)) {
         if let Some(more) = self.more {
             wake_all(*more);
         }

@@ -44,7 +44,7 @@ use super::live::{Header, State};
 use super::report;
 use super::spans::Traced;
 use waker::raw_waker;
-pub(crate) use waker::{clone_of_task, wake_task};
+pub(crate) use waker::{clone_of_task, wake_task, wake_task_next};
 
 /// A task, from anywhere. Clones are the same task.
 pub(super) struct TaskRef(NonNull<Header>);
@@ -234,6 +234,16 @@ impl TaskRef {
         }
     }
 
+    /// It is woken to take the input of a connection.
+    #[inline]
+    fn wake_next(self) {
+        if !self.header().is_home() {
+            super::injector::wake(self);
+        } else if self.header().wake() {
+            self.queue_with(Executor::queue_next);
+        }
+    }
+
     /// Ends it when its turn comes, at home. The end of its loop comes by itself, and is not to come within this call.
     pub(super) fn abort(self) {
         if self.executor().is_some_and(|executor| !executor.is_over()) {
@@ -246,9 +256,14 @@ impl TaskRef {
     /// a wake: who wakes may hold a lock that the future's destructor wants.
     #[inline]
     fn queue(self) {
+        self.queue_with(Executor::queue);
+    }
+
+    #[inline(always)]
+    fn queue_with(self, queue: impl FnOnce(&Executor, Self)) {
         if let Some(executor) = self.executor() {
             if !executor.is_over() {
-                executor.queue(self);
+                queue(&executor, self);
             }
         }
     }

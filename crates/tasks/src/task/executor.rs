@@ -130,6 +130,13 @@ impl Executor {
         self.handle.call_soon(move || turn.take());
     }
 
+    /// The same, for one that takes the input of a connection: see [`Handle::call_next`].
+    #[inline]
+    pub(super) fn queue_next(&self, task: TaskRef) {
+        let turn = Turn(Some(task));
+        self.handle.call_next(move || turn.take());
+    }
+
     fn stats(&self) -> TaskStats {
         TaskStats { spawned: self.made.get(), live: self.live.borrow().len() }
     }

@@ -28,7 +28,7 @@ mod yield_now;
 
 pub use blocking::{Blocking, BlockingError, spawn_blocking};
 pub use builder::Builder;
-pub(crate) use cell::{clone_of_task, wake_task};
+pub(crate) use cell::{clone_of_task, wake_task, wake_task_next};
 pub(crate) use executor::Executor;
 pub use executor::{TaskStats, task_stats};
 pub use group::{Collecting, FailFast, GroupClosed, GroupError, GroupSpawner, TaskGroup};

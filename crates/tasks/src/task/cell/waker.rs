@@ -38,13 +38,23 @@ pub(crate) fn clone_of_task(waker: &Waker) -> Option<Waker> {
 /// Wakes, if this waker is of a task, and gives it back otherwise.
 #[inline]
 pub(crate) fn wake_task(waker: Waker) -> Result<(), Waker> {
+    into_task(waker).map(TaskRef::wake)
+}
+
+/// The same, for a task that takes the input of a connection.
+#[inline]
+pub(crate) fn wake_task_next(waker: Waker) -> Result<(), Waker> {
+    into_task(waker).map(TaskRef::wake_next)
+}
+
+#[inline]
+fn into_task(waker: Waker) -> Result<TaskRef, Waker> {
     if !is_of_task(&waker) {
         return Err(waker);
     }
     let waker = ManuallyDrop::new(waker);
     // SAFETY: J1; the waker is used up.
-    unsafe { task_of(waker.data()) }.wake();
-    Ok(())
+    Ok(unsafe { task_of(waker.data()) })
 }
 
 /// # Safety
