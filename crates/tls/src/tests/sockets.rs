@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use marline_reactor::backend::named;
@@ -145,8 +146,12 @@ fn ten_mebibytes_go_there_and_back_over_tcp_and_unix_sockets() {
     });
 }
 
+/// Who has all endpoints read again forgets the sessions of others, too.
+static RELOADS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn strings_name_files_names_and_protocols_and_connections_of_one_string_resume() {
+    let _alone = RELOADS.lock();
     let (folder, authority) = (Folder::new("strings"), Authority::new());
     let staff = Authority::named("staff");
     let (cert, ca) =
@@ -177,6 +182,7 @@ fn strings_name_files_names_and_protocols_and_connections_of_one_string_resume()
 
 #[test]
 fn a_listener_shows_the_certificate_that_its_file_has_when_it_is_told_to_look() {
+    let _alone = RELOADS.lock();
     let (folder, authority) = (Folder::new("renewed"), Authority::new());
     let ca = folder.trust("ca.pem", &authority);
     let (reactor, trace) = (Reactor::new().unwrap(), Rc::new(Trace::default()));
