@@ -1,8 +1,8 @@
 //! What a round trip costs in counts, which nothing else on the machine can disturb: system calls, instructions of the
 //! server's own code, allocations, and how often the system switched away from the server.
 //!
-//! The first three are differences between a run with few requests and one with many, so that starting and connecting are in
-//! none. Under strace and callgrind a server is many times slower than its clients, so that all of them wait whenever it
+//! The first three are differences between a run with few requests and one with many, or between two moments of one, so that
+//! starting and connecting are in none. Under strace and callgrind a server is many times slower than its clients, so that all of them wait whenever it
 //! looks: the numbers are those of a server with more work than time. Switches are those of an undisturbed run, and tell how
 //! often the server slept.
 
@@ -16,13 +16,14 @@ use crate::cores::Cores;
 use crate::role::Role;
 use crate::rounds::{drive, once};
 use crate::server::Server;
+use crate::step::{self, Steps};
 use crate::workload::Workload;
-use crate::{callgrind, calls, sends, step};
+use crate::{callgrind, calls, sends};
 
 /// How many requests are few, and how many are many.
 const FEW_AND_MANY: (u64, u64) = (2_000, 12_000);
-/// The same where each instruction is a step.
-const STEPPED: (u64, u64) = (128, 640);
+/// How many there are where each instruction is a step. The second half is counted.
+const STEPPED: u64 = 1_280;
 
 /// How many lines are published at once, and to how many.
 const PUBLISHED: usize = 16;
@@ -45,6 +46,9 @@ pub struct Counts {
     /// Whether they were counted by stepping, and not by callgrind.
     #[serde(default)]
     pub stepped: bool,
+    /// As many of the instructions as change memory atomically, which locks cannot do without. Of ours, and of those who are stepped.
+    #[serde(default = "unknown")]
+    pub atomics: Result<f64, String>,
     /// Calls that ask for memory.
     pub allocations: Result<f64, String>,
     /// Sends for each who gets 16 lines that are published at once. `None` of those who only echo.
@@ -71,12 +75,20 @@ pub fn count(ready: &Ready, load: &Path, cores: Cores, stepped: bool) -> Counts 
     let calls = calls::each(ready, few, many, load, cores);
     let profile = callgrind::each(ready, few, many, load, cores);
     let stepped = stepped || ready.contestant.is_on_rings();
-    let steps = || step::each(ready, of(STEPPED.0), of(STEPPED.1), load, cores);
+    let steps = match stepped || ready.contestant.is_ours() {
+        true => step::each(ready, of(STEPPED), load, cores),
+        false => Err("it was not stepped".to_owned()),
+    };
+    let atomics = |steps: Steps| steps.atomics.ok_or_else(|| "not known on this machine".to_owned());
     Counts {
+        atomics: steps.clone().and_then(atomics),
         name: ready.contestant.name.to_owned(),
         futexes: calls.as_ref().map(|calls| calls::sum(calls, |name| name == "futex")).map_err(Clone::clone),
         calls: calls.map(|calls| calls::sum(&calls, |_| true)),
-        instructions: if stepped { steps() } else { profile.clone().map(|profile| profile.instructions) },
+        instructions: match stepped {
+            true => steps.map(|steps| steps.instructions),
+            false => profile.clone().map(|profile| profile.instructions),
+        },
         stepped,
         allocations: profile.map(|profile| profile.allocations),
         sends: ready.contestant.serves(Role::Relay).then(|| sends(ready, load, cores)),
@@ -120,10 +132,10 @@ fn told(ready: &Ready, workload: Workload, load: &Path, cores: Cores) -> Result<
 #[must_use]
 pub fn markdown(all: &[Counts]) -> String {
     let mut text = format!("### Counts for each request: {}\n\n", workload().name());
-    text += "| | system calls | futex calls | own instructions | allocations | switches | sends to each of 1000 for 16 lines at once |\n";
-    text += "|---|---:|---:|---:|---:|---:|---:|\n";
+    text += "| | system calls | futex calls | own instructions | atomic ones | allocations | switches | sends to each of 1000 for 16 lines at once |\n";
+    text += "|---|---:|---:|---:|---:|---:|---:|---:|\n";
     let mut reasons = String::new();
-    for Counts { name, calls, futexes, instructions, stepped, allocations, switches, sends } in all {
+    for Counts { name, calls, futexes, instructions, stepped, atomics, allocations, switches, sends } in all {
         let mut cell = |what: &str, count: &Result<f64, String>, digits: usize| match count {
             Ok(count) => format!("{count:.digits$}"),
             Err(reason) => {
@@ -135,12 +147,14 @@ pub fn markdown(all: &[Counts]) -> String {
         let futexes = cell("futex calls", futexes, 4);
         let how = if *stepped { " (stepped)" } else { "" };
         let instructions = cell("instructions", instructions, 0) + how;
+        // That few are stepped needs no word for each.
+        let atomics = atomics.as_ref().map_or("-".to_owned(), |atomics| format!("{atomics:.3}"));
         let allocations = cell("allocations", allocations, 3);
         let switches = cell("switches", switches, 4);
         let sends = sends.as_ref().map_or("-".to_owned(), |sends| cell("sends", sends, 4));
         let _ = writeln!(
             text,
-            "| {name} | {calls} | {futexes} | {instructions} | {allocations} | {switches} | {sends} |"
+            "| {name} | {calls} | {futexes} | {instructions} | {atomics} | {allocations} | {switches} | {sends} |"
         );
     }
     text + &reasons
@@ -158,12 +172,13 @@ mod tests {
             futexes: Ok(0.0),
             instructions: Err("no valgrind".to_owned()),
             stepped: false,
+            atomics: Ok(0.0),
             allocations: Ok(0.0),
             switches: Ok(0.25),
             sends: None,
         };
         let text = markdown(&[counts]);
-        assert!(text.contains("| some | 2.016 | 0.0000 | - | 0.000 | 0.2500 | - |"), "{text}");
+        assert!(text.contains("| some | 2.016 | 0.0000 | - | 0.000 | 0.000 | 0.2500 | - |"), "{text}");
         assert!(text.contains("Not counted: instructions of some: no valgrind"), "{text}");
     }
 }
