@@ -88,6 +88,7 @@ mod p_signal_tasks;
 mod p_signals;
 mod p_virtual_programs;
 mod r_errands;
+mod r_errands_acts;
 mod r_own_buffers;
 mod r_reading;
 mod r_taking;

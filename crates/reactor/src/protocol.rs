@@ -80,7 +80,8 @@ pub trait Protocol: 'static {
     }
 
     /// Bytes have come that the system, or the backend, still has. Whoever answers `true` takes them itself, later, with
-    /// [`try_receive`](Transport::try_receive), into memory that it chooses then: a task does that with its own. Until all is
+    /// [`try_receive`](Transport::try_receive), into memory that it chooses then: a task does that with its own. Who does it in a
+    /// [`call_next`](crate::Handle::call_next) does it soonest. Until all is
     /// taken, or [`resume_reading`](Transport::resume_reading) is called, nothing comes in another way. After `false`
     /// `data_received` comes, unless reading was paused or another protocol named meanwhile.
     ///

@@ -2,7 +2,6 @@
 //!
 //! Most often all that it does with the connection is to receive and to write. So the [flight](super::flight) goes on meanwhile.
 
-use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::flight::Stage;
@@ -13,19 +12,17 @@ use crate::ready::{Callback, Entry};
 use crate::transport::Taken;
 
 impl Shell {
-    /// Makes this the errand of a protocol that is just being asked whether it takes its input, if nothing is ready. Or else it runs
-    /// when its turn comes.
+    /// Puts this into the ready queue. If the queue is empty, and a protocol is just being asked whether it takes its input, that is its
+    /// errand.
     #[inline]
     pub(crate) fn push_next(&self, call: Callback) {
-        if self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && !self.has_ready() {
-            self.flight.stage.set(Stage::Sent);
-            self.flight.call.set(Some(call));
-        } else {
-            self.push(Entry::Call(call));
+        let is_next = self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && !self.has_ready();
+        if self.push(Entry::Call(call)).is_some() && is_next {
+            self.flight.stage.set(Stage::Named);
         }
     }
 
-    /// The protocol takes its input, and has sent an errand.
+    /// The protocol takes its input, and has named an errand.
     pub(super) fn run_errand(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let input = Flags::INPUT | Flags::LEFT;
         if self.flight.is_of(key) {
@@ -37,31 +34,25 @@ impl Shell {
             // It did something to its connection.
             self.conclude_visit(key, visit, Ok(input));
         }
-        let Some(call) = self.flight.call.take() else { return };
-        self.stats().callback();
-        // A callback that was called holds nothing, and need not be dropped.
-        self.run_callback(&mut ManuallyDrop::new(call));
-        if !self.flight.is_of(key) {
-            return;
-        }
+        self.flight.had_errands.set(true);
+        self.run_next();
         let is_taken = self.flight.is_taken(key);
-        let flown = self.fly_home(key, |connection| {
-            if is_taken {
-                connection.flags.clear(input);
-            }
-        });
+        let flown = self.flight.is_of(key)
+            && self.fly_home(key, |connection| {
+                if is_taken {
+                    connection.flags.clear(input);
+                }
+            });
         if !flown {
-            self.land();
+            self.end_errand_closely(key);
         }
     }
 
-    /// The protocol panicked, or does not take its input after all: what it has sent runs when its turn comes.
-    #[inline]
-    pub(super) fn put_off_errand(&self) {
-        if self.flight.stage.get() == Stage::Sent {
-            if let Some(call) = self.flight.call.take() {
-                self.push(Entry::Call(call));
-            }
+    /// It did something to its connection, or the last send is still under way. What it wrote does not wait for the end of the turn.
+    #[inline(never)]
+    fn end_errand_closely(self: &Rc<Self>, key: Key) {
+        if self.ask(key, |connection| connection.flags.any(Flags::DIRTY)) {
+            self.flush(key);
         }
     }
 

@@ -16,7 +16,6 @@ use super::{Connection, Flags};
 use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::reactor::{Shell, Slot};
-use crate::ready::Callback;
 
 /// No more than this waits here.
 const MOST: usize = 64 * 1024;
@@ -27,10 +26,10 @@ pub(super) enum Stage {
     /// A callback of the protocol.
     #[default]
     Visit,
-    /// That in which it may send an errand,
+    /// The callback that asks whether it takes its input, in which it may name an errand.
     Asked,
-    /// or the same, and it has.
-    Sent,
+    /// That callback, and it has named one, which stands in front of the ready queue.
+    Named,
     /// The errand. There is input that it can take.
     Left,
     /// The errand, which has taken all of it.
@@ -49,8 +48,8 @@ pub(crate) struct Flight {
     /// What the protocol is asked before anything is received: whether it takes that itself, or has memory for it.
     asks: Cell<Flags>,
     pub(super) stage: Cell<Stage>,
-    /// The errand that was sent.
-    pub(super) call: Cell<Option<Callback>>,
+    /// Errands ran since events are delivered.
+    pub(crate) had_errands: Cell<bool>,
 }
 
 impl Default for Flight {
@@ -62,7 +61,7 @@ impl Default for Flight {
             received: Cell::new(0),
             asks: Cell::default(),
             stage: Cell::default(),
-            call: Cell::default(),
+            had_errands: Cell::default(),
         }
     }
 }
@@ -146,22 +145,24 @@ impl Shell {
         let (mut bytes, mut list) = (self.flight.bytes.borrow_mut(), false);
         if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
             connection.traffic.received += self.flight.received.get() as u64;
-            if !bytes.is_empty() {
+            let written = !bytes.is_empty();
+            if written {
                 connection.flags.set(Flags::DIRTY);
                 connection.outgoing.get_or_insert_with(|| self.take_spare()).push_copy(&bytes);
             }
             match self.flight.stage.get() {
-                Stage::Visit | Stage::Asked | Stage::Sent => {
+                Stage::Visit | Stage::Asked | Stage::Named => {
                     connection.flags.set(Flags::BUSY | Flags::INPUT);
                     connection.flags.put(Flags::LEFT, self.flight.leaves());
                 }
                 stage => {
                     connection.flags.put(Flags::INPUT | Flags::LEFT, stage == Stage::Left);
-                    list = !bytes.is_empty() && connection.wants_flush();
+                    list = written && connection.wants_flush();
                 }
             }
         }
         bytes.clear();
+        drop(bytes);
         if list {
             self.flush_later(key);
         }
@@ -172,7 +173,7 @@ impl Shell {
     pub(super) fn fly_home(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
         let bytes = self.flight.bytes.borrow_mut();
         let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return true };
+        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
         if !bytes.is_empty() {
             if connection.flags.any(Flags::SENDING) {
                 return false;

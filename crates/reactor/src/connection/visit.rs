@@ -95,12 +95,11 @@ impl Shell {
     /// Nothing was received for this one.
     fn visit_protocol(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let left = if self.flight.leaves() { self.leave_input(key, visit) } else { None };
-        if left.is_some_and(|shown| shown.is_ok()) && self.flight.stage.get() == Stage::Sent {
+        if left.is_some_and(|shown| shown.is_ok()) && self.flight.stage.get() == Stage::Named {
             return self.run_errand(key, visit);
         }
         let shown = left.unwrap_or_else(|| self.show_input(key, visit));
         self.conclude_visit(key, visit, shown);
-        self.put_off_errand();
     }
 
     /// Takes the protocol out of a connection that is as usual and has input for it. Whether it is so.
@@ -355,12 +354,12 @@ impl Shell {
     #[cold]
     pub(crate) fn visit_failed(self: &Rc<Self>, visit: &mut Visit, panic: Panic) {
         let Some(protocol) = visit.protocol.take() else {
+            self.end_flight(visit.transport.key());
             self.flight.bytes.borrow_mut().clear();
             resume_unwind(panic.take_payload().unwrap_or_else(|| Box::new(panic)));
         };
         let key = visit.transport.key();
         self.end_flight(key);
-        self.put_off_errand();
         visit.chunk.take().into_iter().for_each(|chunk| self.release(chunk));
         self.conclude_pull(key, protocol, Err(panic));
     }

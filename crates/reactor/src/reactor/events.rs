@@ -32,6 +32,7 @@ impl Shell {
     /// with it then: not if it took long although nobody in the ready queue waited.
     pub(super) fn deliver_completions(self: &Rc<Self>) -> bool {
         self.left_events.set(false);
+        self.flight.had_errands.set(false);
         self.take_sent();
         let (mut visit, mut patience, mut count) = (Visit::new(self), Patience::default(), 0);
         loop {
@@ -100,9 +101,16 @@ impl Shell {
     fn is_enough(&self, patience: &mut Patience, count: &mut usize) -> Option<bool> {
         *count += 1;
         let somebody_waits = self.has_ready();
+        if *count >= EVENTS && (somebody_waits || self.sends_wait()) {
+            return Some(true);
+        }
         let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
-        let is_enough = (somebody_waits && *count >= EVENTS) || patience.ends(longest, || self.now());
-        is_enough.then_some(somebody_waits)
+        patience.ends(longest, || self.now()).then_some(somebody_waits)
+    }
+
+    /// Whether something that tasks wrote to others is to be sent. What runs from the ready queue has it sent as soon.
+    fn sends_wait(&self) -> bool {
+        self.flight.had_errands.get() && !self.dirty.borrow().is_empty()
     }
 
     /// For how long one phase may go on.

@@ -30,7 +30,7 @@ use crate::watch::{Interest, Ready, Removed, Source, Watch, WatchError};
 
 /// A handle of a loop: `Clone`, and not `Send`. Other threads use a [`Remote`].
 ///
-/// * Calls: [`call_soon`](Self::call_soon), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
+/// * Calls: [`call_soon`](Self::call_soon), [`call_next`](Self::call_next), [`call_later`](Self::call_later), [`call_at`](Self::call_at),
 ///   [`call_every`](Self::call_every), [`timer`](Self::timer).
 /// * Connections: [`listen`](Self::listen), [`connect`](Self::connect), [`set_resolver`](Self::set_resolver),
 ///   [`adopt_stream`](Self::adopt_stream), [`stdio`](Self::stdio).
@@ -93,7 +93,7 @@ impl Handle {
 
     /// As [`call_soon`](Self::call_soon), for what takes the input of a connection. Called in [`Protocol::readable`] while nothing is
     /// ready, `call` runs as soon as that has returned `true`, and before the loop does anything else: nobody is overtaken, and what
-    /// it receives and writes costs least then. It cannot be cancelled.
+    /// it receives and writes costs least then. Everywhere else, and after `false`, it waits for its turn. It cannot be cancelled.
     ///
     /// [`Protocol::readable`]: crate::Protocol::readable
     #[track_caller]

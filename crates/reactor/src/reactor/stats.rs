@@ -14,7 +14,8 @@ pub struct Stats {
     pub turns: u64,
     /// Batches of the ready queue.
     pub batches: u64,
-    /// Entries of the ready queue that ran: callbacks, tasks, timers, notices.
+    /// Entries of the ready queue that ran: callbacks, tasks, timers, notices. Those that [took input](crate::Handle::call_next) at once
+    /// are counted, and are part of no batch.
     pub callbacks: u64,
     /// Events that the backend delivered.
     pub events: u64,

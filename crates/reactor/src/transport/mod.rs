@@ -86,8 +86,8 @@ impl Transport {
     }
 
     /// Sends a copy of `data` after everything written before: all of it or nothing. It leaves when the running callback
-    /// of this connection returns, or at the end of the turn, together with what else was written until then; what is large
-    /// may leave at once, as far as there is room.
+    /// of this connection returns, or the [call](crate::Handle::call_next) that takes its input, or at the end of the turn, together
+    /// with what else was written until then; what is large may leave at once, as far as there is room.
     pub fn write(&self, data: impl AsRef<[u8]>) -> WriteStatus {
         self.shell.write_copy(self.key, data.as_ref())
     }

@@ -245,8 +245,8 @@ impl<'a, S: AsyncRead + Unpin, F: Feed + 'static> Future for NextFrame<'a, S, F>
 }
 
 impl<S: AsyncWrite + Unpin, F: Encode> Framed<S, F> {
-    /// Writes a frame. On a [`Stream`](crate::Stream) it leaves at the end of the loop's turn, together with what else
-    /// was written until then; for a stream that holds bytes back, there is [`flush`](Self::flush).
+    /// Writes a frame. On a [`Stream`](crate::Stream) it leaves at the end of the loop's turn at the latest, together with what
+    /// else was written until then; for a stream that holds bytes back, there is [`flush`](Self::flush).
     ///
     /// # Errors
     ///

@@ -27,8 +27,8 @@ use super::turns::NO_TICKET;
 /// is 64 KiB at most on those that come with Marline. A read with room for a KiB or more is a receive into its buffer; smaller
 /// ones are served from such a piece.
 /// Writing waits while more than the [high watermark](Transport::set_watermarks) waits to be sent. What is written leaves
-/// at the end of the loop's turn, together with what else was written until then; [`flush`](Self::flush) is needed
-/// only to wait for it.
+/// at the end of the loop's turn at the latest, together with what else was written until then: that of a task which input woke may leave
+/// when this poll of it ends. [`flush`](Self::flush) is needed only to wait for it.
 ///
 /// Its own methods ([`read`](Self::read), [`write_all`](Self::write_all)) take `&self`, and let one reader and one writer
 /// at a time: a second gets `ResourceBusy` at once, and the first is not disturbed. The `AsyncRead` and
