@@ -2,6 +2,7 @@
 //!
 //! Most often all that it does with the connection is to receive and to write. So the [flight](super::flight) goes on meanwhile.
 
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::flight::Stage;
@@ -12,13 +13,26 @@ use crate::ready::{Callback, Entry};
 use crate::transport::Taken;
 
 impl Shell {
-    /// Puts this into the ready queue. If the queue is empty, and a protocol is just being asked whether it takes its input, that is its
-    /// errand.
+    /// Makes this the errand of a protocol that is just being asked whether it takes its input, if nothing is ready; or else it goes into the
+    /// ready queue.
     #[inline]
     pub(crate) fn push_next(&self, call: Callback) {
-        let is_next = self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && !self.has_ready();
-        if self.push(Entry::Call(call)).is_some() && is_next {
+        if self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && self.passes() {
             self.flight.stage.set(Stage::Named);
+            self.flight.call.set(Some(call));
+        } else {
+            self.push(Entry::Call(call));
+        }
+    }
+
+    /// The protocol panicked, or does not take its input after all: the call waits for its turn, before all that became ready later.
+    #[inline]
+    pub(super) fn put_off_errand(&self) {
+        if self.flight.stage.get() == Stage::Named {
+            self.flight.stage.set(Stage::Visit);
+            if let Some(call) = self.flight.call.take() {
+                self.push_first(Entry::Call(call));
+            }
         }
     }
 
@@ -35,7 +49,11 @@ impl Shell {
             self.conclude_visit(key, visit, Ok(input));
         }
         self.flight.had_errands.set(true);
-        self.run_next();
+        if let Some(call) = self.flight.call.take() {
+            self.stats().callback();
+            // A callback that was called holds nothing, and need not be dropped.
+            self.run_callback(&mut ManuallyDrop::new(call));
+        }
         let is_taken = self.flight.is_taken(key);
         let flown = self.flight.is_of(key)
             && self.fly_home(key, |connection| {

@@ -16,6 +16,7 @@ use super::{Connection, Flags};
 use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::reactor::{Shell, Slot};
+use crate::ready::Callback;
 
 /// No more than this waits here.
 const MOST: usize = 64 * 1024;
@@ -28,7 +29,7 @@ pub(super) enum Stage {
     Visit,
     /// The callback that asks whether it takes its input, in which it may name an errand.
     Asked,
-    /// That callback, and it has named one, which stands in front of the ready queue.
+    /// That callback, and it has named one.
     Named,
     /// The errand. There is input that it can take.
     Left,
@@ -48,6 +49,8 @@ pub(crate) struct Flight {
     /// What the protocol is asked before anything is received: whether it takes that itself, or has memory for it.
     asks: Cell<Flags>,
     pub(super) stage: Cell<Stage>,
+    /// The errand, until it runs.
+    pub(super) call: Cell<Option<Callback>>,
     /// Errands ran since events are delivered.
     pub(crate) had_errands: Cell<bool>,
 }
@@ -61,6 +64,7 @@ impl Default for Flight {
             received: Cell::new(0),
             asks: Cell::default(),
             stage: Cell::default(),
+            call: Cell::default(),
             had_errands: Cell::default(),
         }
     }

@@ -131,6 +131,7 @@ impl Shell {
         if takes {
             return Some(Ok(Flags::INPUT | Flags::LEFT));
         }
+        self.put_off_errand();
         if self.flight.is_of(key) {
             self.flight.receive_after_all();
             return None;
@@ -360,6 +361,7 @@ impl Shell {
         };
         let key = visit.transport.key();
         self.end_flight(key);
+        self.put_off_errand();
         visit.chunk.take().into_iter().for_each(|chunk| self.release(chunk));
         self.conclude_pull(key, protocol, Err(panic));
     }

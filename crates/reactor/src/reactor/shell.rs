@@ -324,6 +324,23 @@ impl Shell {
         None
     }
 
+    /// Makes room for an entry that would be the only one, and runs without being pushed: whether it is so.
+    #[inline]
+    pub(crate) fn passes(&self) -> bool {
+        let mut ready = self.ready.borrow_mut();
+        let passes = ready.is_empty() && !self.is_over();
+        if passes {
+            ready.pass();
+        }
+        passes
+    }
+
+    /// Pushes an entry that did not [pass](Self::passes) after all.
+    #[cold]
+    pub(crate) fn push_first(&self, entry: Entry) {
+        self.ready.borrow_mut().push_first(entry);
+    }
+
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.borrow().is_empty()

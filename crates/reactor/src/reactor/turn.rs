@@ -198,15 +198,6 @@ impl Shell {
         self.ready.borrow_mut().pop()
     }
 
-    /// Runs what stands in front of the ready queue, apart from all batches.
-    #[inline]
-    pub(crate) fn run_next(self: &Rc<Self>) {
-        let next = self.next_of_batch();
-        if let Some(entry) = next {
-            self.run_entry(entry);
-        }
-    }
-
     #[inline]
     fn run_entry(self: &Rc<Self>, entry: Entry) {
         self.stats().callback();

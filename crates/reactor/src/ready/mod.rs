@@ -75,6 +75,19 @@ impl ReadyQueue {
         self.end() - 1
     }
 
+    /// An entry that would be the only one runs without being put here, or comes by [`push_first`](Self::push_first).
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        self.first += 1;
+    }
+
+    /// The one that was to [`pass`](Self::pass) has to wait. All others that there are by now came after it.
+    pub(crate) fn push_first(&mut self, entry: Entry) {
+        self.entries.push_front(entry);
+        self.first -= 1;
+        self.peak = self.peak.max(self.entries.len());
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
