@@ -105,6 +105,8 @@ pub(crate) mod descriptors;
 pub(crate) mod ended;
 mod events;
 mod file;
+#[cfg(test)]
+mod full;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;

@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::thread;
 use std::time::Instant as Clock;
 
 use super::*;
 use crate::backend::completion::Feature;
+use crate::backend::full::fill;
 
 /// A loop that leaves its run makes no further wait for now; the peer sees the end all the same.
 #[test]
@@ -30,7 +30,9 @@ fn q08_a_quiet_send_is_not_concluded_by_a_call_whose_answers_were_not_read() {
     for key in [first, second] {
         // The backend does not know that they are full.
         let descriptor = rig.at(key).socket().expect("a socket").try_clone().expect("a descriptor");
-        fill(&mut TcpStream::from(descriptor));
+        let socket = TcpStream::from(descriptor);
+        socket.set_nonblocking(true).expect("a mode");
+        assert!(fill(&socket, &[9; 1 << 20]) > 0);
     }
     assert!(matches!(rig.backend.send(first, outgoing(b"aaaa")), Started::Pending));
     rig.backend.ring.hold_back(14);
@@ -40,19 +42,6 @@ fn q08_a_quiet_send_is_not_concluded_by_a_call_whose_answers_were_not_read() {
         while let Some(completion) = rig.backend.next() {
             assert!(!matches!(completion, Completion::Sent(..)), "{completion:?}");
         }
-    }
-}
-
-/// Until nothing more fits for good: the peer's system makes room for a while, although nobody reads.
-fn fill(socket: &mut TcpStream) {
-    socket.set_nonblocking(true).expect("a mode");
-    let mut vain = 0;
-    while vain < 10 {
-        vain += 1;
-        while socket.write(&[9; 1 << 20]).is_ok() {
-            vain = 0;
-        }
-        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -1,8 +1,9 @@
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 
 use super::*;
 use crate::backend::Opening;
+use crate::backend::full::fill;
 use crate::terminal::{Pty, WindowSize};
 
 /// A terminal whose master is a connection, a copy of that, and the other side, neither of which blocks.
@@ -17,20 +18,14 @@ fn terminal(rig: &mut Rig) -> (Key, File, File) {
     (key, typist, slave.into())
 }
 
-/// Types lines until no more fits: how many bytes.
-fn fill(mut typist: &File) -> usize {
-    let mut typed = 0;
-    while let Ok(count) = typist.write(b"0123456789abcde\n") {
-        typed += count;
-    }
-    typed
-}
+/// What is typed where there is room.
+const LINE: &[u8] = b"0123456789abcde\n";
 
 #[test]
 fn an_end_that_finds_no_room_is_typed_when_there_is_some() {
     let mut rig = Rig::new();
     let (key, typist, mut slave) = terminal(&mut rig);
-    let typed = fill(&typist);
+    let typed = fill(&typist, LINE);
     assert!(matches!(rig.backend.shutdown(key), Started::Pending));
     let (mut read, mut bytes, mut shut) = (0, [0; 4096], false);
     let deadline = rig.backend.now() + PATIENCE;
@@ -52,7 +47,7 @@ fn an_end_that_finds_no_room_is_typed_when_there_is_some() {
 fn a_close_answers_for_an_end_that_was_not_typed() {
     let mut rig = Rig::new();
     let (key, typist, _slave) = terminal(&mut rig);
-    fill(&typist);
+    fill(&typist, LINE);
     assert!(matches!(rig.backend.shutdown(key), Started::Pending));
     assert!(matches!(rig.backend.close(key, Close::Reset), Started::Pending));
     let told = rig.rest();
