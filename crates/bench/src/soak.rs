@@ -1,5 +1,5 @@
 //! Clients of all kinds on one server at once, for some time. What has to hold: its memory stays what it was, and no timer
-//! is later by the loop's doing than the loop promises: the time in which others had its core counts for nothing.
+//! is later by the loop's doing than the loop promises: the time in which others had its core, or its machine, counts for nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Found {
             "### soak, {name}, {:.0} s\n\n\
              - fast clients: {each_second:.0} round trips a second; p50 {p50:.0} µs, p99.9 {p999:.0} µs, max {max:.0} µs\n\
              - memory: {} KiB after {:.0} s, {} KiB at the end; descriptors: {} and {}\n\
-             - the latest timer: {:?} by the clock, {:?} without waiting for a core (may be {BOUND:?})\n",
+             - the latest timer: {:?} by the clock, {:?} by the loop's doing (may be {BOUND:?}), {:?} while it stood still\n",
             last.seconds,
             first.resident,
             first.seconds,
@@ -95,6 +95,7 @@ impl Found {
             last.descriptors,
             latest.wall,
             latest.own,
+            latest.still,
         )
     }
 }
@@ -107,7 +108,7 @@ mod tests {
         let sample = |resident, seconds| Sample { requests: 1, resident, descriptors: 9, seconds };
         let latency = Latency { p50: 1, p99: 2, p999: 3, max: 4 };
         // On the wall more than is allowed: others ran.
-        let latest = Lateness { wall: own + 2 * BOUND, own };
+        let latest = Lateness { wall: own + 2 * BOUND, own, still: 2 * BOUND };
         let (first, last) = (sample(1000, 10.0), sample(resident, 60.0));
         Found { name: "some", each_second: 1.0, latency, first, last, latest }
     }
