@@ -37,7 +37,11 @@ fn cannot_start(group: Group, name: &str) -> (Option<usize>, StartErrorKind) {
     let error = group.start().expect_err("an error");
     // A thread that was joined may be listed a moment longer.
     wait_for("threads to end", || if has_thread(name) { Err("a thread".to_owned()) } else { Ok(()) });
-    std::net::TcpListener::bind(address).expect("nothing stays bound");
+    // A program that another test starts has a copy of what is open, for a moment.
+    wait_for("nothing to stay bound", || match std::net::TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    });
     let index = error.index();
     let text = error.to_string();
     assert!(index.is_none_or(|index| text.starts_with(&format!("loop {index} of the group"))), "{text}");
