@@ -6,7 +6,7 @@ use std::rc::Rc;
 use marline_reactor::{Handle, Lost, Protocol, Transport};
 
 use crate::streams;
-use crate::support::{World, pattern};
+use crate::support::{World, pattern, take_all};
 
 streams! {
     fn a03_a_call_that_is_next_runs_before_what_becomes_ready_later(world: &World) {
@@ -174,16 +174,6 @@ impl<F: Fn(&Log, &Handle) + 'static> Protocol for Sends<F> {
     }
 }
 
-/// Takes all that there is.
-fn take_all(transport: &Transport) {
-    while let Some(taken) = transport.try_receive(&mut [0; 64]) {
-        if !taken.more {
-            return;
-        }
-    }
-    transport.resume_reading();
-}
-
 /// Takes what comes by a call. Notes how many batches there were when it is told, in that call and in a later one.
 struct Notes {
     batches: Rc<RefCell<Vec<u64>>>,
@@ -202,7 +192,7 @@ impl Protocol for Notes {
         let batches = Rc::clone(&self.batches);
         handle.call_next(move || {
             note(&batches, &there.handle());
-            take_all(&there);
+            take_all(&there, 64, |_| ());
         });
         let (batches, there) = (Rc::clone(&self.batches), handle.clone());
         handle.call_soon(move || note(&batches, &there));
@@ -289,7 +279,7 @@ impl Protocol for Answers {
     fn readable(&mut self, transport: &Transport) -> bool {
         let (sent, there) = (Rc::clone(&self.sent), transport.clone());
         transport.handle().call_next(move || {
-            take_all(&there);
+            take_all(&there, 64, |_| ());
             there.write(b"header");
             assert!(there.buffered() >= 6);
             there.write(pattern(20_000));
@@ -317,15 +307,10 @@ impl Protocol for Echoes {
     fn readable(&mut self, transport: &Transport) -> bool {
         let (pieces, echo) = (Rc::clone(&self.pieces), transport.clone());
         transport.handle().call_next(move || {
-            let mut memory = [0; 1_000];
-            while let Some(taken) = echo.try_receive(&mut memory) {
+            take_all(&echo, 1_000, |data| {
                 pieces.set(pieces.get() + 1);
-                assert!(echo.write(&memory[..taken.count]).is_accepted());
-                if !taken.more {
-                    return;
-                }
-            }
-            echo.resume_reading();
+                assert!(echo.write(data).is_accepted());
+            });
         });
         true
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use marline_reactor::{Lost, OnEof, Protocol, Transport};
 
 use crate::streams;
-use crate::support::World;
+use crate::support::{World, take_all};
 
 streams! {
     fn r07_what_a_protocol_takes_itself_comes_once_and_in_order(world: &World) {
@@ -201,16 +201,7 @@ impl Taker {
 
     /// Takes all that there is, into so many bytes at a time.
     fn take(&self, transport: &Transport, room: usize) {
-        let mut memory = vec![0; room];
-        while let Some(taken) = transport.try_receive(&mut memory) {
-            assert!(taken.count > 0 && taken.count <= room);
-            self.bytes.borrow_mut().extend_from_slice(&memory[..taken.count]);
-            if !taken.more {
-                return;
-            }
-        }
-        // Whatever cannot be taken is delivered.
-        transport.resume_reading();
+        take_all(transport, room, |data| self.bytes.borrow_mut().extend_from_slice(data));
     }
 }
 

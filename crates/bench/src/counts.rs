@@ -2,9 +2,9 @@
 //! server's own code, allocations, and how often the system switched away from the server.
 //!
 //! The first three are differences between a run with few requests and one with many, or between two moments of one, so that
-//! starting and connecting are in none. Under strace and callgrind a server is many times slower than its clients, so that all of them wait whenever it
-//! looks: the numbers are those of a server with more work than time. Switches are those of an undisturbed run, and tell how
-//! often the server slept.
+//! starting and connecting are in none. Under strace and callgrind a server is many times slower than its clients, so that all
+//! of them wait whenever it looks: the numbers are those of a server with more work than time. Switches are those of an
+//! undisturbed run, and tell how often the server slept.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -83,5 +83,5 @@ pub use sources::{Far, Near, pair as source_pair};
 pub use tasks::{Drops, Witness};
 pub use terminals::Program;
 pub use trace::{Event, Log, Trace, reason_name};
-pub use traffic::{collect, collect_up_to, flood, pour};
+pub use traffic::{collect, collect_up_to, flood, pour, take_all};
 pub use world::{World, address_of, pattern, skip};

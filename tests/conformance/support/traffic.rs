@@ -34,6 +34,21 @@ pub fn collect_up_to(world: &World, raw: &Raw, count: usize) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// Takes all that there is, into so much room at a time, where a protocol takes its input itself.
+#[track_caller]
+pub fn take_all(transport: &Transport, room: usize, mut each: impl FnMut(&[u8])) {
+    let mut memory = vec![0; room];
+    while let Some(taken) = transport.try_receive(&mut memory) {
+        assert!(taken.count > 0 && taken.count <= room);
+        each(&memory[..taken.count]);
+        if !taken.more {
+            return;
+        }
+    }
+    // Whatever cannot be taken is delivered.
+    transport.resume_reading();
+}
+
 /// Sends all of it from the far end, turning the loop whenever there is no room.
 #[track_caller]
 pub fn pour(world: &World, raw: &Raw, bytes: &[u8]) {

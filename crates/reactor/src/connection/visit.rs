@@ -127,8 +127,7 @@ impl Shell {
     fn leave_input(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Option<Shown> {
         let protocol = visit.protocol.as_mut()?;
         self.flight.stage.set(Stage::Asked);
-        let takes = protocol.readable(&visit.transport);
-        if takes {
+        if protocol.readable(&visit.transport) {
             return Some(Ok(Flags::INPUT | Flags::LEFT));
         }
         self.put_off_errand();
