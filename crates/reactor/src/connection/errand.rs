@@ -54,8 +54,13 @@ impl Shell {
             // A callback that was called holds nothing, and need not be dropped.
             self.run_callback(&mut ManuallyDrop::new(call));
         }
-        let done = input.when(self.flight.is_taken(key));
-        let flown = self.flight.is_of(key) && self.fly_home(key, |connection| connection.flags.clear(done));
+        let is_taken = self.flight.is_taken(key);
+        let flown = self.flight.is_of(key)
+            && self.fly_home(key, |connection| {
+                if is_taken {
+                    connection.flags.clear(input);
+                }
+            });
         if !flown {
             self.end_errand_closely(key);
         }

@@ -212,21 +212,9 @@ impl TaskRef {
     /// It is woken, on any thread.
     #[inline]
     pub(super) fn wake(self) {
-        self.wake_with(Executor::queue);
-    }
-
-    /// It is woken to take the input of a connection.
-    #[inline]
-    fn wake_next(self) {
-        self.wake_with(Executor::queue_next);
-    }
-
-    #[inline(always)]
-    fn wake_with(self, queue: impl FnOnce(&Executor, Self)) {
-        if !self.header().is_home() {
-            super::injector::wake(self);
-        } else if self.header().wake() {
-            self.queue_with(queue);
+        match self.header().is_home() {
+            true => self.wake_at_home(),
+            false => super::injector::wake(self),
         }
     }
 
@@ -243,6 +231,16 @@ impl TaskRef {
     pub(super) fn wake_at_home(self) {
         if self.header().wake() {
             self.queue();
+        }
+    }
+
+    /// It is woken to take the input of a connection.
+    #[inline]
+    fn wake_next(self) {
+        if !self.header().is_home() {
+            super::injector::wake(self);
+        } else if self.header().wake() {
+            self.queue_with(Executor::queue_next);
         }
     }
 
