@@ -16,7 +16,7 @@ use marline_tasks::{
     Interval, JoinHandle, Listener, ReadHalf, Sleep, Stream, WriteHalf, WrongThread, deferred, interval,
     run_on, sleep, spawn, spawn_on,
 };
-use marline_tests::{PATIENCE, backends};
+use marline_tests::{PATIENCE, backends, once_free};
 
 use crate::conformance;
 use crate::support::World;
@@ -177,8 +177,7 @@ conformance! {
         for raw in [split_raw, whole_raw, waiting] {
             world.until_elsewhere(|| raw.is_finished() || raw.is_reset());
         }
-        let again = world.handle().enter(|| Listener::bind(address));
-        assert!(again.is_ok(), "the port is free: {again:?}");
+        once_free(|| world.handle().enter(|| Listener::bind(&address)));
     }
 
     fn a27_what_is_dropped_after_the_end_is_harmless(world: &World) {

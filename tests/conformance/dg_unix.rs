@@ -1,9 +1,11 @@
 //! DG: datagrams of UNIX sockets, which lose nothing.
 
 use std::cell::Cell;
+use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 
 use marline_reactor::{Address, DatagramError, SendError, UnixAddress};
+use marline_tests::wait_until_refused;
 
 use crate::conformance;
 use crate::support::{Said, Talk, World, free_name};
@@ -76,7 +78,8 @@ fn a_socket_file_is_made_replaced_and_removed() {
     let path = folder.join("socket");
     for world in World::each().iter().filter(|world| !world.is_memory()) {
         // It leaves its file behind.
-        drop(std::os::unix::net::UnixDatagram::bind(&path).expect("a socket"));
+        drop(UnixDatagram::bind(&path).expect("a socket"));
+        wait_until_refused(|| UnixDatagram::unbound()?.connect(&path));
         let mut options = marline_reactor::DatagramOptions::bind(UnixAddress::path(&path));
         options.mode = Some(0o640);
         let (talk, talked) = Talk::new();

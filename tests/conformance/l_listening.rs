@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use marline_reactor::{Addresses, ListenError, Server};
+use marline_tests::once_free;
 
 use crate::conformance;
 use crate::support::{Event, Log, Raw, Trace, World, address_of, is_over, runs_out};
@@ -64,8 +65,8 @@ conformance! {
         server.on_stopped(move || seen.set(true));
         server.stop();
         world.until(|| stopped.get());
-        let again = world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new()));
-        assert_eq!(address_of(&again.expect("a free port")), address);
+        let again = once_free(|| world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new())));
+        assert_eq!(address_of(&again), address);
     }
 
     fn l03_a_factory_may_refuse_a_connection(world: &World) {
@@ -122,8 +123,8 @@ conformance! {
             let (handle, stopped, again) = (world.handle(), Rc::clone(&stopped), Rc::clone(&again));
             server.on_stopped(move || {
                 stopped.set(stopped.get() + 1);
-                let server = handle.listen(address, |_: &Addresses| Trace::new(&Log::new()));
-                again.borrow_mut().get_or_insert(server.map_err(|error| error.to_string()));
+                let listen = || handle.listen(address, |_: &Addresses| Trace::new(&Log::new()));
+                again.borrow_mut().get_or_insert_with(|| once_free(listen));
             });
         }
         server.stop();
@@ -134,8 +135,7 @@ conformance! {
         world.settle();
         assert_eq!(stopped.get(), 2);
         assert_eq!(server.local_address(), None);
-        let again = again.take().expect("a callback").expect("a free port");
-        assert_eq!(address_of(&again), address);
+        assert_eq!(address_of(&again.take().expect("a callback")), address);
 
         // A late question is answered too, and the connection goes on.
         let (late, seen) = (Rc::new(Cell::new(false)), Rc::clone(&stopped));
@@ -283,8 +283,7 @@ conformance! {
         assert!(served == 3 || may_refuse, "{served} were served");
         assert!(server.local_address().is_none());
         assert_eq!((server.connections(), world.handle().stats().listeners), (served, 0));
-        let again = world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new()));
-        again.expect("the port is free").stop();
+        once_free(|| world.handle().listen(address, |_: &Addresses| Trace::new(&Log::new()))).stop();
         raws.iter().for_each(Raw::close);
         world.until(|| log.losses() == served);
         assert_eq!((server.connections(), lost.get()), (0, served));

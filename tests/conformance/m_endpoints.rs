@@ -77,8 +77,8 @@ conformance! {
         assert!(register_endpoint("tcp", Mirror).is_err_and(|error| error.is_taken()));
         assert!(register_endpoint("no scheme", Mirror).is_err_and(|error| !error.is_taken()));
 
-        let name = format!("m14-{}-{:?}", std::process::id(), std::thread::current().id());
-        let text = format!("test-mirror://{name}?suffix=-below");
+        // A name of its own each time: a program that another test starts may have a copy of the last listener still.
+        let text = format!("test-mirror://{}?suffix=-below", crate::support::scratch("m14-mirror").display());
         let (near, far) = (Log::new(), Log::new());
         let mine = near.clone();
         let server = world.handle().listen(&text, move |_: &Addresses| Trace::new(&mine)).expect("a listener");

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use marline_reactor::{
     Address, Addresses, ConnectError, Credentials, Endpoint, ListenError, Server, Transport, UnixAddress,
 };
+use marline_tests::wait_until_refused;
 
 use crate::conformance;
 pub use crate::support::scratch;
@@ -68,6 +69,7 @@ conformance! {
         }
         drop(UnixListener::bind(&path).expect("a listener"));
         assert!(path.exists(), "a listener that ends leaves its file");
+        wait_until_refused(|| UnixStream::connect(&path));
         let (near, _) = exchange(world, &Endpoint::unix(&path));
         assert_eq!(near.bytes(), b"over a socket file");
 

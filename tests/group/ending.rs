@@ -11,7 +11,7 @@ use marline_reactor::{
     Worker,
 };
 use marline_tasks::{AsyncGroup as _, GroupTasks as _, Stream, sleep};
-use marline_tests::{PATIENCE, on_sockets, process, wait_for};
+use marline_tests::{PATIENCE, on_sockets, process, wait_for, wait_until_refused};
 use rustix::process::{getpid, kill_process};
 
 use crate::support::{
@@ -44,7 +44,7 @@ fn g06_stop_ends_every_loop_and_counts_what_stood(backend: &'static str) {
     let report = running.join().expect("a good end");
     assert_eq!((report.accepted(), report.aborted(), report.unfinished()), (20, 20, 0));
     assert!(report.loops.iter().all(|report| matches!(report.end, LoopEnd::Stopped)));
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    wait_until_refused(|| TcpStream::connect(address));
     clients.iter_mut().for_each(|client| assert!(client.rest().map_or(true, |rest| rest.is_empty())));
 }
 

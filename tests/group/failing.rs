@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use marline_reactor::backend::named;
 use marline_reactor::{Balance, Builder, Group, GroupBroken, LoopEnd, OnBroken, StartErrorKind};
-use marline_tests::{PATIENCE, backends, on_sockets, process, wait_for};
+use marline_tests::{PATIENCE, backends, on_sockets, once_free, process, wait_for};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::bomb::with_bomb;
@@ -37,11 +37,7 @@ fn cannot_start(group: Group, name: &str) -> (Option<usize>, StartErrorKind) {
     let error = group.start().expect_err("an error");
     // A thread that was joined may be listed a moment longer.
     wait_for("threads to end", || if has_thread(name) { Err("a thread".to_owned()) } else { Ok(()) });
-    // A program that another test starts has a copy of what is open, for a moment.
-    wait_for("nothing to stay bound", || match std::net::TcpListener::bind(address) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    });
+    drop(once_free(|| std::net::TcpListener::bind(address)));
     let index = error.index();
     let text = error.to_string();
     assert!(index.is_none_or(|index| text.starts_with(&format!("loop {index} of the group"))), "{text}");

@@ -11,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 pub mod backends;
@@ -42,4 +43,25 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T
         assert!(begun.elapsed() < PATIENCE, "{what}: there is only this:\n{instead}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Takes a port that has just been left, as soon as it is free. A socket that is closed may be there a moment longer: a
+/// program that another test starts has a copy of all that is open, until it runs.
+///
+/// # Panics
+///
+/// When [`PATIENCE`] is over, with the error.
+#[track_caller]
+pub fn once_free<T, E: Display>(mut take: impl FnMut() -> Result<T, E>) -> T {
+    wait_for("a free port", || take().map_err(|error| error.to_string()))
+}
+
+/// Waits until nobody listens where `connect` goes, which may be a moment later for the same reason.
+///
+/// # Panics
+///
+/// When [`PATIENCE`] is over.
+#[track_caller]
+pub fn wait_until_refused<T, E>(mut connect: impl FnMut() -> Result<T, E>) {
+    wait_for("nobody to listen", || if connect().is_err() { Ok(()) } else { Err("an answer".to_owned()) });
 }
