@@ -104,6 +104,8 @@ fn ring() -> Options {
         "incremental" => options.without(Feature::IncrementalBuffers),
         "credit" => options.without(Feature::Credit),
         "gathering" => options.without(Feature::Gathering),
+        // Every connection is received by calls.
+        "pool" => options.bulk(0),
         // Queues as short as can be.
         "entries" => options.entries(8),
         other => panic!("MARLINE_RING: what is {other:?}?"),

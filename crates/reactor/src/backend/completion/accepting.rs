@@ -91,7 +91,7 @@ impl Uring {
             self.pass_over(key, socket, StreamConnection::accepted)?;
             return Ok(Addresses { local, peer });
         }
-        self.table.insert(key, Object::Connection(Connection::new(socket, Bits::NONE)));
+        self.table.insert(key, Object::Connection(Connection::new(socket, Bits::NONE, self.bulk())));
         self.want_receive(key);
         Ok(Addresses { local, peer })
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::Object;
+use super::bulk::Bulk;
 use super::connection::{
     CLOSING, CONNECTING, EOF, HOLDS, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, WATCHED,
 };
@@ -82,7 +83,7 @@ impl Answers {
 impl Uring {
     /// Reads all answers of the kernel's, and what follows from there being no others.
     pub(super) fn collect(&mut self) -> io::Result<()> {
-        self.busy = 0;
+        self.gathering.begin();
         let took_all = loop {
             // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
             let took_all = self.ring.took_all();
@@ -168,7 +169,7 @@ impl Uring {
             (Some(piece), _) => {
                 let input = &mut connection.input;
                 input.get_or_insert_with(|| self.inputs.pop().unwrap_or_default()).push(piece);
-                self.busy += 1;
+                self.gathering.note(&mut connection.busy);
                 // It keeps a piece of the pool.
                 if !connection.is(HOLDS) {
                     connection.state.insert(HOLDS);
@@ -177,11 +178,13 @@ impl Uring {
                 // It brings more than anybody pulls.
                 let unlimited =
                     connection.is(RECEIVING) && !connection.is(STOPPING) && !connection.is_limited;
-                if unlimited && connection.input_len() >= ENOUGH {
+                if unlimited && connection.input_len() >= ENOUGH.min(self.much) {
                     connection.state.insert(STOPPING);
                     self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
                 }
             }
+            // What was under way is a poll.
+            (None, ..0) if connection.bulk == Bulk::Dry => connection.bulk = Bulk::Ready,
             (None, 0) => connection.state.insert(EOF),
             (None, libc::ENOBUFS) => {
                 self.starved = true;
@@ -196,6 +199,9 @@ impl Uring {
             self.answers.push(Completion::Input(key));
         }
         if !answer.more() {
+            if connection.bulk == Bulk::Off && connection.input_len() >= self.much {
+                connection.bulk = Bulk::Dry;
+            }
             self.want_receive(key);
         }
     }
@@ -280,7 +286,6 @@ impl Uring {
             return;
         }
         listener.ready.push_back(accepted);
-        self.busy += 1;
         if listener.is_full() {
             listener.stopping = true;
             self.ring.cancel(super::Tag::new(key, What::Accept), &mut self.calls);

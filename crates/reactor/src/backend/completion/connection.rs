@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 
+use super::bulk::Bulk;
 use super::input::Input;
 use super::{INPUTS, Lists};
 use crate::backend::bits::Bits;
@@ -48,10 +49,14 @@ pub(super) struct Connection {
     /// `None` once it is being closed.
     socket: Option<OwnedFd>,
     pub(super) state: Bits,
+    /// How it is received.
+    pub(super) bulk: Bulk,
     /// The receive that is under way has a credit. Apart from the other bits, as a `bool` has room for what makes an object of this.
     pub(super) is_limited: bool,
     /// Operations that are not over (R1).
     pub(super) under_way: u8,
+    /// When anything came of it last, as [`Gathering`](super::gathering::Gathering) counts.
+    pub(super) busy: u8,
     /// The number of the error that broke the connection, or zero.
     error: u16,
     /// What was received and not pulled; not empty.
@@ -61,12 +66,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, state: Bits) -> Self {
+    pub(super) fn new(socket: OwnedFd, state: Bits, bulk: Bulk) -> Self {
         Self {
             socket: Some(socket),
             state,
+            bulk,
             is_limited: false,
             under_way: 0,
+            busy: 0,
             error: 0,
             input: None,
             outgoing: None,
@@ -88,7 +95,10 @@ impl Connection {
 
     /// Whether there is anything to pull.
     pub(super) fn has_input(&self) -> bool {
-        self.input.is_some() || self.error != 0 || (self.is(EOF) && !self.is(EOF_PULLED))
+        self.input.is_some()
+            || self.bulk.has_input()
+            || self.error != 0
+            || (self.is(EOF) && !self.is(EOF_PULLED))
     }
 
     /// How many bytes were received and not pulled.
@@ -106,7 +116,8 @@ impl Connection {
 
     /// Whether a receive should be under way and is not.
     pub(super) fn lacks_receive(&self) -> bool {
-        self.error == 0 && !self.is(RECEIVING.or(EOF).or(CLOSING).or(CONNECTING))
+        let quiet = self.error == 0 && !self.bulk.has_input();
+        quiet && !self.is(RECEIVING.or(EOF).or(CLOSING).or(CONNECTING))
     }
 
     /// Lists it, if its receive is to be begun.

@@ -82,7 +82,7 @@ impl Uring {
 
     pub(super) fn open_socket(&mut self, key: Key, socket: OwnedFd) -> io::Result<Opened> {
         let addresses = sockets::addresses(&socket, &mut self.calls)?;
-        self.table.insert(key, Object::Connection(RingConnection::new(socket, Bits::NONE)));
+        self.table.insert(key, Object::Connection(RingConnection::new(socket, Bits::NONE, self.bulk())));
         self.want_receive(key);
         Ok(Opened { addresses, reads: true, writes: true, drops_input: true })
     }

@@ -7,9 +7,10 @@
 //! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when.
 //! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
 //! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
-//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `listener.rs`, `accepting.rs`: one
+//! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `bulk.rs`: connections that
+//!   bring so much at a time that it is better received by calls. `listener.rs`, `accepting.rs`: one
 //!   listener, and what it accepts.
-//! - `waiting.rs`: what comes before a wait, and the wait. `answers.rs`: what came of operations. `sending.rs`: sends, most of
+//! - `waiting.rs`: what comes before a wait, and the wait. `gathering.rs`: whether that gathers answers. `answers.rs`: what came of operations. `sending.rs`: sends, most of
 //!   which are quiet. `closing.rs`: the end of a key, and of the ring.
 //! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets
 //!   that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
@@ -30,10 +31,12 @@
 mod accepting;
 mod answers;
 mod buffers;
+mod bulk;
 mod closing;
 mod connection;
 mod datagrams;
 mod foreign;
+mod gathering;
 #[cfg(marline_guard)]
 mod guard;
 mod host;
@@ -78,6 +81,7 @@ use answers::Answers;
 use buffers::Buffers;
 pub(super) use buffers::Lent;
 use connection::Connection;
+use gathering::Gathering;
 use host::Host;
 use input::Input;
 use listener::Listener;
@@ -113,10 +117,9 @@ pub struct Uring {
     inputs: Vec<Box<Input>>,
     /// Whether a receive can be limited, as far as is known.
     credit: bool,
-    /// For how long a wait may gather events; how many the last wait brought, and the best of the last ones.
-    gather: Option<std::time::Duration>,
-    busy: usize,
-    peak: usize,
+    /// How many bytes at a time are much.
+    much: usize,
+    gathering: Gathering,
     /// It is dropped: nothing begins any more.
     ending: bool,
     /// A receive found no buffer since receives were last begun; and whether some are still to be begun.
@@ -186,9 +189,8 @@ impl Uring {
             lists: Lists::default(),
             inputs: Vec::new(),
             credit: true,
-            gather: gathers.then_some(options.gather),
-            busy: 0,
-            peak: 0,
+            much: options.bulk,
+            gathering: Gathering::new(gathers.then_some(options.gather)),
             ending: false,
             starved: false,
             unbegun: false,
@@ -293,7 +295,7 @@ impl Backend for Uring {
             return self.connect_passing(key, address, options);
         }
         let (socket, address) = sockets::prepare(address, options, &mut self.calls)?;
-        let mut connection = Connection::new(socket.into(), connection::CONNECTING);
+        let mut connection = Connection::new(socket.into(), connection::CONNECTING, self.bulk());
         connection.under_way += 1;
         self.under_way += 1;
         if let Some(fd) = connection.fd() {
@@ -340,7 +342,10 @@ impl Backend for Uring {
                 return Received::Failed(unknown());
             }
         };
-        let Some(input) = &mut connection.input else { return self.receive_none(key, more) };
+        let Some(input) = &mut connection.input else {
+            let calls = connection.bulk.has_input();
+            return if calls { self.receive_in_bulk(key, into, more) } else { self.receive_none(key, more) };
+        };
         let received = match into {
             Some(memory) => Some(input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled),
             None => input.take().map(Received::Chunk),

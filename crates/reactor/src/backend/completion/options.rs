@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bulk::MUCH;
 use crate::patience::SHORT;
 
 /// What a kernel may lack, so that it is done without. Masking one shows how a backend does without it.
@@ -34,13 +35,14 @@ pub struct Options {
     pub(super) entries: u32,
     pub(super) gather: Duration,
     pub(super) hold: Duration,
+    pub(super) bulk: usize,
     masked: Vec<Feature>,
 }
 
 impl Default for Options {
     /// 1 024 entries, and everything that the kernel has.
     fn default() -> Self {
-        Self { entries: 1024, gather: Duration::from_micros(50), hold: SHORT, masked: Vec::new() }
+        Self { entries: 1024, gather: Duration::from_micros(50), hold: SHORT, bulk: MUCH, masked: Vec::new() }
     }
 }
 
@@ -56,8 +58,8 @@ impl Options {
     }
 
     /// For how long a wait under load gathers events after the first one: 50 microseconds by default, of which the system
-    /// makes some more. A loop does so only while its last waits brought the bytes of several connections at a time, and no
-    /// longer than until as many are there again; a lone connection and an idle loop never wait for it. Zero turns it off.
+    /// makes some more. A loop does so only while some two hundred connections sent something of late, and no longer than until as
+    /// many bring something as in the best of the last waits. Zero turns it off.
     #[must_use]
     pub fn gather(mut self, time: Duration) -> Self {
         self.gather = time;
@@ -70,6 +72,15 @@ impl Options {
     #[must_use]
     pub fn hold(mut self, time: Duration) -> Self {
         self.hold = time;
+        self
+    }
+
+    /// From how many bytes at a time on a connection is in *bulk*: 16 KiB by default. The ring then only tells that there is
+    /// something, and it is received by a call, into the memory of whoever reads it. Zero does that with all connections, and
+    /// `usize::MAX` with none.
+    #[must_use]
+    pub fn bulk(mut self, bytes: usize) -> Self {
+        self.bulk = bytes;
         self
     }
 

@@ -315,6 +315,12 @@ impl Ring {
         self.push_plain(&entry.user_data(tag.into()), calls);
     }
 
+    /// The same, once.
+    pub(super) fn poll_once(&mut self, fd: RawFd, mask: u32, tag: Tag, calls: &mut SystemCalls) {
+        let entry = opcode::PollAdd::new(Fd(fd), mask).build();
+        self.push_plain(&entry.user_data(tag.into()), calls);
+    }
+
     /// Cancels everything on the descriptor.
     pub(super) fn cancel_all(&mut self, fd: RawFd, calls: &mut SystemCalls) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build();

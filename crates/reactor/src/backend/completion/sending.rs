@@ -50,7 +50,11 @@ impl Uring {
         let Some(socket) = connection.socket() else { return 0 };
         self.calls.sends += 1;
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags) {
+        let sent = match parts {
+            [bytes] => rustix::net::send(socket, bytes, flags),
+            _ => rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags),
+        };
+        match sent {
             Ok(count) => {
                 connection.state.insert(FULL.when(count < parts.iter().map(|part| part.len()).sum()));
                 count

@@ -4,8 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use super::Uring;
+use super::bulk::Bulk;
 use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
-use super::ring::PEER_ENDED;
+use super::ring::{PEER_ENDED, READABLE};
 use super::tag::{Tag, What};
 use crate::backend::object::unknown;
 use crate::backend::{Backend, NextInput, Received};
@@ -15,12 +16,10 @@ use crate::patience::Patience;
 
 /// How many bytes one receive brings before it has to be begun anew.
 const CREDIT: u32 = 256 * 1024;
+/// The same where those bytes show whether a connection is in bulk.
+const TRIAL: u32 = 64 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
 pub(super) const ENOUGH: usize = 256 * 1024;
-/// How many connections have to be busy before a wait gathers events.
-const BUSY: usize = 4;
-/// How slowly the best wait is forgotten: by a share of one to so many with each wait.
-const FADING: usize = 16;
 /// How many connections are too few to look through.
 const FEW: usize = 128;
 
@@ -56,13 +55,10 @@ impl Uring {
         Ok(())
     }
 
-    /// A wait under load ends with as many answers as the best of the last waits brought, or when the time for gathering is over.
+    /// A wait that gathers ends with as many answers as the best of the last waits brought, or when its time is over.
     fn wait_for_answers(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        self.peak = self.busy.max(self.peak - self.peak.div_ceil(FADING));
-        let gather = self.gather.filter(|_| self.peak >= BUSY);
-        let gather = gather.filter(|gather| limit.is_none_or(|limit| limit > *gather));
-        let want = if gather.is_some() { self.peak } else { 1 };
-        self.ring.wait(want, limit, gather, &mut self.calls)
+        let (want, time) = self.gathering.want(limit).unzip();
+        self.ring.wait(want.unwrap_or(1), limit, time, &mut self.calls)
     }
 
     /// Does what is due before the kernel is entered.
@@ -151,21 +147,27 @@ impl Uring {
 
     fn begin_some(&mut self, count: usize) {
         for _ in 0..count {
-            // Without a buffer it would end at once. It is begun when one came back.
-            if self.buffers.provided() == 0 {
-                return;
-            }
             let Some(key) = self.lists.receive.pop_front() else { return };
             let Some(connection) = self.table.connection(key) else { continue };
+            let into_pool = connection.bulk == Bulk::Off;
+            // Without a buffer it would end at once. It is begun when one came back.
+            if into_pool && self.buffers.provided() == 0 {
+                return self.lists.receive.push_front(key);
+            }
             connection.state.remove(TO_RECEIVE);
             let wanted = connection.lacks_receive() && connection.input_len() < ENOUGH;
             let Some(fd) = connection.fd().filter(|_| wanted) else { continue };
             connection.state.insert(RECEIVING);
             connection.under_way += 1;
             self.under_way += 1;
-            connection.is_limited |= self.credit;
-            let credit = self.credit.then_some(CREDIT);
-            self.ring.receive(fd, Tag::new(key, What::Receive), credit, &mut self.calls);
+            let tag = Tag::new(key, What::Receive);
+            if into_pool {
+                connection.is_limited |= self.credit;
+                let credit = if self.much < usize::MAX { TRIAL } else { CREDIT };
+                self.ring.receive(fd, tag, self.credit.then_some(credit), &mut self.calls);
+            } else {
+                self.ring.poll_once(fd, READABLE, tag, &mut self.calls);
+            }
         }
     }
 

@@ -23,21 +23,31 @@ impl Scratch {
             return Received::Dry;
         }
         // What may come with descriptors comes as a chunk.
-        if let Some(memory) = into.filter(|_| !connection.carries_descriptors()) {
-            return match connection.receive(memory, calls) {
-                Ok(count) => Received::Filled(count),
-                Err(received) => received,
-            };
+        let into = into.filter(|_| !connection.carries_descriptors());
+        match self.fill(into, |memory| connection.receive(memory, calls)) {
+            Ok(Received::Chunk(chunk)) => {
+                Received::Chunk(chunk.with_descriptors(connection.take_descriptors()))
+            }
+            Ok(received) | Err(received) => received,
+        }
+    }
+
+    /// Has `receive` fill the core's memory, or that of a chunk.
+    #[inline]
+    pub(in crate::backend) fn fill<E>(
+        &mut self,
+        into: Option<&mut [u8]>,
+        receive: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Received, E> {
+        if let Some(memory) = into {
+            return receive(memory).map(Received::Filled);
         }
         let mut memory = self.take();
-        match connection.receive(&mut memory, calls) {
-            Ok(count) => {
-                let descriptors = connection.take_descriptors();
-                Received::Chunk(Chunk::new(memory, 0, count, 0).with_descriptors(descriptors))
-            }
-            Err(received) => {
+        match receive(&mut memory) {
+            Ok(count) => Ok(Received::Chunk(Chunk::new(memory, 0, count, 0))),
+            Err(other) => {
                 self.0 = Some(memory);
-                received
+                Err(other)
             }
         }
     }

@@ -7,7 +7,7 @@ const EACH: usize = 3 << 19;
 
 /// The kinds of pools, and of ways to stop a receive.
 fn kinds() -> impl Iterator<Item = (Rig, usize)> {
-    let whole = Options::default();
+    let whole = Options::default().bulk(usize::MAX);
     let no_credit = whole.clone().without(Feature::Credit);
     // A receive with a credit brings that much, twice at most if it was cut short, and a buffer beyond it. One that has to be
     // cancelled brings what the socket holds by then.

@@ -2,8 +2,9 @@
 //!
 //! - `late.rs`: answers that come after the close, and operations that end early.
 //! - `exhausted.rs`: no buffers left to receive into. `overflow.rs`: no room in the queues.
-//! - `dropped.rs`: the end of a ring with operations under way.
+//! - `bulk.rs`: connections that bring much. `dropped.rs`: the end of a ring with operations under way.
 
+mod bulk;
 mod dropped;
 mod edges;
 mod exhausted;
@@ -60,6 +61,7 @@ impl Rig {
             whole.clone(),
             whole.clone().without(Feature::IncrementalBuffers),
             whole.clone().without(Feature::Credit),
+            whole.clone().bulk(0),
             whole.entries(8),
             bare.without(Feature::IncrementalBuffers).entries(8),
         ];

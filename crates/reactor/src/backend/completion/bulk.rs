@@ -1,0 +1,95 @@
+//! Bulk: connections that bring much at a time.
+//!
+//! What the ring receives for many connections lies in the pool until their turn comes, and has left the processor's cache by then
+//! if it is much. So a connection whose receive ended with a good deal in the pool is in *bulk* from then on: the ring polls it, and it
+//! is received by calls of its own, straight into the memory of whoever pulls. Then nothing of it is in the pool, or waits
+//! anywhere but in the kernel. A burst of little ends that.
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::RecvFlags;
+
+use super::Uring;
+use super::connection::{Connection, EOF, TOLD};
+use crate::backend::Received;
+use crate::backend::object::unknown;
+use crate::key::Key;
+
+/// How many bytes at a time are much.
+pub(super) const MUCH: usize = 16 * 1024;
+
+/// How a connection is received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Bulk {
+    /// By the ring, into the pool.
+    #[default]
+    Off,
+    /// By calls. There is nothing, as far as is known.
+    Dry,
+    /// By calls. A poll said that there is something.
+    Ready,
+    /// The same, and some of it was received.
+    Going,
+}
+
+impl Bulk {
+    /// Whether there may be something to receive by a call.
+    #[inline]
+    pub(super) fn has_input(self) -> bool {
+        matches!(self, Self::Ready | Self::Going)
+    }
+}
+
+impl Connection {
+    /// So many bytes were received where there was room for `room`. Whether there may be more.
+    fn received_in_bulk(&mut self, count: usize, room: usize, much: usize) {
+        let whole = count == room;
+        self.bulk = match self.bulk {
+            // Whoever takes little at a time has it copied for less than a call costs.
+            _ if whole && room < much => Bulk::Off,
+            _ if whole => Bulk::Going,
+            Bulk::Going => Bulk::Dry,
+            _ if count < much => Bulk::Off,
+            _ => Bulk::Dry,
+        };
+    }
+}
+
+impl Uring {
+    /// How a new connection is received.
+    pub(super) fn bulk(&self) -> Bulk {
+        if self.much == 0 { Bulk::Dry } else { Bulk::Off }
+    }
+
+    /// Receives by a call, as a poll has said that there is something.
+    pub(super) fn receive_in_bulk(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        let Some(connection) = self.table.connection(key) else { return Received::Failed(unknown()) };
+        let Some(socket) = connection.socket() else { return Received::Failed(unknown()) };
+        self.calls.receives += 1;
+        let (mut count, mut room) = (0, 0);
+        let received = self.scratch.fill(into, |memory| {
+            room = memory.len();
+            (_, count) = retry_on_intr(|| rustix::net::recv(socket, &mut *memory, RecvFlags::DONTWAIT))?;
+            if count > 0 { Ok(count) } else { Err(None) }
+        });
+        match received {
+            Ok(received) => {
+                connection.received_in_bulk(count, room, self.much);
+                *more = connection.has_input();
+                if !*more {
+                    connection.state.remove(TOLD);
+                    connection.want_receive(key, &mut self.lists);
+                }
+                received
+            }
+            Err(why) => {
+                connection.bulk = Bulk::Dry;
+                match why {
+                    None => connection.state.insert(EOF),
+                    Some(Errno::AGAIN) => {}
+                    Some(error) => connection.fail(error.raw_os_error()),
+                }
+                self.receive_none(key, more)
+            }
+        }
+    }
+}
