@@ -149,7 +149,7 @@ use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
 pub use pulled::{Accepted, NextInput, Received};
-pub use sent::Sent;
+pub use sent::{Sent, SentWhole};
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
 pub use terminals::Terminals;
@@ -238,7 +238,7 @@ pub trait Backend {
 
     /// Moves the sends of which everything was sent to the end of `into`, in place of their [`Sent`](Completion::Sent). The core asks
     /// before the first [`next`](Self::next) after a wait. By default it moves none, and `next` has them all.
-    fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
+    fn take_sent(&mut self, into: &mut Vec<SentWhole>) {
         let _ = into;
     }
 
@@ -388,6 +388,14 @@ pub trait Backend {
     fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         let _ = (key, parts);
         0
+    }
+
+    /// Begins to send a copy of `bytes`, as a [`send`](Self::send) of them that is pending: whether it does. Where lending costs more
+    /// than a copy of a few. [`take_sent`](Self::take_sent) tells when all of it was sent, and [`Sent`](Completion::Sent) is the answer if it
+    /// was not, with whatever stands for what was lent. By default there is no such thing.
+    fn send_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
+        let _ = (key, bytes);
+        false
     }
 
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Outgoing;
+use crate::key::Key;
 
 /// How a send ended.
 #[derive(Debug)]
@@ -14,4 +15,15 @@ pub struct Sent {
     /// and the core tries again after a pause. Of a [file](Outgoing::file), `Unsupported` says that this one cannot be sent, so
     /// that the core reads it, and `UnexpectedEof` that it ends before the range begins.
     pub result: io::Result<usize>,
+}
+
+/// A send of which everything was sent.
+#[derive(Debug)]
+pub struct SentWhole {
+    /// Whose it is.
+    pub key: Key,
+    /// How many bytes.
+    pub len: usize,
+    /// What was lent, as it was. `None` of a [copy](super::Backend::send_copy).
+    pub outgoing: Option<Box<Outgoing>>,
 }

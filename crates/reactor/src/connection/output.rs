@@ -177,11 +177,7 @@ impl Shell {
     /// A send that was pending is done.
     pub(crate) fn send_completed(self: &Rc<Self>, key: Key, sent: Sent) {
         let Err(sent) = self.end_straight(key, sent) else { return };
-        let lent_plain = self.alter(key, |connection| {
-            let lent_plain = |chain: &mut chain::Chain| std::mem::take(&mut chain.has_lent_plain);
-            connection.is_filtered().then(|| connection.chain_mut().is_some_and(lent_plain))
-        });
-        match lent_plain.flatten() {
+        match self.has_lent_plain(key) {
             None => {
                 self.sent(key, sent);
             }
@@ -190,6 +186,26 @@ impl Shell {
                 let count = self.sent(key, sent);
                 self.with_chain(key, |chain, _| chain.went_the_old_way(count));
             }
+        }
+        self.flush(key);
+    }
+
+    /// Whether what was lent is bytes that were written before there were filters. `None` if there are none.
+    fn has_lent_plain(&self, key: Key) -> Option<bool> {
+        let lent_plain = |chain: &mut chain::Chain| std::mem::take(&mut chain.has_lent_plain);
+        let lent = self.alter(key, |connection| {
+            connection.is_filtered().then(|| connection.chain_mut().is_some_and(lent_plain))
+        });
+        lent.flatten()
+    }
+
+    /// All of a copy was sent. It was written before there were filters, if there are any.
+    pub(crate) fn copy_sent(self: &Rc<Self>, key: Key, count: usize) {
+        if !self.lent_came_back(key, count, &mut None) {
+            self.extend_close_timer(key);
+        }
+        if self.has_lent_plain(key).is_some() {
+            self.with_chain(key, |chain, _| chain.went_the_old_way(count));
         }
         self.flush(key);
     }
@@ -208,7 +224,19 @@ impl Shell {
             Err(error) => Some(Failure::of(error, &mut outgoing)),
         };
         let left = outgoing.len();
-        let mut outgoing = Some(outgoing);
+        let lost = self.lent_came_back(key, count, &mut Some(outgoing));
+        match failure {
+            _ if lost => {}
+            None | Some(Failure::GoOn) => self.extend_close_timer(key),
+            Some(Failure::Retry) => self.retry_later(key),
+            Some(Failure::Lose(reason)) => self.lose(key, reason, crate::backend::Close::Reset),
+        }
+        before - left
+    }
+
+    /// Nothing is lent any more, and so many bytes of it were sent. Whether the connection is lost.
+    fn lent_came_back(&self, key: Key, count: usize, rest: &mut Option<Box<Outgoing>>) -> bool {
+        let left = rest.as_ref().map_or(0, |outgoing| outgoing.len());
         let lost = self.alter(key, |connection| {
             connection.flags.clear(Flags::SENDING | Flags::LENT_FILE);
             connection.traffic.sent += count as u64;
@@ -217,20 +245,14 @@ impl Shell {
             if connection.flags.any(Flags::LOST) {
                 connection.correct_unsent(lent, left);
             } else {
-                Connection::take_back(&mut connection.outgoing, &mut outgoing);
+                Connection::take_back(&mut connection.outgoing, rest);
             }
             connection.flags.any(Flags::LOST)
         });
-        if let Some(outgoing) = outgoing {
+        if let Some(outgoing) = rest.take() {
             self.throw_away(outgoing);
         }
-        match failure {
-            _ if lost != Some(false) => {}
-            None | Some(Failure::GoOn) => self.extend_close_timer(key),
-            Some(Failure::Retry) => self.retry_later(key),
-            Some(Failure::Lose(reason)) => self.lose(key, reason, crate::backend::Close::Reset),
-        }
-        before - left
+        lost != Some(false)
     }
 
     pub(super) fn take_off(&self, outgoing: &mut Outgoing, count: usize) {

@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::{Connection, Flags};
-use crate::backend::{Outgoing, Sent, Started};
+use crate::backend::{Outgoing, Sent, SentWhole, Started};
 use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::reactor::Shell;
@@ -168,6 +168,10 @@ impl Shell {
             connection.traffic.sent -= len as u64;
             connection.lend_straight(len, turn);
         });
+        if self.backend().send_copy(key, outgoing.front()) {
+            self.stats().sent();
+            return self.keep_spare(outgoing);
+        }
         self.send_lent(key, outgoing);
     }
 
@@ -203,6 +207,19 @@ impl Shell {
             return Err(sent);
         }
         self.keep_spare(sent.outgoing);
+        Ok(())
+    }
+
+    /// The same of one of which everything was sent.
+    #[inline]
+    pub(crate) fn end_whole(&self, sent: SentWhole) -> Result<(), SentWhole> {
+        let is_plain = sent.outgoing.as_ref().is_none_or(|outgoing| outgoing.is_plain());
+        if !is_plain || !self.ask(sent.key, |connection| connection.ends_straight(sent.len)) {
+            return Err(sent);
+        }
+        if let Some(outgoing) = sent.outgoing {
+            self.keep_spare(outgoing);
+        }
         Ok(())
     }
 

@@ -60,6 +60,11 @@ impl Shell {
                 self.conclude_visit(key, visit, shown);
             }
             NextInput::Other => return false,
+            NextInput::Unreceived(key) if visit.protocol.is_some() => {
+                drop(room);
+                self.stats().event();
+                self.visit_protocol(key, visit);
+            }
             other => {
                 drop(room);
                 self.stats().event();
@@ -77,7 +82,6 @@ impl Shell {
                 let shown = self.show_unasked(key, visit, received, more);
                 self.conclude_visit(key, visit, shown);
             }
-            NextInput::Unreceived(key) if visit.protocol.is_some() => self.visit_protocol(key, visit),
             NextInput::Unreceived(key) => self.visit_or_deliver(key, visit),
             NextInput::Filled { .. } | NextInput::Other => {}
         }

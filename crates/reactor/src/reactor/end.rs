@@ -154,8 +154,8 @@ impl Shell {
                 _ => {}
             }
         }
-        for (_, sent) in self.answered.take() {
-            self.throw_away(sent.outgoing);
+        for outgoing in self.answered.take().into_iter().filter_map(|sent| sent.outgoing) {
+            self.throw_away(outgoing);
         }
         let left = self.take_slots();
         self.contained(move || drop(left));

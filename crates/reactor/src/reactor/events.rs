@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::turn::{TIME, TIMELY};
 use super::{Shell, Slot};
-use crate::backend::{Completion, Sent};
+use crate::backend::{Completion, Sent, SentWhole};
 use crate::connection::Visit;
 use crate::contain::contain;
 use crate::instant::Instant;
@@ -55,11 +55,10 @@ impl Shell {
     fn take_sent(self: &Rc<Self>) {
         let mut sent = self.sent.take();
         self.backend_in_turn().take_sent(&mut sent);
-        for (key, outgoing) in sent.drain(..) {
-            let result = Ok(outgoing.len());
-            match self.end_straight(key, Sent { outgoing, result }) {
+        for sent in sent.drain(..) {
+            match self.end_whole(sent) {
                 Ok(()) => self.stats().event(),
-                Err(sent) => self.answered.borrow_mut().push_back((key, sent)),
+                Err(sent) => self.answered.borrow_mut().push_back(sent),
             }
         }
         self.sent.set(sent);
@@ -72,9 +71,12 @@ impl Shell {
         patience: &mut Patience,
         count: &mut usize,
     ) -> Option<bool> {
-        while let Some((key, sent)) = self.next_answered() {
+        while let Some(SentWhole { key, len, outgoing }) = self.next_answered() {
             self.stats().event();
-            self.send_completed(key, sent);
+            match outgoing {
+                Some(outgoing) => self.send_completed(key, Sent { outgoing, result: Ok(len) }),
+                None => self.copy_sent(key, len),
+            }
             if let Some(somebody_waits) = self.is_enough(patience, count) {
                 return Some(somebody_waits);
             }
@@ -92,7 +94,7 @@ impl Shell {
         }
     }
 
-    fn next_answered(&self) -> Option<(Key, Sent)> {
+    fn next_answered(&self) -> Option<SentWhole> {
         self.answered.borrow_mut().pop_front()
     }
 

@@ -19,7 +19,7 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk, Outgoing, Sent};
+use crate::backend::{Backend, Chunk, Outgoing, SentWhole};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
@@ -97,9 +97,9 @@ pub(crate) struct Shell {
     /// Connections whose flow is looked at after the next wait.
     pub(super) flow_checks: RefCell<Vec<Key>>,
     /// The empty list that takes what is sent from the backend.
-    pub(super) sent: Cell<Vec<(Key, Box<Outgoing>)>>,
+    pub(super) sent: Cell<Vec<SentWhole>>,
     /// Sends that are over, and something follows from that.
-    pub(super) answered: RefCell<VecDeque<(Key, Sent)>>,
+    pub(super) answered: RefCell<VecDeque<SentWhole>>,
     pub(crate) flight: Flight,
     pub(crate) delivery: Delivery,
     pub(crate) spares: RefCell<Spares>,

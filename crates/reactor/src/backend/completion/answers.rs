@@ -1,6 +1,5 @@
 //! What came of operations.
 
-use std::collections::VecDeque;
 use std::io;
 
 use super::Object;
@@ -12,72 +11,18 @@ use super::ring::Answer;
 use super::tag::{Tag, What};
 use super::waiting::ENOUGH;
 use super::{Uring, aborted};
-use crate::backend::{Completion, Outgoing, Sent};
+use crate::backend::Completion;
+use crate::backend::table::Table;
 use crate::key::Key;
 
-/// What the core is told, in order.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    /// What comes before everything else of a wait: the sends that were over when it began to wait. Whoever answers what
-    /// was received then finds the memory of the answer before free.
-    early: Vec<(Key, Box<Outgoing>)>,
-    queue: VecDeque<Completion>,
-    /// What comes after everything else of a wait: a send that failed may have been answered before the bytes that
-    /// arrived first.
-    late: VecDeque<Completion>,
-}
-
-impl Answers {
-    pub(super) fn push(&mut self, completion: Completion) {
-        self.queue.push_back(completion);
+/// What an operation belongs to that was answered.
+#[inline(always)]
+fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
+    let found = table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key));
+    if found.is_none() {
+        tracing::error!(?answer, "an operation was answered that nobody began");
     }
-
-    /// All of it was sent.
-    #[inline]
-    pub(super) fn push_sent(&mut self, key: Key, outgoing: Box<Outgoing>) {
-        self.early.push((key, outgoing));
-    }
-
-    pub(super) fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
-        into.append(&mut self.early);
-    }
-
-    pub(super) fn push_late(&mut self, completion: Completion) {
-        self.late.push_back(completion);
-    }
-
-    /// A wait is over.
-    fn settle(&mut self) {
-        self.queue.append(&mut self.late);
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Completion> {
-        // The core has taken them, as a rule.
-        match self.early.pop() {
-            Some((key, outgoing)) => {
-                let result = Ok(outgoing.len());
-                Some(Completion::Sent(key, Sent { outgoing, result }))
-            }
-            None => self.queue.pop_front(),
-        }
-    }
-
-    /// Takes what comes next, if it is input.
-    #[inline]
-    pub(super) fn pop_input(&mut self) -> Option<Key> {
-        match self.queue.front() {
-            Some(Completion::Input(key)) if self.early.is_empty() => {
-                let key = *key;
-                self.queue.pop_front();
-                Some(key)
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.early.is_empty() && self.queue.is_empty() && self.late.is_empty()
-    }
+    found
 }
 
 impl Uring {
@@ -87,12 +32,9 @@ impl Uring {
         let took_all = loop {
             // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
             let took_all = self.ring.took_all();
-            let mut fresh = std::mem::take(&mut self.fresh);
-            self.ring.read_into(&mut fresh);
-            for answer in fresh.drain(..) {
+            while let Some(answer) = self.ring.next_answer() {
                 self.look_at(answer);
             }
-            self.fresh = fresh;
             if !self.ring.overflowed() {
                 break took_all;
             }
@@ -115,6 +57,7 @@ impl Uring {
             What::Foreign => self.foreign_answered(&answer),
             // What they tell ends a wait, and that is all there is to it.
             What::Alarm | What::Wake if answer.more() => {}
+            What::Receive => self.received(&answer),
             What::Alarm => self.poll_alarm(),
             What::Wake => self.poll_waker(),
             _ => self.look_at_key(answer),
@@ -122,11 +65,7 @@ impl Uring {
     }
 
     fn look_at_key(&mut self, answer: Answer) {
-        let Some((key, object)) = self.table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key))
-        else {
-            tracing::error!(?answer, "an operation was answered that nobody began");
-            return;
-        };
+        let Some((key, object)) = object_of(&mut self.table, &answer) else { return };
         if !answer.more() {
             self.under_way -= 1;
             match object {
@@ -136,13 +75,6 @@ impl Uring {
             }
         }
         match answer.tag.what() {
-            What::Receive => {
-                self.received(key, &answer);
-                if answer.more() {
-                    // It is not over, so no close is.
-                    return;
-                }
-            }
             What::Send => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
             What::Peer => self.peer_polled(key, &answer),
@@ -152,17 +84,22 @@ impl Uring {
         self.finish_close(key);
     }
 
-    fn received(&mut self, key: Key, answer: &Answer) {
+    fn received(&mut self, answer: &Answer) {
         let count = usize::try_from(answer.result).unwrap_or(0);
         // The piece is there whoever the bytes are for: dropping it gives its buffer back.
         let piece = answer.buffer().and_then(|(number, goes_on)| self.buffers.take(number, count, goes_on));
-        let Some(connection) = self.table.connection(key) else { return };
+        let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else { return };
         let limited = connection.is_limited;
         if !answer.more() {
+            self.under_way -= 1;
+            connection.under_way -= 1;
             connection.state.remove(RECEIVING.or(STOPPING));
             connection.is_limited = false;
         }
         if connection.is(CLOSING) {
+            if !answer.more() {
+                self.finish_close(key);
+            }
             return;
         }
         match (piece, -answer.result) {
@@ -196,13 +133,13 @@ impl Uring {
             (None, number) => connection.fail(number),
         }
         if connection.announces() {
-            self.answers.push(Completion::Input(key));
+            self.answers.push_input(key);
         }
         if !answer.more() {
             if connection.bulk == Bulk::Off && connection.input_len() >= self.much {
                 connection.bulk = Bulk::Dry;
             }
-            self.want_receive(key);
+            connection.want_receive(key, &mut self.lists);
         }
     }
 
@@ -210,7 +147,7 @@ impl Uring {
     fn announce(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
         if connection.announces() {
-            self.answers.push(Completion::Input(key));
+            self.answers.push_input(key);
         }
     }
 
@@ -292,7 +229,7 @@ impl Uring {
         }
         if !listener.told {
             listener.told = true;
-            self.answers.push(Completion::Input(key));
+            self.answers.push_input(key);
         }
         if quits {
             self.quit(key);

@@ -225,6 +225,10 @@ impl Lent {
         unsafe { slice::from_raw_parts(place, self.len as usize) }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
     /// Takes over what follows it in the same buffer: whether `next` does. That is to be dropped then.
     pub(super) fn join(&mut self, next: &Self) -> bool {
         let follows = self.buffer == next.buffer

@@ -112,6 +112,7 @@ impl Drop for Uring {
             );
             std::mem::forget(std::mem::take(&mut self.table));
             self.buffers.leak();
+            self.copies.leak();
         }
     }
 }

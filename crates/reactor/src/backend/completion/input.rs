@@ -9,7 +9,9 @@ use crate::backend::Chunk;
 #[derive(Debug, Default)]
 pub(super) struct Input {
     saved: Option<Box<Saved>>,
-    pieces: VecDeque<Lent>,
+    /// The first of the pieces, which mostly is the only one, and those behind it.
+    first: Option<Lent>,
+    more: VecDeque<Lent>,
     /// How many bytes wait.
     len: usize,
 }
@@ -29,23 +31,41 @@ struct Saved {
 
 impl Input {
     pub(super) fn push(&mut self, piece: Lent) {
-        self.len += piece.bytes().len();
-        if self.pieces.back_mut().is_some_and(|last| last.join(&piece)) {
+        self.len += piece.len();
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.push_behind(piece);
+        }
+    }
+
+    fn push_behind(&mut self, piece: Lent) {
+        let last = self.more.back_mut().or(self.first.as_mut());
+        if last.is_some_and(|last| last.join(&piece)) {
             return;
         }
-        self.pieces.push_back(piece);
-        if self.pieces.len() >= MANY {
+        self.more.push_back(piece);
+        if self.more.len() >= MANY {
             self.save();
         }
     }
 
+    #[inline]
+    fn pop(&mut self) -> Option<Lent> {
+        let first = self.first.take();
+        if !self.more.is_empty() {
+            self.first = self.more.pop_front();
+        }
+        first
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.saved.is_none() && self.pieces.is_empty()
+        self.saved.is_none() && self.first.is_none()
     }
 
     /// Whether any bytes wait in the pool.
     pub(super) fn has_pieces(&self) -> bool {
-        !self.pieces.is_empty()
+        self.first.is_some()
     }
 
     /// How many bytes wait.
@@ -60,7 +80,7 @@ impl Input {
                 let end = saved.bytes.len();
                 Chunk::new(saved.bytes, saved.taken, end, 0)
             }
-            None => Chunk::lent(self.pieces.pop_front()?),
+            None => Chunk::lent(self.pop()?),
         };
         self.len -= chunk.bytes().len();
         Some(chunk)
@@ -70,10 +90,10 @@ impl Input {
     #[inline]
     pub(super) fn take_small(&mut self, memory: &mut [u8]) -> Option<usize> {
         let few = self.len;
-        if few > memory.len() || self.saved.is_some() || self.pieces.len() != 1 {
+        if few > memory.len() || self.saved.is_some() || !self.more.is_empty() {
             return None;
         }
-        let piece = self.pieces.pop_front()?;
+        let piece = self.first.take()?;
         self.len = 0;
         memory[..few].copy_from_slice(&piece.bytes()[..few]);
         Some(few)
@@ -90,12 +110,12 @@ impl Input {
             }
         }
         while filled < memory.len() {
-            let Some(piece) = self.pieces.front_mut() else { break };
+            let Some(piece) = &mut self.first else { break };
             let count = copy(piece.bytes(), &mut memory[filled..]);
             filled += count;
             piece.advance(count);
             if piece.bytes().is_empty() {
-                self.pieces.pop_front();
+                self.pop();
             }
         }
         self.len -= filled;
@@ -104,14 +124,14 @@ impl Input {
 
     /// Gives the pool its buffers back.
     pub(super) fn save(&mut self) {
-        if self.pieces.is_empty() {
+        if self.first.is_none() {
             return;
         }
         let mut saved = self.saved.take().unwrap_or_default();
-        for piece in self.pieces.drain(..) {
+        for piece in self.first.take().into_iter().chain(self.more.drain(..)) {
             saved.bytes.extend_from_slice(piece.bytes());
         }
-        self.pieces = VecDeque::new();
+        self.more = VecDeque::new();
         self.saved = Some(saved);
     }
 }

@@ -10,8 +10,9 @@
 //! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `bulk.rs`: connections that
 //!   bring so much at a time that it is better received by calls. `listener.rs`, `accepting.rs`: one
 //!   listener, and what it accepts.
-//! - `waiting.rs`: what comes before a wait, and the wait. `gathering.rs`: whether that gathers answers. `answers.rs`: what came of operations. `sending.rs`: sends, most of
-//!   which are quiet. `closing.rs`: the end of a key, and of the ring.
+//! - `waiting.rs`: what comes before a wait, and the wait. `gathering.rs`: whether that gathers answers. `answers.rs`: what came of
+//!   operations; `told.rs`: what the core is told of it. `sending.rs`, `copies.rs`: sends, most of which are quiet, and copies of a
+//!   few bytes. `closing.rs`: the end of a key, and of the ring.
 //! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets
 //!   that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
@@ -34,6 +35,7 @@ mod buffers;
 mod bulk;
 mod closing;
 mod connection;
+mod copies;
 mod datagrams;
 mod foreign;
 mod gathering;
@@ -51,6 +53,7 @@ mod sending;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod told;
 mod waiting;
 mod waker;
 
@@ -68,8 +71,8 @@ use super::stream::{Scratch, TakenOver, take_over};
 use super::table::Table;
 use super::{
     Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, NextInput,
-    Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
-    socket as sockets,
+    Opened, Opening, Outgoing, Received, Sent, SentWhole, Started, SystemCalls, Terminals, Wait, Wakeup,
+    Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -77,18 +80,19 @@ use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::patience::Patience;
 use crate::watch::Interest;
-use answers::Answers;
 use buffers::Buffers;
 pub(super) use buffers::Lent;
 use connection::Connection;
+use copies::Copies;
 use gathering::Gathering;
 use host::Host;
 use input::Input;
 use listener::Listener;
 #[cfg(not(marline_guard))]
 use no_guard as guard;
-use ring::{Answer, READABLE, Ring};
+use ring::{READABLE, Ring};
 use tag::{Tag, What};
+use told::Answers;
 use waker::Waker;
 
 /// What a key stands for, until its close was answered.
@@ -108,9 +112,8 @@ pub struct Uring {
     table: Table<Object>,
     ring: Ring,
     buffers: Buffers,
+    copies: Copies,
     answers: Answers,
-    /// What the kernel answered, before it was looked at. Kept for its memory.
-    fresh: Vec<Answer>,
     lists: Lists,
     /// Places for what was received, of those connections that have nothing of it.
     #[allow(clippy::vec_box)] // They go to connections as boxes, and come back so.
@@ -183,9 +186,9 @@ impl Uring {
         let mut this = Self {
             buffers: Buffers::new(&ring, options)?,
             ring,
+            copies: Copies::default(),
             table: Table::default(),
             answers: Answers::default(),
-            fresh: Vec::new(),
             lists: Lists::default(),
             inputs: Vec::new(),
             credit: true,
@@ -246,7 +249,7 @@ impl Backend for Uring {
         input::SMALL
     }
 
-    fn take_sent(&mut self, into: &mut Vec<(Key, Box<Outgoing>)>) {
+    fn take_sent(&mut self, into: &mut Vec<SentWhole>) {
         self.answers.take_sent(into);
     }
 
@@ -386,6 +389,10 @@ impl Backend for Uring {
             return stream.send_now(parts, &mut self.calls);
         }
         self.send_at_once(key, parts)
+    }
+
+    fn send_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
+        self.begin_copy(key, bytes)
     }
 
     fn expedite(&mut self, key: Key) {

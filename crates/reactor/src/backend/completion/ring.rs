@@ -8,7 +8,8 @@
 //! - **R1, one end.** An operation begins when its entry is pushed, and is over when its last completion was read: the
 //!   one without `IORING_CQE_F_MORE`, or, for a quiet send, when the call that submitted it has returned and no completion of it is
 //!   there (`sending.rs`). Nobody else ends it: not a close, an abort, or a panic of the user's.
-//! - **R2, bytes to send** belong to their connection's entry in the table, as the [`Outgoing`] that was lent. It is neither
+//! - **R2, bytes to send** belong to their connection's entry in the table, as the [`Outgoing`] that was lent, or are a copy in
+//!   [`Copies`](super::copies), of whose memory nothing is used again before all its sends are over. They are neither
 //!   changed nor dropped until the send is over. The entry stays in the table until all of its operations are over,
 //!   closed or not.
 //! - **R3, buffers to receive into** belong to the [pool](super::buffers) and are named by number alone. The memory of the pool outlives the
@@ -53,6 +54,8 @@ pub(super) const PEER_ENDED: u32 = libc::POLLRDHUP as u32;
 const DISCARDED: u32 = 1 << 20;
 /// How many bytes one send offers at most; the answer is a positive `i32`.
 pub(super) const LONGEST: usize = 1 << 30;
+/// How a quiet send is made. Without MSG_WAITALL a part would be a success, and nobody would know how much was sent.
+const QUIETLY: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT;
 /// As liburing calls it; the number is in no crate.
 const RECVSEND_POLL_FIRST: u16 = 1;
 
@@ -238,14 +241,11 @@ impl Ring {
         }
     }
 
-    /// Reads the answers that are there.
-    pub(super) fn read_into(&mut self, answers: &mut Vec<Answer>) {
-        let completed = self.inner.completion();
-        answers.extend(completed.map(|entry| Answer {
-            tag: Tag::from(entry.user_data()),
-            result: entry.result(),
-            flags: entry.flags(),
-        }));
+    /// The next answer, if one is there.
+    #[inline]
+    pub(super) fn next_answer(&mut self) -> Option<Answer> {
+        let entry = self.inner.completion().next()?;
+        Some(Answer { tag: Tag::from(entry.user_data()), result: entry.result(), flags: entry.flags() })
     }
 
     fn refill(&mut self) {
@@ -279,11 +279,25 @@ impl Ring {
         }
     }
 
+    /// Pushes what has no arguments to be put away, and makes room for it if there is none.
+    ///
+    /// # Safety
+    ///
+    /// As of [`push`](Self::push).
+    #[inline]
+    unsafe fn push_at_once(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
+        // SAFETY: the caller's promise.
+        if !self.backlog.is_empty() || unsafe { self.inner.submission().push(entry) }.is_err() {
+            self.make_room(calls);
+            // SAFETY: as above.
+            unsafe { self.push(entry) }
+        }
+    }
+
     /// Pushes what names no memory.
     fn push_plain(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
-        self.make_room(calls);
         // SAFETY: the entry names no memory, or buffers of the pool, which outlives the ring (R3).
-        unsafe { self.push(entry) }
+        unsafe { self.push_at_once(entry, calls) }
     }
 
     // Operations.
@@ -353,6 +367,19 @@ impl Ring {
         unsafe { self.push(&entry.user_data(tag.into())) }
     }
 
+    /// Sends few bytes quietly.
+    ///
+    /// # Safety
+    ///
+    /// They must not be changed or freed until the operation is over (R2).
+    #[inline]
+    pub(super) unsafe fn send_few(&mut self, fd: RawFd, bytes: &[u8], tag: Tag, calls: &mut SystemCalls) {
+        #[allow(clippy::cast_possible_truncation)]
+        let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(QUIETLY).build();
+        // SAFETY: the caller's promise.
+        unsafe { self.push_at_once(&quiet(entry.user_data(tag.into())), calls) }
+    }
+
     /// Sends from the front of `outgoing`. How much that is, `offered` in `sending.rs` tells.
     ///
     /// # Safety
@@ -368,8 +395,7 @@ impl Ring {
     ) {
         self.make_room(calls);
         let flags = match manner {
-            // Without MSG_WAITALL a part would be a success, and nobody would know how much was sent.
-            Manner::Quiet => libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT,
+            Manner::Quiet => QUIETLY,
             Manner::Patient => libc::MSG_NOSIGNAL,
         };
         let first = if manner == Manner::Patient { RECVSEND_POLL_FIRST } else { 0 };
@@ -458,11 +484,11 @@ mod tests {
         for submitted in [8, 16] {
             ring.wait(20, None, None, &mut calls).unwrap();
             assert!(!ring.took_all());
-            ring.read_into(&mut answers);
+            answers.extend(std::iter::from_fn(|| ring.next_answer()));
             assert_eq!(answers.len(), submitted);
         }
         ring.wait(4, None, None, &mut calls).unwrap();
-        ring.read_into(&mut answers);
+        answers.extend(std::iter::from_fn(|| ring.next_answer()));
         assert!(ring.took_all() && answers.len() == 20 && calls.waits == 3);
     }
 }

@@ -17,8 +17,8 @@ use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
 use super::ring::{Answer, LONGEST, Manner};
 use super::tag::{Tag, What};
-use super::{Connection, Lists, Uring, aborted, unknown};
-use crate::backend::{Completion, Outgoing, Sent, Started};
+use super::{Connection, Lists, Object, Uring, aborted, unknown};
+use crate::backend::{Completion, Outgoing, Sent, SentWhole, Started};
 use crate::instant::Instant;
 use crate::key::Key;
 
@@ -34,11 +34,35 @@ impl Uring {
         unsafe { self.ring.send(fd, outgoing, Tag::new(key, What::Send), manner, &mut self.calls) };
         connection.submitted(key, manner, &mut self.lists);
         self.under_way += 1;
+        self.submit_in_time();
+        Started::Pending
+    }
+
+    /// Sends a copy of few bytes, if there is room for that, and in the socket as far as is known. Whether it does.
+    #[inline]
+    pub(super) fn begin_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
+        let Some(Object::Connection(connection)) = self.table.get(key) else { return false };
+        let Some(fd) = connection.fd().filter(|_| !connection.is(FULL)) else { return false };
+        let Some(copied) = self.copies.put(bytes) else { return false };
+        connection.copied = Some(copied);
+        // SAFETY: the bytes stay where they are, untouched, until all sends of copies are over (R2): the memory is cleared only
+        // where those are concluded, and the backend keeps it as long as the ring.
+        unsafe {
+            self.ring.send_few(fd, self.copies.get(copied), Tag::new(key, What::Send), &mut self.calls)
+        };
+        connection.submitted(key, Manner::Quiet, &mut self.lists);
+        self.under_way += 1;
+        self.submit_in_time();
+        true
+    }
+
+    /// Submits what was sent, if that has waited for long.
+    #[inline]
+    fn submit_in_time(&mut self) {
         if self.patience.ends(|_| self.hold, Instant::monotonic) {
             // What fails is met again by the wait.
             let _ = self.ring.submit_alone(&mut self.calls);
         }
-        Started::Pending
     }
 
     /// Sends from the front of `bytes` what there is room for, by a call of its own: for many bytes it costs less than their
@@ -87,6 +111,9 @@ impl Uring {
         let Some(connection) = self.table.connection(key) else { return };
         let was_quiet = connection.is(QUIET);
         connection.state.remove(QUIET);
+        if let Some(copied) = connection.copied.take() {
+            connection.outgoing = Some(self.copies.queue(copied));
+        }
         let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
         if again && !connection.is(CLOSING) {
             connection.state.insert(FULL);
@@ -121,10 +148,12 @@ impl Uring {
             connection.under_way -= 1;
             self.under_way -= 1;
             let is_closing = connection.is(CLOSING);
-            if let Some(outgoing) = connection.outgoing.take() {
-                let count = offered(&outgoing);
-                if count == outgoing.len() {
-                    self.answers.push_sent(key, outgoing);
+            if let Some(copied) = connection.copied.take() {
+                self.answers.push_sent(SentWhole { key, len: copied.len(), outgoing: None });
+            } else if let Some(outgoing) = connection.outgoing.take() {
+                let (count, len) = (offered(&outgoing), outgoing.len());
+                if count == len {
+                    self.answers.push_sent(SentWhole { key, len, outgoing: Some(outgoing) });
                 } else {
                     self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
                 }
@@ -134,6 +163,7 @@ impl Uring {
             }
         }
         self.lists.quiet = quiet;
+        self.copies.clear();
     }
 }
 

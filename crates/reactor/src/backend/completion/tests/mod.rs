@@ -2,9 +2,10 @@
 //!
 //! - `late.rs`: answers that come after the close, and operations that end early.
 //! - `exhausted.rs`: no buffers left to receive into. `overflow.rs`: no room in the queues.
-//! - `bulk.rs`: connections that bring much. `dropped.rs`: the end of a ring with operations under way.
+//! - `bulk.rs`: connections that bring much. `copies.rs`: sends of a few bytes. `dropped.rs`: the end of a ring with operations under way.
 
 mod bulk;
+mod copies;
 mod dropped;
 mod edges;
 mod exhausted;

@@ -1,0 +1,185 @@
+//! Sends of a few bytes, which are copied.
+
+use std::thread;
+
+use super::super::connection::FULL;
+use super::*;
+use crate::backend::SentWhole;
+use crate::backend::full::fill;
+
+/// What is told of a copy: that all of it was sent, or what there is left and how much of that was sent.
+#[derive(Debug)]
+enum Told {
+    All(usize),
+    Rest(Sent),
+}
+
+impl Rig {
+    /// Waits for what becomes of a copy, which has begun.
+    fn copied(&mut self, wanted: Key) -> Told {
+        self.backend.expedite(wanted);
+        let deadline = self.backend.now() + PATIENCE;
+        loop {
+            assert!(self.backend.now() < deadline, "it never came");
+            self.backend.wait(until(deadline)).unwrap();
+            let mut sent = Vec::new();
+            self.backend.take_sent(&mut sent);
+            if let Some(SentWhole { len, outgoing, .. }) = sent.into_iter().find(|sent| sent.key == wanted) {
+                assert!(outgoing.is_none(), "nothing was lent");
+                return Told::All(len);
+            }
+            while let Some(completion) = self.backend.next() {
+                match completion {
+                    Completion::Sent(key, sent) if key == wanted => return Told::Rest(sent),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Fills the socket without the backend's knowing.
+    fn fill_unseen(&mut self, key: Key) -> usize {
+        let descriptor = self.at(key).socket().expect("a socket").try_clone().expect("a descriptor");
+        let socket = TcpStream::from(descriptor);
+        socket.set_nonblocking(true).unwrap();
+        let count = fill(&socket, &[9; 1 << 20]);
+        socket.set_nonblocking(false).unwrap();
+        count
+    }
+}
+
+fn read(peer: &mut TcpStream, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    peer.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn many_copies_of_one_turn_arrive_as_they_were() {
+    for mut rig in Rig::each() {
+        let mut pairs = rig.connections(40);
+        for round in 0..20 {
+            for (number, (key, _)) in pairs.iter().enumerate() {
+                assert!(rig.backend.send_copy(*key, &pattern(number + round, 1 + 31 * number)));
+            }
+            let last = pairs[pairs.len() - 1].0;
+            rig.backend.expedite(last);
+            let (mut sent, mut told) = (Vec::new(), 0);
+            while told < pairs.len() {
+                rig.backend.wait(until(Instant::ZERO)).unwrap();
+                rig.backend.take_sent(&mut sent);
+                told += sent.drain(..).inspect(|sent| assert_eq!((sent.len - 1) % 31, 0)).count();
+            }
+            for (number, (_, peer)) in pairs.iter_mut().enumerate() {
+                assert_eq!(read(peer, 1 + 31 * number), pattern(number + round, 1 + 31 * number));
+            }
+        }
+    }
+}
+
+/// The kernel waits for room then, and the bytes are no copy any more.
+#[test]
+fn a_copy_for_a_full_socket_waits_for_room_and_comes_next() {
+    for mut rig in Rig::each() {
+        let (key, mut peer) = rig.connection();
+        rig.settle();
+        let before = rig.fill_unseen(key);
+        assert!(rig.backend.send_copy(key, b"after all of it"));
+        rig.settle();
+        assert!(rig.at(key).copied.is_none() && rig.at(key).is(FULL));
+        // Others use the memory meanwhile.
+        let (other, mut others) = rig.connection();
+        assert!(rig.backend.send_copy(other, b"somebody else's"));
+        assert!(matches!(rig.copied(other), Told::All(15)));
+        assert_eq!(read(&mut others, 15), b"somebody else's");
+        let reader = thread::spawn(move || {
+            read(&mut peer, before);
+            read(&mut peer, 15)
+        });
+        let Told::Rest(sent) = rig.copied(key) else { panic!("it was full") };
+        assert_eq!((sent.result.unwrap(), sent.outgoing.front()), (15, &b"after all of it"[..]));
+        assert_eq!(reader.join().unwrap(), b"after all of it");
+    }
+}
+
+#[test]
+fn where_there_was_no_room_none_is_copied() {
+    for mut rig in Rig::each() {
+        let (key, _peer) = rig.connection();
+        rig.at(key).state.insert(FULL);
+        assert!(!rig.backend.send_copy(key, b"few"));
+        rig.at(key).state.remove(FULL);
+        assert!(!rig.backend.send_copy(key, &[0; 100_000]), "these are many");
+        assert!(!rig.backend.send_copy(Key::new(1000, 1), b"few"), "there is nobody");
+    }
+}
+
+/// Q02: its bytes come back as they were.
+#[test]
+fn q02_a_close_gives_a_copy_back_that_waits_for_room() {
+    for mut rig in Rig::each() {
+        let (key, peer) = rig.connection();
+        rig.settle();
+        rig.fill_unseen(key);
+        assert!(rig.backend.send_copy(key, b"never sent"));
+        rig.settle();
+        assert!(matches!(rig.backend.close(key, Close::Reset), Started::Pending));
+        let sent = rig.sent(key);
+        assert_eq!(sent.result.unwrap_err().kind(), ErrorKind::ConnectionAborted);
+        assert_eq!(sent.outgoing.front(), b"never sent");
+        rig.closed(key);
+        drop(peer);
+    }
+}
+
+#[test]
+fn a_copy_to_a_peer_that_reset_fails_with_its_bytes() {
+    for mut rig in Rig::each() {
+        let (key, peer) = rig.connection();
+        rig.settle();
+        reset(peer);
+        assert!(rig.backend.send_copy(key, b"to nobody"));
+        let Told::Rest(sent) = rig.copied(key) else { panic!("nobody is there") };
+        assert_eq!(sent.result.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(sent.outgoing.front(), b"to nobody");
+    }
+}
+
+/// Q08: nor is it used again before the kernel has taken it.
+#[test]
+fn q08_the_memory_is_not_used_again_while_a_copy_was_not_taken() {
+    for entries in [8, 1024] {
+        let Some(mut rig) = Rig::with(&Options::default().entries(entries)) else { return };
+        let (mut first, mut second) = (rig.connection(), rig.connection());
+        rig.settle();
+        rig.backend.ring.hold_back(4 * entries as usize);
+        assert!(rig.backend.send_copy(first.0, b"the first of two"));
+        rig.backend.wait(until(Instant::ZERO)).unwrap();
+        assert!(!rig.backend.ring.took_all() && rig.at(first.0).copied.is_some());
+        assert!(rig.backend.send_copy(second.0, b"and another"));
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            rig.backend.wait(until(Instant::ZERO)).unwrap();
+            rig.backend.take_sent(&mut told);
+        }
+        assert_eq!(read(&mut first.1, 16), b"the first of two");
+        assert_eq!(read(&mut second.1, 11), b"and another");
+    }
+}
+
+/// R6
+#[test]
+fn a_ring_that_ends_with_copies_under_way_frees_them() {
+    for mut rig in Rig::each() {
+        let pairs = rig.connections(5);
+        rig.settle();
+        rig.fill_unseen(pairs[0].0);
+        pairs.iter().for_each(|(key, _)| assert!(rig.backend.send_copy(*key, b"the last")));
+        drop(rig);
+        for (_, mut peer) in pairs.into_iter().skip(1) {
+            let mut seen = Vec::new();
+            let _ = peer.read_to_end(&mut seen);
+            assert!(b"the last".starts_with(&seen), "{seen:?}");
+        }
+    }
+}
