@@ -52,10 +52,16 @@ impl Shell {
     }
 
     /// The same, if no more than the high watermark waits.
+    #[inline]
     pub(crate) fn write_within(self: &Rc<Self>, key: Key, data: &[u8]) -> Option<WriteStatus> {
         if self.flight.takes(key, data) {
             return Some(WriteStatus::Ok);
         }
+        self.write_within_out_of_flight(key, data)
+    }
+
+    #[inline(never)]
+    fn write_within_out_of_flight(self: &Rc<Self>, key: Key, data: &[u8]) -> Option<WriteStatus> {
         self.write_straight(key, data, true).or_else(|| {
             let has_room = self.inspect(key, |connection| connection.room().is_some()).unwrap_or(true);
             has_room.then(|| self.write_closely(key, data))

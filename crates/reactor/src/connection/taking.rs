@@ -48,6 +48,7 @@ impl Shell {
         self.alter(key, |connection| connection.flags.set(Flags::TAKES));
     }
 
+    #[inline]
     pub(crate) fn take_input(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
         if into.is_empty() {
             return None;
@@ -55,6 +56,11 @@ impl Shell {
         if self.flight.is_left(key) {
             return self.take_in_flight(key, into);
         }
+        self.take_out_of_flight(key, into)
+    }
+
+    #[inline(never)]
+    fn take_out_of_flight(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
         // Before the connection: it may tell the loop's host, which is code of others, that something changes.
         let mut backend = self.backend();
         let received = self.alter(key, |connection| {

@@ -94,6 +94,7 @@ impl Transport {
     /// `None` if there is nothing to be had in this way, now or at all, which is so in the connection's own callbacks, and with
     /// an empty buffer. The end and a failure come through the protocol then, and so do bytes after
     /// [`resume_reading`](Self::resume_reading). It is one system call at most, never blocks, and calls nobody.
+    #[inline]
     pub fn try_receive(&self, buffer: &mut [u8]) -> Option<Taken> {
         self.shell.take_input(self.key, buffer)
     }

@@ -436,6 +436,7 @@ impl Port {
         Self { door, taken: Mutex::default(), has_taken: AtomicBool::new(false) }
     }
 
+    #[inline]
     pub(super) fn poll_read(
         &self,
         ticket: Ticket,

@@ -67,6 +67,7 @@ impl StreamCell {
         }
     }
 
+    #[inline]
     fn receive_straight(&self, transport: &Transport, into: &mut [u8]) -> Straight {
         let Some(taken) = transport.try_receive(into) else { return Straight::Unusual };
         if taken.more || taken.count >= FEW {
