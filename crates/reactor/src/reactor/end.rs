@@ -67,7 +67,10 @@ impl Shell {
             if self.backend().wait(wait).is_err() {
                 return;
             }
-            let mut answered = false;
+            let mut whole = Vec::new();
+            self.backend().take_sent(&mut whole);
+            let mut answered = !whole.is_empty();
+            whole.into_iter().filter_map(|sent| sent.outgoing).for_each(|outgoing| self.throw_away(outgoing));
             loop {
                 let completion = self.backend().next();
                 let Some(completion) = completion else { break };

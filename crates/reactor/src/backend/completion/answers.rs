@@ -115,7 +115,8 @@ impl Uring {
                 // It brings more than anybody pulls.
                 let unlimited =
                     connection.is(RECEIVING) && !connection.is(STOPPING) && !connection.is_limited;
-                if unlimited && connection.input_len() >= ENOUGH.min(self.much) {
+                let enough = if connection.bulk == Bulk::Off { ENOUGH.min(self.much) } else { ENOUGH };
+                if unlimited && connection.input_len() >= enough {
                     connection.state.insert(STOPPING);
                     self.ring.cancel(Tag::new(key, What::Receive), &mut self.calls);
                 }

@@ -16,6 +16,10 @@ use crate::key::Key;
 
 /// How many bytes at a time are much.
 pub(super) const MUCH: usize = 16 * 1024;
+/// How many have to be: a receive into the pool brings no more, and one by a call has no more room, where they show it.
+pub(super) const MOST: usize = 64 * 1024;
+/// No bytes are.
+pub(super) const NEVER: usize = usize::MAX;
 
 /// How a connection is received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(super) enum Bulk {
     /// By the ring, into the pool.
     #[default]
     Off,
+    /// The same, however much comes: whoever takes it has little memory, and has it copied for less than a call costs.
+    Little,
     /// By calls. There is nothing, as far as is known.
     Dry,
     /// By calls. A poll said that there is something.
@@ -32,6 +38,12 @@ pub(super) enum Bulk {
 }
 
 impl Bulk {
+    /// Whether the ring receives it.
+    #[inline]
+    pub(super) fn is_off(self) -> bool {
+        matches!(self, Self::Off | Self::Little)
+    }
+
     /// Whether there may be something to receive by a call.
     #[inline]
     pub(super) fn has_input(self) -> bool {
@@ -40,12 +52,19 @@ impl Bulk {
 }
 
 impl Connection {
-    /// So many bytes were received where there was room for `room`. Whether there may be more.
+    /// Somebody has so much memory for what is in the pool.
+    #[inline]
+    pub(super) fn offers(&mut self, room: usize, much: usize) {
+        if self.bulk == Bulk::Little && room >= much {
+            self.bulk = Bulk::Off;
+        }
+    }
+
+    /// So many bytes were received where there was room for `room`.
     fn received_in_bulk(&mut self, count: usize, room: usize, much: usize) {
         let whole = count == room;
         self.bulk = match self.bulk {
-            // Whoever takes little at a time has it copied for less than a call costs.
-            _ if whole && room < much => Bulk::Off,
+            _ if whole && room < much => Bulk::Little,
             _ if whole => Bulk::Going,
             Bulk::Going => Bulk::Dry,
             _ if count < much => Bulk::Off,
@@ -62,6 +81,7 @@ impl Uring {
 
     /// Receives by a call, as a poll has said that there is something.
     pub(super) fn receive_in_bulk(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+        let begun_as = self.bulk();
         let Some(connection) = self.table.connection(key) else { return Received::Failed(unknown()) };
         let Some(socket) = connection.socket() else { return Received::Failed(unknown()) };
         self.calls.receives += 1;
@@ -82,7 +102,8 @@ impl Uring {
                 received
             }
             Err(why) => {
-                connection.bulk = Bulk::Dry;
+                // A poll may have been answered for another reason, which the next one would be, too.
+                connection.bulk = begun_as;
                 match why {
                     None => connection.state.insert(EOF),
                     Some(Errno::AGAIN) => {}

@@ -56,7 +56,7 @@ pub(super) struct Connection {
     pub(super) is_limited: bool,
     /// Operations that are not over (R1).
     pub(super) under_way: u8,
-    /// When anything came of it last, as [`Gathering`](super::gathering::Gathering) counts.
+    /// When the ring received anything for it last, as [`Gathering`](super::gathering::Gathering) counts.
     pub(super) busy: u8,
     /// The number of the error that broke the connection, or zero.
     error: u16,
@@ -129,7 +129,11 @@ impl Connection {
     pub(super) fn want_receive(&mut self, key: Key, lists: &mut Lists) {
         if self.lacks_receive() && !self.is(TO_RECEIVE) {
             self.state.insert(TO_RECEIVE);
-            lists.receive.push_back(key);
+            if self.bulk.is_off() {
+                lists.receive.push_back(key);
+            } else {
+                lists.poll.push(key);
+            }
         }
     }
 

@@ -153,8 +153,9 @@ pub struct Uring {
 /// Who has something to be done before the next wait. Some of them may be gone by then.
 #[derive(Debug, Default)]
 struct Lists {
-    /// Receives to begin.
+    /// Receives into the pool, and polls, to begin.
     receive: VecDeque<Key>,
+    poll: Vec<Key>,
     /// Connections that keep pieces of the pool.
     holding: Vec<Key>,
     /// How long that list may become before it is looked through.
@@ -349,12 +350,22 @@ impl Backend for Uring {
             let calls = connection.bulk.has_input();
             return if calls { self.receive_in_bulk(key, into, more) } else { self.receive_none(key, more) };
         };
-        let received = match into {
-            Some(memory) => Some(input.take_into(memory)).filter(|count| *count > 0).map(Received::Filled),
-            None => input.take().map(Received::Chunk),
+        let Some(memory) = into else {
+            let chunk = input.take();
+            connection.offers(self.much, self.much);
+            *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
+            return chunk.map_or(Received::Dry, Received::Chunk);
+        };
+        let count = match input.take_small(memory) {
+            Some(count) => count,
+            None => {
+                let count = input.take_into(memory);
+                connection.offers(memory.len(), self.much);
+                count
+            }
         };
         *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
-        received.unwrap_or(Received::Dry)
+        if count > 0 { Received::Filled(count) } else { Received::Dry }
     }
 
     fn may_receive(&mut self, key: Key) -> bool {

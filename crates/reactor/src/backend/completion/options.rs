@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bulk::MUCH;
+use super::bulk::{MOST, MUCH, NEVER};
 use crate::patience::SHORT;
 
 /// What a kernel may lack, so that it is done without. Masking one shows how a backend does without it.
@@ -58,8 +58,8 @@ impl Options {
     }
 
     /// For how long a wait under load gathers events after the first one: 50 microseconds by default, of which the system
-    /// makes some more. A loop does so only while some two hundred connections sent something of late, and no longer than until as
-    /// many bring something as in the best of the last waits. Zero turns it off.
+    /// makes some more. A loop does so only while some two hundred connections sent something of late that the ring received (no
+    /// [bulk](Self::bulk)), and no longer than until as many bring something as in the best of the last waits. Zero turns it off.
     #[must_use]
     pub fn gather(mut self, time: Duration) -> Self {
         self.gather = time;
@@ -75,12 +75,12 @@ impl Options {
         self
     }
 
-    /// From how many bytes at a time on a connection is in *bulk*: 16 KiB by default. The ring then only tells that there is
-    /// something, and it is received by a call, into the memory of whoever reads it. Zero does that with all connections, and
-    /// `usize::MAX` with none.
+    /// From how many bytes at a time on a connection is in *bulk*: 16 KiB by default, and 64 KiB at most. The ring then only
+    /// tells that there is something, and it is received by a call, into the memory of whoever reads it. Zero does that with
+    /// all connections, and `usize::MAX` with none.
     #[must_use]
     pub fn bulk(mut self, bytes: usize) -> Self {
-        self.bulk = bytes;
+        self.bulk = if bytes == usize::MAX { NEVER } else { bytes.min(MOST) };
         self
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Uring;
-use super::bulk::Bulk;
+use super::bulk::{Bulk, MOST, NEVER};
 use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::{PEER_ENDED, READABLE};
 use super::tag::{Tag, What};
@@ -14,10 +14,11 @@ use crate::instant::Instant;
 use crate::key::Key;
 use crate::patience::Patience;
 
-/// How many bytes one receive brings before it has to be begun anew.
+/// How many bytes one receive brings before it has to be begun anew: where they show whether a connection is in bulk, and where
+/// they need not.
+#[allow(clippy::cast_possible_truncation)]
+const TRIAL: u32 = MOST as u32;
 const CREDIT: u32 = 256 * 1024;
-/// The same where those bytes show whether a connection is in bulk.
-const TRIAL: u32 = 64 * 1024;
 /// How many bytes may wait to be pulled before no more are asked for.
 pub(super) const ENOUGH: usize = 256 * 1024;
 /// How many connections are too few to look through.
@@ -134,41 +135,43 @@ impl Uring {
         connection.want_receive(key, &mut self.lists);
     }
 
-    /// Begins the receives that are listed. Where there were too few buffers it begins no more of them than there are buffers,
+    /// Begins the receives and polls that are listed. Where there were too few buffers it begins no more receives than there are buffers,
     /// as the others would end at once; the next wait, which does not sleep, goes on.
     fn begin_receives(&mut self) {
+        let mut polls = std::mem::take(&mut self.lists.poll);
+        polls.drain(..).for_each(|key| self.begin_receive(key));
+        self.lists.poll = polls;
         let buffers = self.buffers.provided();
         let most = if self.starved { buffers } else { usize::MAX };
         self.starved = false;
-        let listed = self.lists.receive.len();
-        self.begin_some(listed.min(most));
+        for _ in 0..self.lists.receive.len().min(most) {
+            // Without a buffer it would end at once. It is begun when one came back.
+            if self.buffers.provided() == 0 {
+                break;
+            }
+            let Some(key) = self.lists.receive.pop_front() else { break };
+            self.begin_receive(key);
+        }
         self.unbegun = buffers > 0 && !self.lists.receive.is_empty();
     }
 
-    fn begin_some(&mut self, count: usize) {
-        for _ in 0..count {
-            let Some(key) = self.lists.receive.pop_front() else { return };
-            let Some(connection) = self.table.connection(key) else { continue };
-            let into_pool = connection.bulk == Bulk::Off;
-            // Without a buffer it would end at once. It is begun when one came back.
-            if into_pool && self.buffers.provided() == 0 {
-                return self.lists.receive.push_front(key);
-            }
-            connection.state.remove(TO_RECEIVE);
-            let wanted = connection.lacks_receive() && connection.input_len() < ENOUGH;
-            let Some(fd) = connection.fd().filter(|_| wanted) else { continue };
-            connection.state.insert(RECEIVING);
-            connection.under_way += 1;
-            self.under_way += 1;
-            let tag = Tag::new(key, What::Receive);
-            if into_pool {
-                connection.is_limited |= self.credit;
-                let credit = if self.much < usize::MAX { TRIAL } else { CREDIT };
-                self.ring.receive(fd, tag, self.credit.then_some(credit), &mut self.calls);
-            } else {
-                self.ring.poll_once(fd, READABLE, tag, &mut self.calls);
-            }
+    /// Begins to receive into the pool, or polls a connection in bulk.
+    fn begin_receive(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        connection.state.remove(TO_RECEIVE);
+        let wanted = connection.lacks_receive() && connection.input_len() < ENOUGH;
+        let Some(fd) = connection.fd().filter(|_| wanted) else { return };
+        connection.state.insert(RECEIVING);
+        connection.under_way += 1;
+        self.under_way += 1;
+        let tag = Tag::new(key, What::Receive);
+        if !connection.bulk.is_off() {
+            return self.ring.poll_once(fd, READABLE, tag, &mut self.calls);
         }
+        connection.is_limited |= self.credit;
+        let shows_bulk = self.much != NEVER && connection.bulk == Bulk::Off;
+        let credit = if shows_bulk { TRIAL } else { CREDIT };
+        self.ring.receive(fd, tag, self.credit.then_some(credit), &mut self.calls);
     }
 
     /// Copies what nobody pulled out of the pool.
