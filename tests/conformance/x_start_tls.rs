@@ -299,6 +299,38 @@ secured! {
         }
     }
 
+    /// What the callback wrote is on its way when TLS begins, later in the same turn.
+    fn x16_what_is_being_sent_when_tls_starts_leaves_before_the_handshake(world: &World) {
+        for (side, version) in Side::BOTH.into_iter().flat_map(|side| VERSIONS.map(|version| (side, version))) {
+            let (log, handle) = (Log::new(), world.handle());
+            let mut begins = true;
+            let protocol = Trace::new(&log).on(Event::Data(0), move |transport| {
+                if std::mem::take(&mut begins) {
+                    transport.write(b"ready");
+                    let transport = transport.clone();
+                    handle.call_soon(move || {
+                        let filter = side.filter(version, &Setup::default());
+                        transport.start_tls(filter, ReadAhead::Refuse).expect("a live connection");
+                        transport.write(b"within");
+                    });
+                }
+            });
+            let (transport, far) = world.plain(protocol);
+            let party = Party::opposite(side, version, &Setup::default(), Rc::clone(&far));
+            send(world, &*far, b"?");
+            let wire = read(world, &*far, 5 + if side == Side::Client { 1 } else { 0 });
+            assert_eq!(wire[..5], *b"ready");
+            party.feed(&wire[5..]);
+            party.say(b"answer");
+            world.until(|| {
+                party.pump();
+                log.received() == 7 && party.has_heard(6)
+            });
+            assert_eq!((log.bytes(), party.heard()), (b"?answer".to_vec(), b"within".to_vec()));
+            world.until(|| transport.buffered() == 0);
+        }
+    }
+
     fn x17_tls_runs_within_tls(world: &World) {
         for way in world.ways() {
             let (log, payload) = (Log::new(), world.payload());
