@@ -102,8 +102,8 @@ impl Uring {
                 received
             }
             Err(why) => {
-                // A poll may have been answered for another reason, which the next one would be, too.
-                connection.bulk = begun_as;
+                // That was the end of much; or else the poll was answered for another reason, as the next one would be, too.
+                connection.bulk = if connection.bulk == Bulk::Going { Bulk::Dry } else { begun_as };
                 match why {
                     None => connection.state.insert(EOF),
                     Some(Errno::AGAIN) => {}

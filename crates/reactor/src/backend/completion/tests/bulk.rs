@@ -73,16 +73,19 @@ fn little_is_left_to_the_ring_again() {
 #[test]
 fn a_short_rest_changes_nothing() {
     let Some((mut rig, key, mut peer)) = in_bulk(&Options::default()) else { return };
-    // As much as one receive takes, and a byte: a whole receive, and a short one.
-    let data = pattern(2, MOST + 1);
-    peer.write_all(&data).unwrap();
-    let deadline = rig.backend.now() + PATIENCE;
-    while rustix::io::ioctl_fionread(rig.at(key).socket().expect("a socket")).unwrap() < data.len() as u64 {
-        assert!(rig.backend.now() < deadline, "it does not arrive");
+    // As much as one receive takes, and a byte: a whole receive, and a short one. Or nothing besides: one that finds nothing.
+    for rest in [1, 0] {
+        let data = pattern(2, MOST + rest);
+        peer.write_all(&data).unwrap();
+        let deadline = rig.backend.now() + PATIENCE;
+        while rustix::io::ioctl_fionread(rig.at(key).socket().expect("a socket")).unwrap() < data.len() as u64
+        {
+            assert!(rig.backend.now() < deadline, "it does not arrive");
+        }
+        rig.settle();
+        assert!(rig.receive_all(key, data.len()) == data, "the bytes differ");
+        assert_eq!(rig.at(key).bulk, Bulk::Dry);
     }
-    rig.settle();
-    assert!(rig.receive_all(key, data.len()) == data, "the bytes differ");
-    assert_eq!(rig.at(key).bulk, Bulk::Dry);
 }
 
 /// Whoever takes little at a time makes no call for each, and is not tried again and again.
