@@ -46,6 +46,17 @@ impl Session {
     }
 }
 
+/// The peer answers within TLS, and hears what was written behind its beginning. It had asked before.
+#[track_caller]
+fn talk_within(world: &World, party: &Party, log: &Log) {
+    party.say(b"answer");
+    world.until(|| {
+        party.pump();
+        log.received() == 7 && party.has_heard(6)
+    });
+    assert_eq!((log.bytes(), party.heard()), (b"?answer".to_vec(), b"within".to_vec()));
+}
+
 /// What the peer of a side says before TLS begins.
 const fn first_of_peer(side: Side) -> &'static str {
     match side {
@@ -290,12 +301,7 @@ secured! {
             let rest = &wire[payload.len()..];
             assert_eq!(rest.first().copied(), (side == Side::Client).then_some(HANDSHAKE));
             party.feed(rest);
-            party.say(b"answer");
-            world.until(|| {
-                party.pump();
-                log.received() == 7 && party.has_heard(6)
-            });
-            assert_eq!((log.bytes(), party.heard()), (b"?answer".to_vec(), b"within".to_vec()));
+            talk_within(world, &party, &log);
         }
     }
 
@@ -321,12 +327,7 @@ secured! {
             let wire = read(world, &*far, 5 + if side == Side::Client { 1 } else { 0 });
             assert_eq!(wire[..5], *b"ready");
             party.feed(&wire[5..]);
-            party.say(b"answer");
-            world.until(|| {
-                party.pump();
-                log.received() == 7 && party.has_heard(6)
-            });
-            assert_eq!((log.bytes(), party.heard()), (b"?answer".to_vec(), b"within".to_vec()));
+            talk_within(world, &party, &log);
             world.until(|| transport.buffered() == 0);
         }
     }

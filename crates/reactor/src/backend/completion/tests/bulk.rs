@@ -197,7 +197,7 @@ fn a_close_ends_the_poll() {
 #[test]
 fn the_bytes_are_in_order_through_all_changes() {
     for options in
-        [Options::default(), Options::default().without(Feature::Credit), Options::default().bulk(4)]
+        [Options::default(), Options::default().without(Feature::Credit), Options::default().bulk(600)]
     {
         let Some(mut rig) = Rig::with(&options) else { return };
         let (key, peer) = rig.connection();

@@ -5,7 +5,6 @@ use std::thread;
 use super::super::connection::FULL;
 use super::*;
 use crate::backend::SentWhole;
-use crate::backend::full::fill;
 
 /// What is told of a copy: that all of it was sent, or what there is left and how much of that was sent.
 #[derive(Debug)]
@@ -46,16 +45,6 @@ impl Rig {
             self.backend.take_sent(&mut sent);
         }
         sent.into_iter().map(|sent| (sent.key, sent.len)).collect()
-    }
-
-    /// Fills the socket without the backend's knowing.
-    fn fill_unseen(&mut self, key: Key) -> usize {
-        let descriptor = self.at(key).socket().expect("a socket").try_clone().expect("a descriptor");
-        let socket = TcpStream::from(descriptor);
-        socket.set_nonblocking(true).unwrap();
-        let count = fill(&socket, &[9; 1 << 20]);
-        socket.set_nonblocking(false).unwrap();
-        count
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Instant as Clock;
 
 use super::*;
 use crate::backend::completion::Feature;
-use crate::backend::full::fill;
 
 /// A loop that leaves its run makes no further wait for now; the peer sees the end all the same.
 #[test]
@@ -28,11 +27,7 @@ fn q08_a_quiet_send_is_not_concluded_by_a_call_whose_answers_were_not_read() {
     rig.settle();
     let (first, second) = (pairs[0].0, pairs[1].0);
     for key in [first, second] {
-        // The backend does not know that they are full.
-        let descriptor = rig.at(key).socket().expect("a socket").try_clone().expect("a descriptor");
-        let socket = TcpStream::from(descriptor);
-        socket.set_nonblocking(true).expect("a mode");
-        assert!(fill(&socket, &[9; 1 << 20]) > 0);
+        assert!(rig.fill_unseen(key) > 0);
     }
     assert!(matches!(rig.backend.send(first, outgoing(b"aaaa")), Started::Pending));
     rig.backend.ring.hold_back(14);

@@ -24,6 +24,7 @@ use socket2::SockRef;
 use super::connection::Connection;
 use super::{Feature, Options, Uring};
 use crate::address::Address;
+use crate::backend::full::fill;
 use crate::backend::{
     Accepted, Backend, Close, Completion, ConnectOptions, ListenOptions, Outgoing, Received, Sent, Started,
     Wait,
@@ -202,6 +203,16 @@ impl Rig {
 
     fn at(&mut self, key: Key) -> &mut Connection {
         self.backend.table.connection(key).expect("a connection")
+    }
+
+    /// Fills the socket without the backend's knowing.
+    fn fill_unseen(&mut self, key: Key) -> usize {
+        let descriptor = self.at(key).socket().expect("a socket").try_clone().expect("a descriptor");
+        let socket = TcpStream::from(descriptor);
+        socket.set_nonblocking(true).unwrap();
+        let count = fill(&socket, &[9; 1 << 20]);
+        socket.set_nonblocking(false).unwrap();
+        count
     }
 
     /// Waits until nothing more comes by itself.
