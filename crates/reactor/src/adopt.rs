@@ -113,7 +113,7 @@ impl Shell {
         };
         let mut connection = Connection::new(Box::new(Nobody), opened.addresses.clone(), None);
         connection.on(&opened);
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
+        self.stand(key, connection);
         self.set_protocol(key, protocol, &[]);
         Ok(Transport::new(Rc::clone(self), key))
     }
@@ -132,6 +132,17 @@ impl Shell {
                 Err(error)
             }
         }
+    }
+}
+
+impl Shell {
+    /// Puts a connection that stands in its slot.
+    pub(crate) fn stand(&self, key: Key, mut connection: Connection) {
+        if self.lends {
+            let socket = self.backend_in_turn().lender().and_then(|lender| lender.lend_socket(key));
+            connection.keep_socket(socket);
+        }
+        self.slot(key, |slot| *slot = Slot::Connection(connection));
     }
 }
 

@@ -85,6 +85,23 @@ impl Patience {
         self.looks.is_time(self.steps) && self.look(longest, now())
     }
 
+    /// The same, where somebody else counts them, and has come to this step. It may be asked with less than each, but with
+    /// [`next`](Self::next).
+    pub(crate) fn ends_with(
+        &mut self,
+        step: u32,
+        longest: impl FnOnce(Instant) -> Duration,
+        now: impl FnOnce() -> Instant,
+    ) -> bool {
+        self.steps = step;
+        self.looks.is_time(step) && self.look(longest, now())
+    }
+
+    /// The step with which it reads the clock next.
+    pub(crate) fn next(&self) -> u32 {
+        self.looks.next
+    }
+
     #[inline(never)]
     fn look(&mut self, longest: impl FnOnce(Instant) -> Duration, now: Instant) -> bool {
         self.looks.looked(self.steps, now);

@@ -12,7 +12,7 @@
 //! 1. [`wait`](Backend::wait): sleeps until an event, a moment, or a wake-up.
 //! 2. [`next`](Backend::next), until it answers `None`: the events, as plain data. Between two of them the core
 //!    calls user code, and any operation may be started. Two calls make what is most frequent cheaper, and may be left out:
-//!    [`take_sent`](Backend::take_sent), once before all of these, and [`next_input`](Backend::next_input) before each.
+//!    [`take_sent`](Backend::take_sent), once before all of these, and [`next_inputs`](Backend::next_inputs) before each.
 //! 3. Any number of operations, from callbacks, tasks and the flush at the end of the turn. A backend that
 //!    batches its submissions makes them in the next `wait`.
 //!
@@ -107,6 +107,7 @@ mod events;
 mod file;
 #[cfg(test)]
 mod full;
+mod lent;
 pub mod memory;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_alarm;
@@ -126,6 +127,7 @@ mod table;
 mod terminals;
 mod watched;
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -142,13 +144,14 @@ pub use datagram::{
 };
 pub use events::{Close, Completion, Started, Wait, Watchable};
 pub use file::FileRange;
+pub use lent::{LentSocket, SocketLender};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
 use no_completion as completion;
 pub use options::{ConnectOptions, ListenOptions};
 pub use outgoing::Outgoing;
-pub use pulled::{Accepted, NextInput, Received};
+pub use pulled::{Accepted, Received};
 pub use sent::{Sent, SentWhole};
 pub use stream::{Opened, Opening};
 pub use system_calls::SystemCalls;
@@ -220,18 +223,16 @@ pub trait Backend {
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
 
-    /// The next completion, if it is an [`Input`](Completion::Input) of a connection that asks for no more than a look at what is
-    /// known: an `Input`, a [`receive`](Self::receive) and a [`may_receive`](Self::may_receive) in one, so that the connection is
-    /// looked up once. `wants` says whether the core receives from it now. It is asked once at most, and if it says yes the answer is
-    /// [`Filled`](NextInput::Filled) or [`Received`](NextInput::Received), of the same key. By default there is none, and
-    /// [`next`](Self::next) has them all.
-    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
-        let _ = (room, wants);
-        NextInput::Other
+    /// Takes keys off what comes next, into `keys` from the front: how many. Each is an [`Input`](Completion::Input), unless sockets are
+    /// [lent](SocketLender). The core asks before [`next`](Self::next), whenever it is through with those that it had. By default there
+    /// are none, and `next` has them all.
+    fn next_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
+        let _ = keys;
+        0
     }
 
-    /// How many bytes of room [`next_input`](Self::next_input) has a use for, where [`takes_room`](Self::takes_room) says no: none by
-    /// default. It is asked once.
+    /// How many bytes of room [`receive_for_room`](Self::receive_for_room) has a use for, where [`takes_room`](Self::takes_room) says no:
+    /// none by default. It is asked once.
     fn room(&self) -> usize {
         0
     }
@@ -352,6 +353,12 @@ pub trait Backend {
         received
     }
 
+    /// The same for a protocol that offers no memory, with the core's room, which may be empty. Bytes are put there, or come as a chunk.
+    fn receive_for_room(&mut self, key: Key, room: &mut [u8], more: &mut bool) -> Received {
+        let into = if room.is_empty() { None } else { Some(room) };
+        self.receive_and_look(key, into, more)
+    }
+
     /// Whether a [`receive`](Self::receive) for a protocol that offers no memory gets some of the core's all the same: for
     /// backends that would only copy the bytes to memory of their own. By default not. It is asked once.
     fn takes_room(&self) -> bool {
@@ -364,6 +371,11 @@ pub trait Backend {
     fn may_receive(&mut self, key: Key) -> bool {
         let _ = key;
         true
+    }
+
+    /// The part that lends sockets, if there is one. It is asked once whether there is.
+    fn lender(&mut self) -> Option<&mut dyn SocketLender> {
+        None
     }
 
     /// Gives back a chunk. By default it is dropped.

@@ -4,7 +4,6 @@ use std::io;
 
 use super::Chunk;
 use crate::address::Addresses;
-use crate::key::Key;
 
 /// What [`Backend::receive`](super::Backend::receive) had.
 #[derive(Debug)]
@@ -44,31 +43,4 @@ pub enum Accepted {
     /// One attempt failed; more may be waiting. The core goes on at once after `ConnectionAborted` and `PermissionDenied`, and
     /// after a tenth of a second otherwise. Either way it asks again without a further [`Input`](super::Completion::Input).
     Failed(io::Error),
-}
-
-/// What [`Backend::next_input`](super::Backend::next_input) had.
-#[derive(Debug)]
-pub enum NextInput {
-    /// Nothing of that kind comes next.
-    Other,
-    /// There may be input, and the core did not want it received, or it was not asked.
-    Unreceived(Key),
-    /// Bytes were received into the room.
-    Filled {
-        /// For whom.
-        key: Key,
-        /// How many.
-        count: usize,
-        /// Whether there may be more.
-        more: bool,
-    },
-    /// The core wanted it, and it is not in the room.
-    Received {
-        /// Whose it is.
-        key: Key,
-        /// What there was.
-        received: Received,
-        /// Whether there may be more.
-        more: bool,
-    },
 }

@@ -83,6 +83,7 @@ impl Shell {
             if !connection.flags.raise(Flags::LOST) {
                 return None;
             }
+            connection.keep_socket(None);
             let unsent = connection.buffered();
             let rare = connection.rare();
             rare.drop_received_descriptors();
@@ -127,7 +128,7 @@ impl Shell {
         self.drop_each(layered.filtered.map(Filtered::into_parts).unwrap_or_default());
         let slot = self.remove_slot(key);
         if let Some(Slot::Connection(connection)) = slot {
-            if let Some(server) = connection.server {
+            if let Some(server) = connection.server() {
                 self.server_lost_one(server, &connection.addresses, &lost);
             }
             self.contained(move || drop(connection));

@@ -6,9 +6,9 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::flight::Stage;
-use super::{Flags, Visit};
+use super::{Connection, Flags, Visit};
 use crate::key::Key;
-use crate::reactor::{Shell, Slot};
+use crate::reactor::Shell;
 use crate::ready::{Callback, Entry};
 use crate::transport::Taken;
 
@@ -37,12 +37,11 @@ impl Shell {
     }
 
     /// The protocol takes its input, and has named an errand.
+    #[inline(always)]
     pub(super) fn run_errand(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let input = Flags::INPUT | Flags::LEFT;
         if self.flight.is_of(key) {
-            if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
-                visit.leave(connection, input);
-            }
+            self.flight.protocol.set(visit.protocol.take());
             self.flight.stage.set(Stage::Left);
         } else {
             // It did something to its connection.
@@ -54,13 +53,18 @@ impl Shell {
             // A callback that was called holds nothing, and need not be dropped.
             self.run_callback(&mut ManuallyDrop::new(call));
         }
-        let is_taken = self.flight.is_taken(key);
-        let flown = self.flight.is_of(key)
-            && self.fly_home(key, |connection| {
-                if is_taken {
-                    connection.flags.clear(input);
-                }
-            });
+        if !self.flight.is_of(key) {
+            return self.end_errand_closely(key);
+        }
+        let is_taken = self.flight.stage.get() == Stage::Taken;
+        let note = |connection: &mut Connection| {
+            connection.protocol = self.flight.protocol.take();
+            connection.flags.put(input, !is_taken);
+        };
+        let flown = match self.flight.socket.get() {
+            Some(socket) if is_taken => self.fly_home_directly(key, socket, note),
+            _ => self.fly_home(key, note),
+        };
         if !flown {
             self.end_errand_closely(key);
         }
@@ -78,9 +82,18 @@ impl Shell {
     #[inline]
     pub(super) fn take_in_flight(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
         let mut more = false;
-        let received = self.backend_in_turn().receive_and_look(key, Some(&mut *into), &mut more);
-        self.stats().received();
-        match received.into_filled() {
+        let received = match self.flight.untold_socket() {
+            Some(socket) => match self.receive_few(socket, into) {
+                Ok(count) => {
+                    self.flight.received.set(self.flight.received.get() + count);
+                    self.flight.stage.set(Stage::Taken);
+                    return Some(Taken::new(count, false));
+                }
+                Err(result) => self.was_received(key, socket, result, into, &mut more),
+            },
+            None => self.receive_told(key, into, &mut more),
+        };
+        match received {
             Ok(count) => {
                 self.flight.received.set(self.flight.received.get() + count);
                 if !more {

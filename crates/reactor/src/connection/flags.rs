@@ -91,9 +91,6 @@ impl Flags {
     /// It said that it takes what there is now, and has not taken all of it. Nothing is pulled meanwhile.
     pub(crate) const LEFT: Self = Self(1 << 32);
 
-    /// The protocol had memory of its own for what came.
-    pub(crate) const HAS_MEMORY: Self = Self(1 << 33);
-
     pub(crate) const fn union(sets: &[Self]) -> Self {
         let (mut bits, mut index) = (0, 0);
         while index < sets.len() {
@@ -106,15 +103,6 @@ impl Flags {
     /// `self` if `so`, else nothing.
     pub(crate) const fn when(self, so: bool) -> Self {
         if so { self } else { Self(0) }
-    }
-
-    /// Those of `bits` that are in the set.
-    pub(crate) fn of(self, bits: Self) -> Self {
-        Self(self.0 & bits.0)
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
     }
 
     pub(crate) fn any(self, bits: Self) -> bool {

@@ -5,6 +5,9 @@
 //! backend. That is a flight. Whoever wants to know or change anything about the connection meanwhile ends it, by
 //! [landing](Shell::land): then everything is noted in the connection, where it would have been noted at once otherwise.
 //!
+//! Where the backend lends the socket, the calls to the system are made from here too. Input that it has announced is then received
+//! before it is told that we have come to it; who lands meanwhile tells it.
+//!
 //! A protocol that takes its input itself may name a call that does it, its [errand](super::errand). Then the flight goes on with
 //! that, while the protocol is back in its place.
 
@@ -13,13 +16,22 @@ use std::io::IoSlice;
 use std::rc::Rc;
 
 use super::{Connection, Flags};
+use crate::backend::LentSocket;
 use crate::filter::AT_ONCE;
 use crate::key::Key;
+use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
 use crate::ready::Callback;
 
 /// No more than this waits here.
-const MOST: usize = 64 * 1024;
+const MOST: u32 = 64 * 1024;
+
+/// How many bytes may be written where nothing waits.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) const fn most(high: usize, write_limit: usize) -> u32 {
+    let most = if high < write_limit { high } else { write_limit };
+    if most < MOST as usize { most as u32 } else { MOST }
+}
 
 /// What goes on in a flight.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -46,11 +58,17 @@ pub(crate) struct Flight {
     pub(super) bytes: RefCell<Vec<u8>>,
     /// How many bytes were received for it.
     pub(super) received: Cell<usize>,
-    /// What the protocol is asked before anything is received: whether it takes that itself, or has memory for it.
-    asks: Cell<Flags>,
+    /// Whether its input is left to the protocol.
+    leaves: Cell<bool>,
+    /// Its socket, if the backend lends it and does nothing with it now.
+    pub(super) socket: Cell<Option<LentSocket>>,
+    /// The backend has announced input for it, and does not know yet that we have come to it.
+    pub(super) untold: Cell<bool>,
     pub(super) stage: Cell<Stage>,
-    /// The errand, until it runs.
+    /// The errand, until it runs,
     pub(super) call: Cell<Option<Callback>>,
+    /// and meanwhile the protocol that named it.
+    pub(super) protocol: Cell<Option<Box<dyn Protocol>>>,
     /// Errands ran since events are delivered.
     pub(crate) had_errands: Cell<bool>,
 }
@@ -62,9 +80,12 @@ impl Default for Flight {
             room: Cell::new(0),
             bytes: RefCell::default(),
             received: Cell::new(0),
-            asks: Cell::default(),
+            leaves: Cell::default(),
+            socket: Cell::default(),
+            untold: Cell::default(),
             stage: Cell::default(),
             call: Cell::default(),
+            protocol: Cell::default(),
             had_errands: Cell::default(),
         }
     }
@@ -83,29 +104,43 @@ impl Flight {
 
     #[inline(always)]
     pub(super) fn begin(&self, key: Key, connection: &Connection) {
-        // A send that is under way is seen to at the end of the flight.
-        let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
-        let most = connection.high.min(connection.write_limit).min(MOST);
-        self.room.set(if writes { most.saturating_sub(connection.lent) } else { 0 });
         self.received.set(0);
-        self.asks.set(connection.flags.of(Flags::TAKES | Flags::HAS_MEMORY));
+        self.leaves.set(connection.flags.any(Flags::TAKES));
+        let unusual = Flags::NO_STRAIGHT_END | Flags::INPUT | Flags::SENDING;
+        if connection.outgoing.is_none() && !connection.flags.any(unusual) {
+            self.room.set(connection.most as usize);
+            self.socket.set(connection.socket);
+        } else {
+            self.begin_behind(connection);
+        }
         self.stage.set(Stage::Visit);
         self.key.set(key);
     }
 
-    #[inline]
-    pub(super) fn receives(&self) -> bool {
-        self.asks.get().is_empty()
+    /// The same where something is under way already.
+    #[inline(never)]
+    fn begin_behind(&self, connection: &Connection) {
+        // A send that is under way is seen to at the end of the flight.
+        let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
+        self.room.set(if writes { (connection.most as usize).saturating_sub(connection.lent) } else { 0 });
+        let is_free = !connection.flags.any(Flags::INPUT | Flags::SENDING);
+        self.socket.set(connection.socket.filter(|_| is_free));
     }
 
     /// Whether its input is left to the protocol.
     #[inline]
     pub(super) fn leaves(&self) -> bool {
-        self.asks.get().any(Flags::TAKES)
+        self.leaves.get()
+    }
+
+    /// On which socket to receive announced input.
+    #[inline]
+    pub(super) fn untold_socket(&self) -> Option<LentSocket> {
+        if self.untold.get() { self.socket.get() } else { None }
     }
 
     pub(super) fn receive_after_all(&self) {
-        self.asks.set(Flags::default());
+        self.leaves.set(false);
     }
 
     #[inline]
@@ -128,7 +163,7 @@ impl Flight {
     /// Takes what is written to the connection, if that is something, and all there is to it.
     #[inline]
     pub(super) fn takes(&self, key: Key, data: &[u8]) -> bool {
-        if !self.is_of(key) || !(1..AT_ONCE).contains(&data.len()) {
+        if !self.is_of(key) || data.is_empty() || data.len() >= AT_ONCE {
             return false;
         }
         let mut bytes = self.bytes.borrow_mut();
@@ -146,6 +181,7 @@ impl Shell {
     #[inline(never)]
     pub(crate) fn land(&self) {
         let key = self.flight.key.replace(Key::NOBODY);
+        self.tell_announced(key);
         let (mut bytes, mut list) = (self.flight.bytes.borrow_mut(), false);
         if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
             connection.traffic.received += self.flight.received.get() as u64;
@@ -160,6 +196,7 @@ impl Shell {
                     connection.flags.put(Flags::LEFT, self.flight.leaves());
                 }
                 stage => {
+                    connection.protocol = self.flight.protocol.take();
                     connection.flags.put(Flags::INPUT | Flags::LEFT, stage == Stage::Left);
                     list = written && connection.wants_flush();
                 }
@@ -169,6 +206,14 @@ impl Shell {
         drop(bytes);
         if list {
             self.flush_later(key);
+        }
+    }
+
+    /// The backend hears that we have come to what it announced, if that was not received.
+    #[inline]
+    fn tell_announced(&self, key: Key) {
+        if self.flight.untold.replace(false) {
+            self.note_announced(key);
         }
     }
 
@@ -191,6 +236,7 @@ impl Shell {
         connection.traffic.received += self.flight.received.get() as u64;
         note(connection);
         drop(slots);
+        self.tell_announced(key);
         self.flight.end();
         if !bytes.is_empty() {
             self.send_written(key, bytes);
@@ -201,6 +247,13 @@ impl Shell {
     /// Sends what was written in a flight.
     #[inline(always)]
     fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+        if let Some(socket) = self.flight.socket.get() {
+            let sent = self.send_directly(key, socket, &bytes);
+            if sent == bytes.len() {
+                return bytes.clear();
+            }
+            return self.put_off(key, bytes, sent);
+        }
         if !self.gives_room {
             if self.backend_in_turn().send_copy(key, &bytes) {
                 self.stats().sent();
@@ -213,20 +266,15 @@ impl Shell {
         }
         // All of it, nearly always.
         let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
-        if sent >= bytes.len() {
+        if sent > 0 {
             self.stats().sent();
-            bytes.clear();
-        } else {
-            self.put_off(key, bytes, sent);
         }
+        if sent >= bytes.len() { bytes.clear() } else { self.put_off(key, bytes, sent) }
     }
 
     /// Only some of it was sent.
     #[cold]
-    fn put_off(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>, sent: usize) {
-        if sent > 0 {
-            self.stats().sent();
-        }
+    pub(super) fn put_off(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>, sent: usize) {
         self.alter(key, |connection| {
             let rest = &bytes[sent..];
             connection.traffic.sent -= rest.len() as u64;

@@ -71,7 +71,7 @@ impl Shell {
     fn begin_anew(&self, key: Key, unread: &[u8]) {
         let (list, check) = self
             .alter(key, |connection| {
-                let asked = Flags::TAKES | Flags::LEFT | Flags::HAS_MEMORY;
+                let asked = Flags::TAKES | Flags::LEFT;
                 connection.flags.clear(Flags::UNMADE | Flags::TOLD_PAUSE | asked);
                 if connection.flags.any(Flags::EOF) && !connection.flags.any(Flags::WRITES_ONLY) {
                     connection.flags.set(Flags::EOF_UNTOLD);

@@ -1,8 +1,8 @@
 //! Connections: what the loop keeps of one, and everything that happens to it.
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
-//! * `straight`: the usual, by itself; `visit`: there, a callback of a protocol; `flight`: what is written in it; `errand`: what
-//!   takes the input in its place.
+//! * `straight`: the usual, by itself; `announced`: whose input comes next; `visit`: there, a callback of a protocol; `flight`: what
+//!   is written in it; `errand`: what takes the input in its place; `direct`: the calls to the system.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
@@ -15,8 +15,10 @@
 //! * `layers`: what layers around a protocol need of a connection.
 //! * `chain`: filters, as far as they need no loop; `filters`: bytes in through them; `sealing`: bytes out, and the end.
 
+mod announced;
 mod chain;
 mod descriptors;
+mod direct;
 mod dispatch;
 mod ending;
 mod errand;
@@ -40,11 +42,12 @@ use std::any::Any;
 use std::time::Duration;
 
 use crate::address::Addresses;
-use crate::backend::Outgoing;
+use crate::backend::{LentSocket, Outgoing};
 use crate::key::Key;
 use crate::lost::Lost;
 use crate::protocol::Protocol;
 use crate::timer::queue::TimerId;
+pub(crate) use announced::Announced;
 use descriptors::Passed;
 use filters::Filtered;
 pub(crate) use flags::Flags;
@@ -67,8 +70,8 @@ pub(crate) struct Connection {
     /// With more than this waiting in memory, a write ends the connection.
     pub(crate) write_limit: usize,
     pub(crate) addresses: Addresses,
-    /// The listener that accepted it.
-    pub(crate) server: Option<Key>,
+    /// The listener that accepted it, or [`Key::NOBODY`].
+    server: Key,
     /// Bytes that wait, apart from those that are lent to the backend.
     outgoing: Option<Box<Outgoing>>,
     /// How many bytes are lent to the backend.
@@ -77,6 +80,10 @@ pub(crate) struct Connection {
     lent_in: u32,
     /// In milliseconds, which need less room than a `Duration`.
     close_timeout: u32,
+    /// The socket, if the backend lends it.
+    socket: Option<LentSocket>,
+    /// How many bytes may be written in a [flight] where nothing waits.
+    most: u32,
     traffic: Traffic,
     /// What only few connections have at a time.
     rare: Option<Box<Rare>>,
@@ -157,11 +164,13 @@ impl Connection {
             high: HIGH,
             write_limit: WRITE_LIMIT,
             addresses,
-            server,
+            server: server.unwrap_or(Key::NOBODY),
             outgoing: None,
             lent: 0,
             lent_in: 0,
             close_timeout: CLOSE_TIMEOUT_MS,
+            socket: None,
+            most: flight::most(HIGH, WRITE_LIMIT),
             traffic: Traffic::default(),
             rare: None,
         }
@@ -175,6 +184,26 @@ impl Connection {
         let layered = rare.layered.map(|layered| *layered).unwrap_or_default();
         let filtered = layered.filtered.map(Filtered::into_parts).unwrap_or_default();
         Parts { protocols, outgoing: self.outgoing, lost: rare.lost, attached: layered.attached, filtered }
+    }
+
+    /// The listener that accepted it.
+    pub(crate) fn server(&self) -> Option<Key> {
+        Some(self.server).filter(|key| *key != Key::NOBODY)
+    }
+
+    /// Keeps the socket that the backend lends, or none, as it is about to close it.
+    pub(crate) fn keep_socket(&mut self, socket: Option<LentSocket>) {
+        self.socket = socket;
+    }
+
+    pub(crate) fn set_write_limit(&mut self, bytes: usize) {
+        self.write_limit = bytes;
+        self.most = flight::most(self.high, bytes);
+    }
+
+    fn set_watermarks(&mut self, low: usize, high: usize) {
+        (self.low, self.high) = (low, high);
+        self.most = flight::most(high, self.write_limit);
     }
 
     /// Bytes that are written and not sent.

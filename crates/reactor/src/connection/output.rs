@@ -327,7 +327,7 @@ impl Shell {
             return Err(WatermarkError { low, high });
         }
         let check = self.ask(key, |connection| {
-            (connection.low, connection.high) = (low, high);
+            connection.set_watermarks(low, high);
             connection.wants_flow_check()
         });
         if check {

@@ -84,7 +84,7 @@ impl Shell {
             Ok(count) => {
                 self.count_received(key, count);
                 let bytes = &room[..count];
-                self.deliver_bytes(protocol, transport, bytes);
+                self.deliver_bytes(protocol, key, transport, bytes);
                 true
             }
             Err(other) => self.show_other(protocol, transport, shown, other),

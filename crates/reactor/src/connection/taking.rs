@@ -61,6 +61,7 @@ impl Shell {
 
     #[inline(never)]
     fn take_out_of_flight(self: &Rc<Self>, key: Key, into: &mut [u8]) -> Option<Taken> {
+        self.end_flight(key);
         // Before the connection: it may tell the loop's host, which is code of others, that something changes.
         let mut backend = self.backend();
         let received = self.alter(key, |connection| {

@@ -139,10 +139,16 @@ impl Shell {
 
     /// Shows the protocol bytes, which it may give back meanwhile.
     #[inline(always)]
-    pub(super) fn deliver_bytes(&self, protocol: &mut dyn Protocol, transport: &Transport, bytes: &[u8]) {
-        self.begin_delivery(transport.key(), bytes);
+    pub(super) fn deliver_bytes(
+        &self,
+        protocol: &mut dyn Protocol,
+        key: Key,
+        transport: &Transport,
+        bytes: &[u8],
+    ) {
+        self.begin_delivery(key, bytes);
         protocol.data_received(transport, bytes);
-        self.end_delivery(transport.key(), bytes);
+        self.end_delivery(key, bytes);
     }
 
     #[inline]

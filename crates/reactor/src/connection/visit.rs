@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::flight::Stage;
 use super::input::Pulled;
 use super::{Connection, Flags};
-use crate::backend::{Chunk, NextInput, Received};
+use crate::backend::{Chunk, Received};
 use crate::contain::Panic;
 use crate::key::Key;
 use crate::protocol::Protocol;
@@ -15,9 +15,9 @@ use crate::transport::Transport;
 
 /// Whoever visits. It is kept outside of what a panic destroys.
 pub(crate) struct Visit {
-    transport: Transport,
+    pub(super) transport: Transport,
     /// While its callback runs.
-    protocol: Option<Box<dyn Protocol>>,
+    pub(super) protocol: Option<Box<dyn Protocol>>,
     /// What it is shown, if that is memory of the backend's.
     chunk: Option<Chunk>,
 }
@@ -39,7 +39,7 @@ impl Visit {
 
 /// What came of a callback: what is to be noted of further input. Or, as an error, that the visit is over, and whether there may be
 /// more to pull.
-type Shown = Result<Flags, bool>;
+pub(super) type Shown = Result<Flags, bool>;
 
 /// Visits are not contained one by one, but many at a time: [`visit_failed`](Shell::visit_failed) is for the one that ends them. What is
 /// usual is put together where it runs, by `inline(always)`, and everything else stands elsewhere: that makes it half as long.
@@ -47,44 +47,44 @@ impl Shell {
     /// Delivers what comes next, if that is input. Whether it was.
     #[inline(always)]
     pub(crate) fn visit_next(self: &Rc<Self>, visit: &mut Visit) -> bool {
-        let mut room = self.room.borrow_mut();
-        let begin = &mut |key| self.begin_visit(key, visit) && self.flight.receives();
-        let next = self.backend_in_turn().next_input(&mut room, begin);
-        match next {
-            NextInput::Filled { key, count, more } => {
-                self.stats().event();
-                self.stats().received();
-                self.flight.received.set(count);
-                let shown = self.show_filled(key, visit, &room[..count], more);
-                drop(room);
-                self.conclude_visit(key, visit, shown);
-            }
-            NextInput::Other => return false,
-            NextInput::Unreceived(key) if visit.protocol.is_some() => {
-                drop(room);
-                self.stats().event();
-                self.visit_protocol(key, visit);
-            }
-            other => {
-                drop(room);
-                self.stats().event();
-                self.visit_otherwise(visit, other);
-            }
+        let Some(key) = self.next_announced() else { return false };
+        if !self.begin_visit(key, visit) {
+            self.deliver_announced(key);
+            return true;
+        }
+        let socket = self.flight.socket.get();
+        if socket.is_none() && self.lends && !self.note_announced(key) {
+            self.give_up_visit(key, visit);
+            return true;
+        }
+        self.stats().event();
+        self.flight.untold.set(socket.is_some());
+        if self.flight.leaves() {
+            self.visit_leaving(key, visit);
+        } else if let Some(socket) = socket {
+            self.visit_directly(key, visit, socket);
+        } else {
+            let shown = self.show_input(key, visit);
+            self.conclude_visit(key, visit, shown);
         }
         true
     }
 
     #[inline(never)]
-    fn visit_otherwise(self: &Rc<Self>, visit: &mut Visit, next: NextInput) {
-        match next {
-            NextInput::Received { key, received, more } => {
-                self.stats().received();
-                let shown = self.show_unasked(key, visit, received, more);
-                self.conclude_visit(key, visit, shown);
-            }
-            NextInput::Unreceived(key) => self.visit_or_deliver(key, visit),
-            NextInput::Filled { .. } | NextInput::Other => {}
+    fn deliver_announced(self: &Rc<Self>, key: Key) {
+        if !self.lends || self.note_announced(key) {
+            self.stats().event();
+            self.deliver_input(key);
         }
+    }
+
+    /// Puts the protocol back, which was not called.
+    #[inline(never)]
+    fn give_up_visit(&self, key: Key, visit: &mut Visit) {
+        if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
+            std::mem::swap(&mut visit.protocol, &mut connection.protocol);
+        }
+        self.flight.end();
     }
 
     /// The backend may have input.
@@ -97,12 +97,44 @@ impl Shell {
     }
 
     /// Nothing was received for this one.
+    #[inline(never)]
     fn visit_protocol(self: &Rc<Self>, key: Key, visit: &mut Visit) {
-        let left = if self.flight.leaves() { self.leave_input(key, visit) } else { None };
-        if left.is_some_and(|shown| shown.is_ok()) && self.flight.stage.get() == Stage::Named {
-            return self.run_errand(key, visit);
+        if self.flight.leaves() {
+            return self.visit_leaving(key, visit);
         }
-        let shown = left.unwrap_or_else(|| self.show_input(key, visit));
+        let shown = self.show_input(key, visit);
+        self.conclude_visit(key, visit, shown);
+    }
+
+    /// The same, for one that may take its input itself.
+    #[inline(always)]
+    fn visit_leaving(self: &Rc<Self>, key: Key, visit: &mut Visit) {
+        let Some(protocol) = visit.protocol.as_mut() else { return };
+        self.flight.stage.set(Stage::Asked);
+        let is_left = protocol.readable(&visit.transport);
+        if is_left && self.flight.stage.get() == Stage::Named {
+            self.run_errand(key, visit);
+        } else {
+            self.visit_left(key, visit, is_left);
+        }
+    }
+
+    /// It was asked whether it takes its input, and has named no errand, or has no use for that.
+    #[inline(never)]
+    fn visit_left(self: &Rc<Self>, key: Key, visit: &mut Visit, is_left: bool) {
+        self.put_off_errand();
+        let shown = match is_left {
+            true => Ok(Flags::INPUT | Flags::LEFT),
+            false if self.flight.is_of(key) => {
+                self.flight.receive_after_all();
+                self.show_input_after_all(key, visit)
+            }
+            false => {
+                self.alter(key, |connection| connection.flags.clear(Flags::LEFT));
+                self.end_vain_visit(key, visit, Pulled::Unwanted);
+                Err(true)
+            }
+        };
         self.conclude_visit(key, visit, shown);
     }
 
@@ -127,60 +159,6 @@ impl Shell {
 
     // What the protocol is shown.
 
-    /// Tells a protocol that there is input. `None` if it does not take that itself.
-    fn leave_input(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Option<Shown> {
-        let protocol = visit.protocol.as_mut()?;
-        self.flight.stage.set(Stage::Asked);
-        if protocol.readable(&visit.transport) {
-            return Some(Ok(Flags::INPUT | Flags::LEFT));
-        }
-        self.put_off_errand();
-        if self.flight.is_of(key) {
-            self.flight.receive_after_all();
-            return None;
-        }
-        self.alter(key, |connection| connection.flags.clear(Flags::LEFT));
-        self.end_vain_visit(key, visit, Pulled::Unwanted);
-        Some(Err(true))
-    }
-
-    /// What is in the loop's room.
-    #[inline(always)]
-    fn show_filled(self: &Rc<Self>, key: Key, visit: &mut Visit, bytes: &[u8], more: bool) -> Shown {
-        let Some(protocol) = &mut visit.protocol else { return Err(false) };
-        match protocol.receive_buffer() {
-            None if self.still_wants_input(key) => {
-                self.deliver_bytes(&mut **protocol, &visit.transport, bytes);
-            }
-            buffer => match self.fill_late(key, bytes, buffer) {
-                Ok(count) => protocol.buffer_filled(&visit.transport, count),
-                Err(pulled) => return Err(self.end_vain_visit(key, visit, pulled)),
-            },
-        }
-        Ok(Flags::INPUT.when(more))
-    }
-
-    /// What was received before the protocol was asked for memory.
-    fn show_unasked(self: &Rc<Self>, key: Key, visit: &mut Visit, received: Received, more: bool) -> Shown {
-        let chunk = match received {
-            Received::Chunk(chunk) if !chunk.has_descriptors() => chunk,
-            other => return self.show_received(key, visit, other, more),
-        };
-        let Some(protocol) = &mut visit.protocol else { return Err(false) };
-        let buffer = protocol.receive_buffer();
-        if buffer.is_none() && self.still_wants_input(key) {
-            return self.show_received(key, visit, Received::Chunk(chunk), more);
-        }
-        self.note_received(key, chunk.bytes().len());
-        let filled = self.fill_late(key, chunk.bytes(), buffer);
-        self.release(chunk);
-        match filled {
-            Ok(count) => protocol.buffer_filled(&visit.transport, count),
-            Err(pulled) => return Err(self.end_vain_visit(key, visit, pulled)),
-        }
-        Ok(Flags::INPUT.when(more))
-    }
-
     /// Whether the protocol wants bytes, after it was asked for memory. It may have done something to its connection then.
     #[inline]
     fn still_wants_input(&self, key: Key) -> bool {
@@ -196,57 +174,51 @@ impl Shell {
         }
     }
 
-    /// The protocol has memory of its own, which nobody knew: from now on it is asked for that first. Or it wants nothing any more.
-    #[cold]
-    fn fill_late(&self, key: Key, bytes: &[u8], buffer: Option<&mut [u8]>) -> Result<usize, Pulled> {
-        if buffer.is_some() {
-            self.alter(key, |connection| connection.flags.set(Flags::HAS_MEMORY));
-        }
-        let Some(buffer) = buffer.filter(|_| self.wants_input(key)) else {
-            self.unread(key, bytes);
-            return Err(Pulled::Unwanted);
-        };
-        if buffer.is_empty() {
-            return Err(Pulled::EmptyBuffer);
-        }
-        let count = bytes.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&bytes[..count]);
-        self.unread(key, &bytes[count..]);
-        Ok(count)
+    #[inline(never)]
+    fn show_input_after_all(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Shown {
+        self.show_input(key, visit)
     }
 
     /// What is received now, into its memory, the loop's, or the backend's.
+    #[inline(always)]
     fn show_input(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Shown {
         let Some(protocol) = &mut visit.protocol else { return Err(false) };
         let mut more = false;
-        let received = match protocol.receive_buffer() {
-            None if !self.still_wants_input(key) => {
-                return Err(self.end_vain_visit(key, visit, Pulled::Unwanted));
-            }
-            None if self.gives_room => {
+        match protocol.receive_buffer() {
+            None if self.still_wants_input(key) => {
                 let mut room = self.room.borrow_mut();
-                let received = self.receive_straight(key, Some(&mut room), &mut more);
-                if let Received::Filled(count) = received {
-                    self.note_received(key, count);
-                    self.deliver_bytes(&mut **protocol, &visit.transport, &room[..count]);
-                    return Ok(Flags::INPUT.when(more));
+                match self.receive_for_room(key, &mut room, &mut more) {
+                    Ok(count) => {
+                        self.note_received(key, count);
+                        self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
+                        Ok(Flags::INPUT.when(more))
+                    }
+                    Err(received) => {
+                        drop(room);
+                        self.show_received(key, visit, received, more)
+                    }
                 }
-                received
             }
-            None => self.receive_straight(key, None, &mut more),
+            None => Err(self.end_vain_visit(key, visit, Pulled::Unwanted)),
             Some(buffer) => match self.receive_into(key, buffer, &mut more) {
                 Ok(count) => {
                     protocol.buffer_filled(&visit.transport, count);
-                    return Ok(Flags::INPUT.when(more));
+                    Ok(Flags::INPUT.when(more))
                 }
-                Err(pulled) => return Err(self.end_vain_visit(key, visit, pulled)),
+                Err(pulled) => Err(self.end_vain_visit(key, visit, pulled)),
             },
-        };
-        self.show_received(key, visit, received, more)
+        }
     }
 
     /// A chunk. If there is none, the visit is over.
-    fn show_received(self: &Rc<Self>, key: Key, visit: &mut Visit, received: Received, more: bool) -> Shown {
+    #[inline(never)]
+    pub(super) fn show_received(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        received: Received,
+        more: bool,
+    ) -> Shown {
         let chunk = match received {
             Received::Chunk(chunk) => chunk,
             other => return Err(self.end_vain_visit(key, visit, other.into())),
@@ -258,27 +230,45 @@ impl Shell {
         let Some(protocol) = &mut visit.protocol else { return Err(false) };
         let bytes = visit.chunk.insert(chunk).bytes();
         self.note_received(key, bytes.len());
-        self.deliver_bytes(&mut **protocol, &visit.transport, bytes);
+        self.deliver_bytes(&mut **protocol, key, &visit.transport, bytes);
         visit.chunk.take().into_iter().for_each(|chunk| self.backend_in_turn().release(chunk));
         Ok(Flags::INPUT.when(more))
     }
 
-    fn receive_straight(&self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
+    fn receive_for_room(&self, key: Key, room: &mut [u8], more: &mut bool) -> Result<usize, Received> {
+        if let Some(socket) = self.flight.untold_socket() {
+            return self.receive_directly(key, socket, room, more);
+        }
         self.stats().received();
-        self.backend_in_turn().receive_and_look(key, into, more)
+        self.backend_in_turn().receive_for_room(key, room, more).into_filled()
+    }
+
+    /// Receives what the backend knows that we have come to.
+    pub(super) fn receive_told(&self, key: Key, into: &mut [u8], more: &mut bool) -> Result<usize, Received> {
+        self.stats().received();
+        self.backend_in_turn().receive_and_look(key, Some(into), more).into_filled()
     }
 
     /// Receives into memory of the protocol's. It may have done something to its connection when it was asked for that.
-    fn receive_into(self: &Rc<Self>, key: Key, buffer: &mut [u8], more: &mut bool) -> Result<usize, Pulled> {
+    pub(super) fn receive_into(
+        self: &Rc<Self>,
+        key: Key,
+        buffer: &mut [u8],
+        more: &mut bool,
+    ) -> Result<usize, Pulled> {
         if !self.still_wants_input(key) {
             return Err(Pulled::Unwanted);
         }
         if buffer.is_empty() {
             return Err(self.receive_for_nothing(key));
         }
-        let count = match self.receive_straight(key, Some(buffer), more) {
-            Received::Filled(count) => count,
-            other => match self.set_aside(key, other) {
+        let received = match self.flight.untold_socket() {
+            Some(socket) => self.receive_directly(key, socket, &mut *buffer, more),
+            None => self.receive_told(key, &mut *buffer, more),
+        };
+        let count = match received {
+            Ok(count) => count,
+            Err(other) => match self.set_aside(key, other) {
                 Some(Received::Chunk(lent)) => self.fit(key, lent, buffer),
                 Some(other) => return Err(other.into()),
                 None => return Err(Pulled::Data),
@@ -348,7 +338,7 @@ impl Shell {
 
     /// Nothing was shown.
     #[cold]
-    fn end_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) -> bool {
+    pub(super) fn end_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) -> bool {
         self.end_flight(key);
         let Some(protocol) = visit.protocol.take() else { return false };
         self.conclude_pull(key, protocol, Ok(pulled))

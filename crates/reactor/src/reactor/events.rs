@@ -17,7 +17,33 @@ use crate::watch::Ready;
 
 /// Where events woke something in the ready queue, no more than so many come before that: the bytes that tasks wait for are still
 /// in the processor's cache then, and need not all be kept at once.
-const EVENTS: usize = 32;
+const EVENTS: u32 = 32;
+/// Where they had woken nothing by then, it is looked at again after so many more each time.
+const MORE_EVENTS: u32 = 4;
+
+/// Tells after which events to look whether there were enough of them. That is a comparison with each.
+#[derive(Default)]
+pub(super) struct Pace {
+    patience: Patience,
+    /// How many events there were,
+    count: u32,
+    /// and with how many it is looked.
+    next: u32,
+}
+
+impl Pace {
+    /// Counts an event.
+    #[inline]
+    fn is_time(&mut self) -> bool {
+        self.count += 1;
+        self.count >= self.next
+    }
+
+    fn looked(&mut self) {
+        let others = if self.count < EVENTS { EVENTS } else { self.count + MORE_EVENTS };
+        self.next = others.min(self.patience.next());
+    }
+}
 
 /// What input comes for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,10 +60,10 @@ impl Shell {
         self.left_events.set(false);
         self.flight.had_errands.set(false);
         self.take_sent();
-        let (mut visit, mut patience, mut count) = (Visit::new(self), Patience::default(), 0);
+        let (mut visit, mut pace) = (Visit::new(self), Pace::default());
         loop {
             // All visits at a time: to be ready for a panic costs as much as a look at a connection.
-            match contain(|| self.deliver_some(&mut visit, &mut patience, &mut count)) {
+            match contain(|| self.deliver_some(&mut visit, &mut pace)) {
                 Ok(None) => return false,
                 Ok(Some(somebody_waits)) => {
                     self.left_events.set(true);
@@ -45,7 +71,7 @@ impl Shell {
                 }
                 Err(panic) => {
                     self.visit_failed(&mut visit, panic);
-                    count += 1;
+                    pace.count += 1;
                 }
             }
         }
@@ -65,20 +91,17 @@ impl Shell {
     }
 
     /// If some are left, whether that is for somebody in the ready queue.
-    fn deliver_some(
-        self: &Rc<Self>,
-        visit: &mut Visit,
-        patience: &mut Patience,
-        count: &mut usize,
-    ) -> Option<bool> {
+    fn deliver_some(self: &Rc<Self>, visit: &mut Visit, pace: &mut Pace) -> Option<bool> {
         while let Some(SentWhole { key, len, outgoing }) = self.next_answered() {
             self.stats().event();
             match outgoing {
                 Some(outgoing) => self.send_completed(key, Sent { outgoing, result: Ok(len) }),
                 None => self.copy_sent(key, len),
             }
-            if let Some(somebody_waits) = self.is_enough(patience, count) {
-                return Some(somebody_waits);
+            if pace.is_time() {
+                if let Some(somebody_waits) = self.is_enough(pace) {
+                    return Some(somebody_waits);
+                }
             }
         }
         loop {
@@ -88,8 +111,10 @@ impl Shell {
                 self.stats().event();
                 self.deliver_completion(completion, visit);
             }
-            if let Some(somebody_waits) = self.is_enough(patience, count) {
-                return Some(somebody_waits);
+            if pace.is_time() {
+                if let Some(somebody_waits) = self.is_enough(pace) {
+                    return Some(somebody_waits);
+                }
             }
         }
     }
@@ -98,16 +123,19 @@ impl Shell {
         self.answered.borrow_mut().pop_front()
     }
 
-    /// An event was delivered. If no more are to be now, whether that is for somebody in the ready queue.
-    #[inline(always)]
-    fn is_enough(&self, patience: &mut Patience, count: &mut usize) -> Option<bool> {
-        *count += 1;
+    /// Events were delivered. If no more are to be now, whether that is for somebody in the ready queue.
+    #[inline(never)]
+    fn is_enough(&self, pace: &mut Pace) -> Option<bool> {
         let somebody_waits = self.has_ready();
-        if *count >= EVENTS && (somebody_waits || self.sends_wait()) {
+        if pace.count >= EVENTS && (somebody_waits || self.sends_wait()) {
             return Some(true);
         }
         let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
-        patience.ends(longest, || self.now()).then_some(somebody_waits)
+        if pace.patience.ends_with(pace.count, longest, || self.now()) {
+            return Some(somebody_waits);
+        }
+        pace.looked();
+        None
     }
 
     /// Whether something that tasks wrote to others is to be sent. What runs from the ready queue has it sent as soon.

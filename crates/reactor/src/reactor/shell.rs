@@ -23,7 +23,7 @@ use crate::backend::{Backend, Chunk, Outgoing, SentWhole};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
-use crate::connection::{Connection, Delivery, Flight, Notice, ROOM, Spares};
+use crate::connection::{Announced, Connection, Delivery, Flight, Notice, ROOM, Spares};
 use crate::contain::contain;
 use crate::datagram::DatagramSpares;
 use crate::debug::Debugging;
@@ -101,6 +101,7 @@ pub(crate) struct Shell {
     /// Sends that are over, and something follows from that.
     pub(super) answered: RefCell<VecDeque<SentWhole>>,
     pub(crate) flight: Flight,
+    pub(crate) announced: Announced,
     pub(crate) delivery: Delivery,
     pub(crate) spares: RefCell<Spares>,
     /// The queue of bytes that was emptied last.
@@ -112,6 +113,8 @@ pub(crate) struct Shell {
     /// room meanwhile makes its own.
     pub(crate) room: RefCell<Vec<u8>>,
     pub(crate) gives_room: bool,
+    /// Whether the backend lends sockets.
+    pub(crate) lends: bool,
     /// Room for what filters deliver.
     pub(crate) filter_room: Cell<Vec<u8>>,
 
@@ -126,7 +129,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(backend: Box<dyn Backend>, mut config: Config) -> Rc<Self> {
+    pub(super) fn new(mut backend: Box<dyn Backend>, mut config: Config) -> Rc<Self> {
         let id = LoopId::fresh();
         let remote = Remote::new(id, config.post_limit, backend.waker());
         remote.shared().set_debugging(config.debug.is_some());
@@ -140,6 +143,7 @@ impl Shell {
             choices: backend.choices().clone(),
             room: RefCell::new(vec![0; if backend.takes_room() { ROOM } else { backend.room() }]),
             gives_room: backend.takes_room(),
+            lends: backend.lender().is_some(),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),
@@ -163,6 +167,7 @@ impl Shell {
             sent: Cell::default(),
             answered: RefCell::default(),
             flight: Flight::default(),
+            announced: Announced::default(),
             delivery: Delivery::default(),
             spares: RefCell::default(),
             spare: Cell::default(),

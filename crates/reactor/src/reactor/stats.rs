@@ -19,9 +19,9 @@ pub struct Stats {
     pub callbacks: u64,
     /// Events that the backend delivered.
     pub events: u64,
-    /// Receives that were asked of the backend.
+    /// Receives that were asked of the backend, or made in its place.
     pub receives: u64,
-    /// Sends that were asked of the backend.
+    /// Sends that were asked of the backend, or made in its place.
     pub sends: u64,
     /// Reads of [files to send](crate::Transport::send_file) that the backend does not send without them.
     pub file_reads: u64,
@@ -77,6 +77,11 @@ pub(crate) struct Counters {
     events: Cell<u64>,
     receives: Cell<u64>,
     sends: Cell<u64>,
+    /// Those that the core made by itself, on sockets that are lent to it,
+    own_receives: Cell<u64>,
+    own_sends: Cell<u64>,
+    /// and those of the sends by which nothing was sent.
+    vain_sends: Cell<u64>,
     file_reads: Cell<u64>,
     last_lag: Cell<Duration>,
     longest_lag: Cell<Duration>,
@@ -138,6 +143,20 @@ impl Counters {
         count(&self.sends);
     }
 
+    #[inline]
+    pub(crate) fn own_receive(&self) {
+        count(&self.own_receives);
+    }
+
+    #[inline]
+    pub(crate) fn own_send(&self) {
+        count(&self.own_sends);
+    }
+
+    pub(crate) fn vain_send(&self) {
+        count(&self.vain_sends);
+    }
+
     pub(crate) fn file_read(&self) {
         count(&self.file_reads);
     }
@@ -149,13 +168,17 @@ impl Shell {
         let ready = self.ready.borrow();
         let slots = self.slot_counts();
         let (pool_threads, pool_queue) = self.pool.borrow().counts();
+        let (own_receives, own_sends) = (counters.own_receives.get(), counters.own_sends.get());
+        let mut system_calls = self.backend_ref().system_calls();
+        system_calls.receives += own_receives;
+        system_calls.sends += own_sends;
         Stats {
             turns: counters.turns.get(),
             batches: counters.batches.get(),
             callbacks: counters.callbacks.get(),
             events: counters.events.get(),
-            receives: counters.receives.get(),
-            sends: counters.sends.get(),
+            receives: counters.receives.get() + own_receives,
+            sends: counters.sends.get() + own_sends - counters.vain_sends.get(),
             file_reads: counters.file_reads.get(),
             queue_growths: ready.growths(),
             ready: ready.len(),
@@ -176,7 +199,7 @@ impl Shell {
             pool_threads,
             pool_queue,
             wake_ups: self.remote.wake_ups(),
-            system_calls: self.backend_ref().system_calls(),
+            system_calls,
         }
     }
 }

@@ -119,7 +119,7 @@ impl Shell {
 
     /// Puts a connection in its slot and tells its protocol.
     pub(crate) fn begin(self: &Rc<Self>, key: Key, connection: Connection) {
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
+        self.stand(key, connection);
         self.call_protocol(key, |protocol, transport| protocol.connection_made(transport));
     }
 

@@ -160,7 +160,7 @@ impl Shell {
         };
         let mut connection = Connection::new(Box::new(Nobody), opened.addresses.clone(), Some(listener));
         connection.on(&opened);
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
+        self.stand(key, connection);
         self.set_protocol(key, protocol, &[]);
         true
     }

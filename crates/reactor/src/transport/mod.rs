@@ -265,7 +265,7 @@ impl Transport {
     /// accepted, and the connection fails with [`WriteLimitExceeded`](crate::WriteLimitExceeded): whoever ignores the
     /// watermarks pays with a connection, and not with the memory of all.
     pub fn set_write_limit(&self, bytes: usize) {
-        self.shell.alter(self.key, |connection| connection.write_limit = bytes);
+        self.shell.alter(self.key, |connection| connection.set_write_limit(bytes));
     }
 
     /// Asks for one [`drained`](Protocol::drained) as soon as nothing waits to be sent.

@@ -231,7 +231,7 @@ impl Door {
     // Writing.
 
     /// Waits until there is room, then writes what fits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_write(
         &self,
         ticket: Ticket,

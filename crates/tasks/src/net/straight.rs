@@ -104,7 +104,7 @@ impl StreamCell {
     }
 
     /// Writes all of it, if it is not much and nothing is in its way: whether it was written.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_straight(&self, data: &[u8]) -> bool {
         let Some(state) = self.state().filter(|_| data.len() < FEW) else { return false };
         let state = state.borrow();

@@ -231,7 +231,7 @@ impl AsyncRead for &Stream {
 }
 
 impl AsyncWrite for &Stream {
-    #[inline]
+    #[inline(always)]
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.port.door.poll_write(NO_TICKET, context, data)
     }

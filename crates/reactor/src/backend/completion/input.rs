@@ -87,7 +87,7 @@ impl Input {
     }
 
     /// Copies everything into `memory`, if that is little, and in one piece: how many bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_small(&mut self, memory: &mut [u8]) -> Option<usize> {
         let few = self.len;
         if few > memory.len() || self.saved.is_some() || !self.more.is_empty() {

@@ -57,6 +57,7 @@ mod told;
 mod waiting;
 mod waker;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -70,9 +71,9 @@ use super::poller::{Event, Poller, due};
 use super::stream::{Scratch, TakenOver, take_over};
 use super::table::Table;
 use super::{
-    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, NextInput,
-    Opened, Opening, Outgoing, Received, Sent, SentWhole, Started, SystemCalls, Terminals, Wait, Wakeup,
-    Watchable, socket as sockets,
+    Accepted, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions, Opened,
+    Opening, Outgoing, Received, Sent, SentWhole, Started, SystemCalls, Terminals, Wait, Wakeup, Watchable,
+    socket as sockets,
 };
 use crate::address::{Address, Addresses};
 use crate::choice::Choices;
@@ -242,8 +243,8 @@ impl Backend for Uring {
         self.sleep(wait.until)
     }
 
-    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
-        self.answers.pop_input().map_or(NextInput::Other, |key| self.receive_for(key, room, wants))
+    fn next_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
+        self.answers.pop_inputs(keys)
     }
 
     fn room(&self) -> usize {
@@ -334,38 +335,11 @@ impl Backend for Uring {
     }
 
     fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
-        let connection = match self.table.get(key) {
-            Some(Object::Connection(connection)) => connection,
-            Some(Object::Stream(stream)) => {
-                let received = self.scratch.receive(stream, into, &mut self.calls);
-                *more = stream.is_readable();
-                return received;
-            }
-            _ => {
-                *more = false;
-                return Received::Failed(unknown());
-            }
-        };
-        let Some(input) = &mut connection.input else {
-            let calls = connection.bulk.has_input();
-            return if calls { self.receive_in_bulk(key, into, more) } else { self.receive_none(key, more) };
-        };
-        let Some(memory) = into else {
-            let chunk = input.take();
-            connection.offers(self.much, self.much);
-            *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
-            return chunk.map_or(Received::Dry, Received::Chunk);
-        };
-        let count = match input.take_small(memory) {
-            Some(count) => count,
-            None => {
-                let count = input.take_into(memory);
-                connection.offers(memory.len(), self.much);
-                count
-            }
-        };
-        *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
-        if count > 0 { Received::Filled(count) } else { Received::Dry }
+        self.receive_what_came(key, into, more)
+    }
+
+    fn receive_for_room(&mut self, key: Key, room: &mut [u8], more: &mut bool) -> Received {
+        self.receive_little(key, room, more)
     }
 
     fn may_receive(&mut self, key: Key) -> bool {

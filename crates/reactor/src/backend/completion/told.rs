@@ -1,5 +1,6 @@
 //! What the core is told, in order.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use crate::backend::{Completion, Sent, SentWhole};
@@ -68,27 +69,33 @@ impl Answers {
                 return Some(Completion::Sent(key, Sent { outgoing, result: Ok(len) }));
             }
         }
-        if self.comes_other() {
+        if self.inputs_before_other() == 0 {
             return self.others.pop_front().map(|(_, completion)| completion);
         }
         self.pop_input().map(Completion::Input)
     }
 
-    /// Takes what comes next, if it is input.
-    #[inline]
-    pub(super) fn pop_input(&mut self) -> Option<Key> {
-        if self.comes_other() || !self.early.is_empty() {
-            return None;
+    /// Takes what comes next, as long as it is input: how many.
+    pub(super) fn pop_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
+        if !self.early.is_empty() {
+            return 0;
         }
+        let before = usize::try_from(self.inputs_before_other()).unwrap_or(usize::MAX);
+        let count = before.min(keys.len()).min(self.inputs.len());
+        self.inputs.drain(..count).zip(keys).for_each(|(key, place)| place.set(key));
+        self.told += count as u64;
+        count
+    }
+
+    fn pop_input(&mut self) -> Option<Key> {
         let key = self.inputs.pop_front()?;
         self.told += 1;
         Some(key)
     }
 
-    /// Whether something comes next that is no input.
-    #[inline]
-    fn comes_other(&self) -> bool {
-        self.others.front().is_some_and(|(behind, _)| *behind == self.told)
+    /// How much input comes before something else does.
+    fn inputs_before_other(&self) -> u64 {
+        self.others.front().map_or(u64::MAX, |(behind, _)| *behind - self.told)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -114,27 +121,35 @@ mod tests {
         })
     }
 
+    /// The indices of the inputs that come next, of four at most.
+    fn inputs(answers: &mut Answers) -> Vec<usize> {
+        let keys = [const { Cell::new(Key::NOBODY) }; 4];
+        let count = answers.pop_inputs(&keys);
+        keys[..count].iter().map(|key| key.get().index()).collect()
+    }
+
     #[test]
     fn all_is_told_in_the_order_in_which_it_came() {
         let mut answers = Answers::default();
-        assert!(answers.is_empty() && answers.pop_input().is_none());
+        assert!(answers.is_empty() && inputs(&mut answers).is_empty());
         answers.push_late(Completion::Closed(key(9)));
         answers.push_late(Completion::Input(key(10)));
         answers.push(Completion::Input(key(1)));
+        answers.push(Completion::Input(key(11)));
         answers.push(Completion::Closed(key(2)));
         answers.push(Completion::Closed(key(3)));
-        answers.push_input(key(4));
-        answers.push_input(key(5));
+        (4..9).for_each(|number| answers.push_input(key(number)));
         answers.settle();
         answers.push_sent(SentWhole { key: key(6), len: 0, outgoing: Some(Box::default()) });
         answers.push_sent(SentWhole { key: key(7), len: 1, outgoing: None });
-        assert_eq!(answers.pop_input(), None, "a send comes first");
+        assert!(inputs(&mut answers).is_empty(), "a send comes first");
         assert_eq!(next(&mut answers), Some(6));
-        assert_eq!(answers.pop_input(), Some(key(1)));
-        assert_eq!(answers.pop_input(), None, "a close comes next");
+        assert_eq!(inputs(&mut answers), [1, 11]);
+        assert!(inputs(&mut answers).is_empty(), "a close comes next");
         assert_eq!([(); 2].map(|()| next(&mut answers)), [Some(2), Some(3)]);
-        assert_eq!((answers.pop_input(), next(&mut answers)), (Some(key(4)), Some(-5)));
-        assert_eq!([(); 3].map(|()| next(&mut answers)), [Some(9), Some(-10), None]);
+        assert_eq!((inputs(&mut answers), next(&mut answers)), (vec![4, 5, 6, 7], Some(-8)));
+        assert_eq!(next(&mut answers), Some(9));
+        assert_eq!((inputs(&mut answers), next(&mut answers)), (vec![10], None));
         assert!(answers.is_empty());
     }
 }

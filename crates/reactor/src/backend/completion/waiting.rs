@@ -3,13 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use super::Uring;
 use super::bulk::{Bulk, MOST, NEVER};
 use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::{PEER_ENDED, READABLE};
 use super::tag::{Tag, What};
+use super::{Object, Uring};
 use crate::backend::object::unknown;
-use crate::backend::{Backend, NextInput, Received};
+use crate::backend::{Backend, Received};
 use crate::instant::Instant;
 use crate::key::Key;
 use crate::patience::Patience;
@@ -84,29 +84,59 @@ impl Uring {
         connection.want_receive(key, &mut self.lists);
     }
 
-    /// What [`Backend::next_input`] is, of a connection that has some. What is small is copied, for less than it costs to lend it.
-    pub(super) fn receive_for(
+    /// Receives into memory, or a chunk, and looks whether there is more.
+    pub(super) fn receive_what_came(
         &mut self,
         key: Key,
-        room: &mut [u8],
-        wants: &mut dyn FnMut(Key) -> bool,
-    ) -> NextInput {
-        let Some(connection) = self.table.connection(key).filter(|connection| connection.input.is_some())
-        else {
-            return NextInput::Unreceived(key);
-        };
-        if !wants(key) {
-            return NextInput::Unreceived(key);
-        }
-        let Some(input) = &mut connection.input else { return NextInput::Unreceived(key) };
-        let copied = input.take_small(room);
-        let lent = if copied.is_none() { input.take() } else { None };
-        let more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
-        match (copied, lent) {
-            (Some(count), _) => NextInput::Filled { key, count, more },
-            (None, lent) => {
-                NextInput::Received { key, received: lent.map_or(Received::Dry, Received::Chunk), more }
+        into: Option<&mut [u8]>,
+        more: &mut bool,
+    ) -> Received {
+        let connection = match self.table.get(key) {
+            Some(Object::Connection(connection)) => connection,
+            Some(Object::Stream(stream)) => {
+                let received = self.scratch.receive(stream, into, &mut self.calls);
+                *more = stream.is_readable();
+                return received;
             }
+            _ => {
+                *more = false;
+                return Received::Failed(unknown());
+            }
+        };
+        let Some(input) = &mut connection.input else {
+            let calls = connection.bulk.has_input();
+            return if calls { self.receive_in_bulk(key, into, more) } else { self.receive_none(key, more) };
+        };
+        let Some(memory) = into else {
+            let chunk = input.take();
+            connection.offers(self.much, self.much);
+            *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
+            return chunk.map_or(Received::Dry, Received::Chunk);
+        };
+        let count = match input.take_small(memory) {
+            Some(count) => count,
+            None => {
+                let count = input.take_into(memory);
+                connection.offers(memory.len(), self.much);
+                count
+            }
+        };
+        *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
+        if count > 0 { Received::Filled(count) } else { Received::Dry }
+    }
+
+    /// Receives what is little into the core's room: a copy costs less then than lending it.
+    pub(super) fn receive_little(&mut self, key: Key, room: &mut [u8], more: &mut bool) -> Received {
+        let Some(connection) = self.table.connection(key) else {
+            return self.receive_what_came(key, None, more);
+        };
+        let Some(input) = &mut connection.input else { return self.receive_what_came(key, None, more) };
+        match input.take_small(room) {
+            Some(count) => {
+                *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
+                Received::Filled(count)
+            }
+            None => self.receive_what_came(key, None, more),
         }
     }
 

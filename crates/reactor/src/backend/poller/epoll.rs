@@ -3,6 +3,7 @@
 //! mio's buffer can only be walked in one go, and the core stops between any two events to run user code, so each would have to
 //! be translated and kept. Here nearly all are looked at where the kernel put them, and compared with what is usual.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -64,17 +65,16 @@ impl Events {
         self.done == self.buffer.len()
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
-    #[inline]
-    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
-        let event = self.buffer.get(self.done)?;
-        let (flags, key) = (event.flags, Key::from_u64(event.data.u64()));
-        if flags != USUAL {
-            return None;
-        }
-        let found = find(key)?;
-        self.done += 1;
-        Some(found)
+    /// Takes the next events that say no more than that there is input, and room for output: their keys, and how many they are.
+    pub(super) fn take_usual(&mut self, keys: &[Cell<Key>]) -> usize {
+        let is_usual = |event: &epoll::Event| {
+            let flags = event.flags;
+            flags == USUAL
+        };
+        let usual = self.buffer[self.done..].iter().zip(keys).take_while(|(event, _)| is_usual(event));
+        let count = usual.map(|(event, key)| key.set(Key::from_u64(event.data.u64()))).count();
+        self.done += count;
+        count
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

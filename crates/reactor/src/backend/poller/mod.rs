@@ -7,6 +7,7 @@ mod events;
 #[path = "portable.rs"]
 mod events;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
@@ -191,15 +192,19 @@ impl Poller {
         self.first.push_front(event);
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
-    #[inline]
-    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
-        if self.first.is_empty() { self.events.take_usual(find) } else { None }
+    /// Takes the next events that say no more than that there is input, and room for output: their keys, and how many they are.
+    pub(super) fn take_usual(&mut self, keys: &[Cell<Key>]) -> usize {
+        if self.first.is_empty() { self.events.take_usual(keys) } else { 0 }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
         self.first.pop_front().or_else(|| self.events.pop())
     }
+}
+
+/// An event that says no more than that there is input, and room for output.
+pub(super) fn usual(key: Key) -> Event {
+    Event { key, says: says::READABLE.or(says::WRITABLE), due: due::LOOK }
 }
 
 /// The event of what is readable, or may have ended, and the multiplexer does not tell. Reading goes on until there is no more.

@@ -1,5 +1,6 @@
 //! The events of any multiplexer, as mio tells them.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -40,13 +41,13 @@ impl Events {
         self.events.is_empty()
     }
 
-    /// Takes the next event if it says no more than that bytes arrived, and `find` finds something for its key.
-    pub(super) fn take_usual<T>(&mut self, find: impl FnOnce(Key) -> Option<T>) -> Option<T> {
-        let event = self.events.front()?;
-        let is_usual = event.says == says::READABLE.or(says::WRITABLE);
-        let found = Some(event.key).filter(|_| is_usual).and_then(find)?;
-        self.events.pop_front();
-        Some(found)
+    /// Takes the next events that say no more than that there is input, and room for output: their keys, and how many they are.
+    pub(super) fn take_usual(&mut self, keys: &[Cell<Key>]) -> usize {
+        let is_usual = |event: &Event| event.says == says::READABLE.or(says::WRITABLE);
+        let usual = self.events.iter().zip(keys).take_while(|(event, _)| is_usual(event));
+        let count = usual.map(|(event, key)| key.set(event.key)).count();
+        self.events.drain(..count);
+        count
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {

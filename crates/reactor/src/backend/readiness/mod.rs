@@ -4,6 +4,7 @@
 //! lends some. What the kernel said is remembered for each socket, so a call that would find nothing is not made.
 //!
 //! - `../stream/`: connections, and streams of bytes that are no sockets.
+//! - `lending.rs`: sockets that the core receives and sends on by itself.
 //! - `listener.rs`: one listener.
 //! - `datagrams.rs`: datagram sockets.
 //! - `waker.rs`: waking the loop from another thread.
@@ -20,11 +21,13 @@
 //!   an orderly end to the call after that.
 
 mod datagrams;
+mod lending;
 mod listener;
 #[cfg(test)]
 mod tests;
 mod waker;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -42,7 +45,7 @@ use super::table::Table;
 use super::watched::Watched;
 use super::{
     Accepted, Alarm, Backend, Chunk, Close, Completion, ConnectOptions, DatagramBackend, ListenOptions,
-    NextInput, Opened, Opening, Outgoing, Received, Sent, Started, SystemCalls, Terminals, Wait, Wakeup,
+    Opened, Opening, Outgoing, Received, Sent, SocketLender, Started, SystemCalls, Terminals, Wait, Wakeup,
     Watchable, socket as sockets,
 };
 use crate::address::{Address, Addresses};
@@ -210,25 +213,8 @@ impl Backend for Readiness {
         Ok(())
     }
 
-    fn next_input(&mut self, room: &mut [u8], wants: &mut dyn FnMut(Key) -> bool) -> NextInput {
-        // A receive without room would look like the end.
-        if !self.answers.is_empty() || room.is_empty() {
-            return NextInput::Other;
-        }
-        let table = &mut self.table;
-        let usual = self.poller.take_usual(|key| match table.get(key) {
-            Some(Object::Connection(connection)) if connection.is_usual() => Some((key, connection)),
-            _ => None,
-        });
-        let Some((key, connection)) = usual else { return NextInput::Other };
-        if !wants(key) {
-            connection.has_usual_input();
-            return NextInput::Unreceived(key);
-        }
-        match connection.receive_usual(room, &mut self.calls) {
-            Ok((count, more)) => NextInput::Filled { key, count, more },
-            Err(received) => NextInput::Received { key, received, more: connection.is_readable() },
-        }
+    fn next_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
+        if self.answers.is_empty() { self.poller.take_usual(keys) } else { 0 }
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -359,14 +345,13 @@ impl Backend for Readiness {
 
     fn receive_and_look(&mut self, key: Key, into: Option<&mut [u8]>, more: &mut bool) -> Received {
         // Nearly all are sockets; what else there may be would make this one slower.
-        match (into, self.table.get(key)) {
-            (Some(memory), Some(Object::Connection(connection))) => {
-                let received = connection.receive(memory, &mut self.calls);
-                *more = connection.is_readable();
-                received.map_or_else(|other| other, Received::Filled)
-            }
-            (into, _) => self.receive_closely(key, into, more),
-        }
+        let Some(memory) = into else { return self.receive_closely(key, None, more) };
+        let Some(Object::Connection(connection)) = self.table.get(key) else {
+            return self.receive_closely(key, Some(memory), more);
+        };
+        let received = connection.receive(memory, &mut self.calls);
+        *more = connection.is_readable();
+        received.map_or_else(|other| other, Received::Filled)
     }
 
     fn takes_room(&self) -> bool {
@@ -379,6 +364,10 @@ impl Backend for Readiness {
             Some(Object::Stream(stream)) => stream.is_readable(),
             _ => false,
         }
+    }
+
+    fn lender(&mut self) -> Option<&mut dyn SocketLender> {
+        Some(self)
     }
 
     fn release(&mut self, chunk: Chunk) {

@@ -91,29 +91,38 @@ impl<C: Channel> Connection<C> {
         self.channel.take_descriptors()
     }
 
-    /// Whether an event that says that there is input, and room for output, says no more than that.
-    #[inline]
-    pub(in crate::backend) fn is_usual(&self) -> bool {
-        !self.state.has(ODD) && self.outgoing.is_none()
+    /// An event said that there is input, and room for output. Whether it says no more than that.
+    pub(in crate::backend) fn has_usual_input(&mut self) -> bool {
+        let is_usual = !self.state.has(ODD) && self.outgoing.is_none();
+        self.state.insert(READABLE.or(WRITABLE).when(is_usual));
+        is_usual
     }
 
-    /// Such an event came.
-    pub(in crate::backend) fn has_usual_input(&mut self) {
-        self.state.insert(READABLE.or(WRITABLE));
-    }
-
-    /// The same, and receives. How many bytes, and whether there may be more.
-    #[inline(always)]
-    pub(in crate::backend) fn receive_usual(
+    /// The core received by itself after such an event, and there may be more, or it got no bytes.
+    pub(in crate::backend) fn was_received(
         &mut self,
-        memory: &mut [u8],
+        result: io::Result<usize>,
         calls: &mut SystemCalls,
-    ) -> Result<(usize, bool), Received> {
-        let received = self.channel.receive(memory, calls);
+    ) -> Received {
         self.state.insert(READABLE.or(WRITABLE));
-        match received {
-            Ok(count) if count > 0 => Ok((count, self.leaves_more(count, memory.len()))),
-            other => Err(self.no_bytes(other, calls)),
+        match result {
+            Ok(count) if count > 0 => Received::Filled(count),
+            other => self.no_bytes(other, calls),
+        }
+    }
+
+    /// The core sent by itself, and not everything that it had.
+    pub(in crate::backend) fn was_sent(
+        &mut self,
+        result: io::Result<usize>,
+        calls: &mut SystemCalls,
+    ) -> usize {
+        match result {
+            Ok(count) => {
+                self.state.remove(WRITABLE);
+                count
+            }
+            Err(error) => self.sends_nothing(error, calls),
         }
     }
 

@@ -34,6 +34,6 @@ pub(super) use ends::Ends;
 use no_passing as passing;
 pub use opening::{Opened, Opening};
 pub(super) use scratch::Scratch;
-pub(super) use socket::{Socket, connect};
+pub(super) use socket::{SEND, Socket, connect};
 pub(super) use special::Special;
 pub(super) use taking_over::{TakenOver, take_over};

@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use super::{Channel, passing};
 use crate::address::{Address, Addresses};
 use crate::backend::poller::Poller;
-use crate::backend::{Close, ConnectOptions, FileRange, Outgoing, SystemCalls, socket};
+use crate::backend::{Close, ConnectOptions, FileRange, LentSocket, Outgoing, SystemCalls, socket};
 use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::os_signal::survive_sigpipe;
@@ -29,10 +29,10 @@ const MESSAGES: usize = 1024;
 
 /// Writing to a dead peer is an error, and never a signal.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+pub(in crate::backend) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 /// There is no such flag here; Rust's runtime has the signal ignored before `main`.
 #[cfg(target_vendor = "apple")]
-pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
+pub(in crate::backend) const SEND: SendFlags = SendFlags::DONTWAIT;
 
 /// The socket of a connection, registered with the poller.
 ///
@@ -90,6 +90,18 @@ impl Socket {
         })?;
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         Ok((sent, sent == offered))
+    }
+
+    /// For the core to receive and send on by itself, if it is of the Internet.
+    pub(in crate::backend) fn lend(&self) -> Option<LentSocket> {
+        if !self.drains {
+            return None;
+        }
+        // SAFETY: by T1, this socket stands in the backend's table from when the core learns of it to the close of its key.
+        #[allow(unsafe_code)]
+        unsafe {
+            Some(LentSocket::new(self.descriptor.as_fd()))
+        }
     }
 
     #[cfg(test)]

@@ -1,0 +1,204 @@
+//! What is received and sent on a socket that the backend [lent](crate::backend::SocketLender): a call to the system, and
+//! nothing else. What cannot end so goes back to the backend.
+//!
+//! An echo is a visit on such a socket: the bytes are received into the loop's room, the protocol is shown them, and what it wrote is
+//! sent. Nearly all traffic of that kind is of few bytes, so each step here has been counted.
+
+use std::rc::Rc;
+
+use rustix::io::Errno;
+
+use super::input::Pulled;
+use super::visit::Shown;
+use super::{Connection, Flags, Visit};
+use crate::backend::{LentSocket, Received};
+use crate::key::Key;
+use crate::reactor::{Shell, Slot};
+
+impl Shell {
+    /// Announced input of a connection that is as usual, for a protocol that is shown it.
+    #[inline(always)]
+    pub(super) fn visit_directly(self: &Rc<Self>, key: Key, visit: &mut Visit, socket: LentSocket) {
+        let Some(protocol) = &mut visit.protocol else { return };
+        match protocol.receive_buffer() {
+            None if self.flight.is_of(key) => {}
+            None => return self.conclude_vain_visit(key, visit, Pulled::Unwanted),
+            Some(buffer) => {
+                let mut more = false;
+                return match self.receive_into(key, buffer, &mut more) {
+                    Ok(count) => {
+                        protocol.buffer_filled(&visit.transport, count);
+                        self.conclude_visit_closely(key, visit, Ok(Flags::INPUT.when(more)));
+                    }
+                    Err(pulled) => self.conclude_vain_visit(key, visit, pulled),
+                };
+            }
+        }
+        let mut room = self.room.borrow_mut();
+        let count = match self.receive_few(socket, &mut room) {
+            Ok(count) => count,
+            Err(result) => {
+                drop(room);
+                return self.visit_received(key, visit, socket, result);
+            }
+        };
+        self.flight.received.set(count);
+        self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
+        drop(room);
+        let none = Flags::default();
+        if !self.flight.is_of(key) || !self.fly_home_directly(key, socket, |home| visit.leave(home, none)) {
+            self.conclude_visit_closely(key, visit, Ok(none));
+        }
+    }
+
+    /// It is as much as there is room for, or no bytes.
+    #[inline(never)]
+    fn visit_received(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        socket: LentSocket,
+        result: Result<usize, Errno>,
+    ) {
+        let Some(protocol) = &mut visit.protocol else { return };
+        let (mut room, mut more) = (self.room.borrow_mut(), false);
+        let shown = match self.was_received(key, socket, result, &mut room, &mut more) {
+            Ok(count) => {
+                self.flight.received.set(count);
+                self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
+                Ok(Flags::INPUT.when(more))
+            }
+            Err(received) => {
+                drop(room);
+                self.show_received(key, visit, received, more)
+            }
+        };
+        self.conclude_visit(key, visit, shown);
+    }
+
+    #[inline(never)]
+    fn conclude_visit_closely(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
+        self.conclude_visit(key, visit, shown);
+    }
+
+    #[cold]
+    fn conclude_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) {
+        let goes_on = self.end_vain_visit(key, visit, pulled);
+        self.conclude_visit(key, visit, Err(goes_on));
+    }
+
+    /// Ends a flight with announced input that was received, where it led to nothing but bytes, and sends those. `false` if that is
+    /// to be looked at more closely.
+    #[inline(always)]
+    pub(super) fn fly_home_directly(
+        self: &Rc<Self>,
+        key: Key,
+        socket: LentSocket,
+        note: impl FnOnce(&mut Connection),
+    ) -> bool {
+        let mut bytes = self.flight.bytes.borrow_mut();
+        let mut slots = self.slots();
+        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
+        connection.traffic.received += self.flight.received.get() as u64;
+        connection.traffic.sent += bytes.len() as u64;
+        note(connection);
+        drop(slots);
+        self.flight.end();
+        if !bytes.is_empty() {
+            let sent = self.send_directly(key, socket, &bytes);
+            if sent != bytes.len() {
+                self.put_off(key, bytes, sent);
+                return true;
+            }
+            bytes.clear();
+        }
+        true
+    }
+
+    /// Receives for a flight with announced input, if that is less than there is room for: then a socket of the Internet's has no
+    /// more, and announces what comes later. Or else it is to be [looked at](Self::was_received) what the call gave.
+    #[inline(always)]
+    pub(super) fn receive_few(
+        &self,
+        socket: LentSocket,
+        into: &mut [u8],
+    ) -> Result<usize, Result<usize, Errno>> {
+        self.stats().own_receive();
+        match socket.receive(into) {
+            Ok(count) if count != 0 && count < into.len() => {
+                self.flight.untold.set(false);
+                Ok(count)
+            }
+            result => Err(result),
+        }
+    }
+
+    pub(super) fn receive_directly(
+        &self,
+        key: Key,
+        socket: LentSocket,
+        into: &mut [u8],
+        more: &mut bool,
+    ) -> Result<usize, Received> {
+        self.receive_few(socket, into).or_else(|result| self.was_received(key, socket, result, into, more))
+    }
+
+    #[inline(never)]
+    pub(super) fn was_received(
+        &self,
+        key: Key,
+        socket: LentSocket,
+        mut result: Result<usize, Errno>,
+        into: &mut [u8],
+        more: &mut bool,
+    ) -> Result<usize, Received> {
+        while result == Err(Errno::INTR) {
+            self.stats().own_receive();
+            result = socket.receive(into);
+        }
+        self.flight.untold.set(false);
+        let mut backend = self.backend_in_turn();
+        let result = result.map_err(Into::into);
+        let received = match backend.lender() {
+            Some(lender) => lender.was_received(key, result),
+            None => result.map_or_else(Received::Failed, Received::Filled),
+        };
+        *more = backend.may_receive(key);
+        received.into_filled()
+    }
+
+    /// Sends: how many bytes were sent.
+    #[inline(always)]
+    pub(super) fn send_directly(&self, key: Key, socket: LentSocket, bytes: &[u8]) -> usize {
+        self.stats().own_send();
+        match socket.send(bytes) {
+            Ok(sent) if sent == bytes.len() => sent,
+            result => self.was_sent(key, socket, result, bytes),
+        }
+    }
+
+    #[cold]
+    fn was_sent(
+        &self,
+        key: Key,
+        socket: LentSocket,
+        mut result: Result<usize, Errno>,
+        bytes: &[u8],
+    ) -> usize {
+        while result == Err(Errno::INTR) {
+            self.stats().own_send();
+            result = socket.send(bytes);
+        }
+        match result {
+            Ok(sent) if sent == bytes.len() => sent,
+            result => {
+                let result = result.map_err(Into::into);
+                let sent = self.backend_in_turn().lender().map_or(0, |lender| lender.was_sent(key, result));
+                if sent == 0 {
+                    self.stats().vain_send();
+                }
+                sent
+            }
+        }
+    }
+}
