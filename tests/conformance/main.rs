@@ -87,6 +87,7 @@ mod p_processes;
 mod p_signal_tasks;
 mod p_signals;
 mod p_virtual_programs;
+mod r_announced;
 mod r_errands;
 mod r_errands_acts;
 mod r_own_buffers;

@@ -46,7 +46,7 @@ secured! {
     fn x12_a_pause_stops_what_came_with_what_was_delivered(world: &World) {
         for way in world.ways() {
             let log = Log::new();
-            let payload = if world.cuts() && !world.is_seeded() { world.payload() } else { pattern(200_000) };
+            let payload = if world.cuts() && !world.is_seeded() { world.payload() } else { pattern(600_000) };
             let protocol = Trace::new(&log).on(Event::Data(0), Transport::pause_reading);
             let begun = world.secure(way, &Setup::default(), protocol);
             send(world, &begun, &payload, 8);

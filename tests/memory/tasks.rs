@@ -69,7 +69,7 @@ fn an_idle_task_costs_at_most_its_budget(backend: &str) {
     assert!(is_steady(&kept), "{kept:?}");
     drop((reactor, handle));
     // The thread keeps a few of the buffers that bytes were copied through.
-    assert!(Counts::here().since(before).bytes < 100_000, "{:?}", Counts::here().since(before));
+    assert!(Counts::here().since(before).bytes < 200_000, "{:?}", Counts::here().since(before));
 }
 
 marline_tests::on_sockets! {

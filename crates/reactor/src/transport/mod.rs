@@ -30,7 +30,7 @@ pub use reading::Taken;
 /// The loop owns the connection. A handle that outlives it is inert: it answers [`WriteStatus::Closed`], and never reaches
 /// the connection that uses the slot next. No method blocks, and none calls back before it returns.
 ///
-/// * Writing: [`write`](Self::write), [`try_write`](Self::try_write), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
+/// * Writing: [`write`](Self::write), [`try_write`](Self::try_write), [`try_send`](Self::try_send), [`write_owned`](Self::write_owned), [`write_vectored`](Self::write_vectored),
 ///   [`send_file`](Self::send_file), [`flush`](Self::flush), [`buffered`](Self::buffered), [`room`](Self::room), [`set_watermarks`](Self::set_watermarks),
 ///   [`notify_drained`](Self::notify_drained).
 /// * Reading: [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading),
@@ -97,6 +97,25 @@ impl Transport {
     #[inline]
     pub fn try_write(&self, data: &[u8]) -> Option<WriteStatus> {
         self.shell.write_within(self.key, data)
+    }
+
+    /// Sends from the front of `data` what the system takes at once, and keeps nothing of it: how many bytes. None if something waits to
+    /// be sent before it, and where nothing is sent so: behind filters, after the end, on backends that have sends under way. It is
+    /// one system call at most, never blocks, and calls nobody; a failure is told by the next [`write`](Self::write).
+    ///
+    /// ```
+    /// use marline_reactor::Transport;
+    ///
+    /// /// Has no more than the high watermark wait, however much there is to write: what is left is for another time.
+    /// fn write_some(transport: &Transport, data: &[u8]) -> usize {
+    ///     let sent = transport.try_send(data);
+    ///     let room = transport.room().unwrap_or(0);
+    ///     let more = &data[sent..][..room.min(data.len() - sent)];
+    ///     if transport.write(more).is_accepted() { sent + more.len() } else { sent }
+    /// }
+    /// ```
+    pub fn try_send(&self, data: &[u8]) -> usize {
+        self.shell.send_some(self.key, data)
     }
 
     /// As [`write`](Self::write), without a copy.

@@ -25,6 +25,8 @@ use crate::wake::{Visitor, attempt};
 
 /// A write is cut into pieces of what fits below the high watermark, but of no less than this.
 const PIECE: usize = 16 * 1024;
+/// How much is sent at once at most.
+const AT_ONCE: usize = 256 * 1024;
 
 /// The way from a handle, which may go to any thread, to the stream, which may be touched on that of its loop only.
 pub(super) struct Door {
@@ -266,6 +268,11 @@ impl Door {
         if piece.len() >= PIECE {
             // It may be sent at once, and a peer who reads as fast would let nobody else have a turn.
             ready!(local.executor.allowance.poll_use(context));
+            // What is sent at once takes no memory, so it may be more than the watermark.
+            let sent = transport.try_send(&data[..data.len().min(AT_ONCE)]);
+            if sent > 0 {
+                return Poll::Ready(Ok(sent));
+            }
         }
         match transport.write(piece) {
             WriteStatus::Closed if self.is_lost_unheard(&local, &transport)? => {

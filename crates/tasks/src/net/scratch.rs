@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// How large they are. All are alike, so that one is a word to move.
-const SIZE: usize = 64 * 1024;
+const SIZE: usize = 128 * 1024;
 
 /// A buffer, which is kept for the next one who needs it when it is dropped.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Scratch {
         Self(None)
     }
 
-    /// 64 KiB, which hold anything.
+    /// 128 KiB, which hold anything.
     #[inline]
     pub(super) fn take() -> Self {
         // At the end of a thread there may be no more place for it.

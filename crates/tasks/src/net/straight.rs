@@ -18,6 +18,8 @@ use crate::task::clone_of_task;
 /// Whoever has room for so much takes bytes from where they are. Less is taken from a copy, and not with a call to the system
 /// each time.
 const ROOMY: usize = 1024;
+/// So much is received at a time for those who have less room. They get it bit by bit, from a copy.
+const AHEAD: usize = 64 * 1024;
 /// What is less needs no look at how much there is.
 const FEW: usize = 16 * 1024;
 
@@ -165,7 +167,7 @@ impl Streams {
 
     fn take_little(&self, key: TableKey, transport: &Transport, into: &mut [u8]) -> Option<usize> {
         let mut scratch = Scratch::take();
-        let taken = transport.try_receive(&mut scratch)?;
+        let taken = transport.try_receive(&mut scratch[..AHEAD])?;
         let (count, received) = (taken.count.min(into.len()), &scratch[..taken.count]);
         into[..count].copy_from_slice(&received[..count]);
         if count < received.len() {

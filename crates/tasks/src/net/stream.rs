@@ -24,7 +24,7 @@ use super::turns::NO_TICKET;
 /// another thread every operation answers with [`WrongThread`](crate::WrongThread); dropped there, it ends on its own loop.
 ///
 /// Reading obeys back-pressure: what the program does not read stays with the system, but for one piece of the backend's, which
-/// is 64 KiB at most on those that come with Marline. A read with room for a KiB or more is a receive into its buffer; smaller
+/// is 256 KiB at most on those that come with Marline. A read with room for a KiB or more is a receive into its buffer; smaller
 /// ones are served from such a piece.
 /// Writing waits while more than the [high watermark](Transport::set_watermarks) waits to be sent. What is written leaves
 /// at the end of the loop's turn at the latest, together with what else was written until then: that of a task which input woke may leave

@@ -4,7 +4,7 @@ use super::{Channel, Connection};
 use crate::backend::{Chunk, Received, SystemCalls};
 
 /// How much a receive asks for when the core has no memory of its own for it.
-const SCRATCH: usize = 64 * 1024;
+const SCRATCH: usize = 256 * 1024;
 
 /// The memory for receives. It is away while it is out as a chunk; a receive meanwhile makes another, and one of them is kept.
 #[derive(Debug, Default)]

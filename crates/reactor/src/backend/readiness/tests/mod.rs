@@ -3,6 +3,7 @@
 mod closing;
 mod connecting;
 mod ends;
+mod lending;
 mod listening;
 mod receiving;
 mod sending;

@@ -1,0 +1,141 @@
+//! R, S: what a callback does to other connections whose input came with its own, and whose turn is yet to come.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use marline_reactor::{Lost, Protocol, Transport};
+
+use crate::streams;
+use crate::support::{Raw, World};
+
+streams! {
+    fn r01_who_is_paused_by_a_neighbour_before_its_turn_hears_nothing_until_it_resumes(world: &World) {
+        let (street, raws) = Street::new(world, 5, |others| others.iter().for_each(Transport::pause_reading));
+        raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+        world.until(|| street.heard.borrow().len() == 1);
+        world.settle();
+        assert_eq!(street.heard.borrow().len(), 1);
+        street.homes.borrow().iter().for_each(Transport::resume_reading);
+        world.until(|| street.heard.borrow().len() == raws.len());
+        world.settle();
+        assert_eq!(street.everyone(), [0, 1, 2, 3, 4]);
+    }
+
+    fn s01_who_is_aborted_by_a_neighbour_before_its_turn_hears_of_the_loss_alone(world: &World) {
+        let (street, raws) = Street::new(world, 5, |others| others.iter().for_each(Transport::abort));
+        raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+        world.until(|| street.lost.get() == 4);
+        world.settle();
+        assert_eq!((street.heard.borrow().len(), street.lost.get()), (1, 4));
+    }
+
+    fn s21_who_takes_over_from_a_neighbour_before_its_turn_gets_the_bytes(world: &World) {
+        let taken = Rc::new(RefCell::new(Vec::new()));
+        let successors = Rc::clone(&taken);
+        let (street, raws) = Street::new(world, 5, move |others| {
+            for transport in others {
+                let taken = Rc::clone(&successors);
+                let successor = move |_: &Transport, data: &[u8]| taken.borrow_mut().extend_from_slice(data);
+                transport.set_protocol(successor, b"").expect("it stands");
+            }
+        });
+        raws.iter().zip(b"abcde").for_each(|(raw, letter)| assert_eq!(raw.write(&[*letter]), 1));
+        world.until(|| taken.borrow().len() == 4);
+        world.settle();
+        let first = street.everyone();
+        assert_eq!(first.len(), 1);
+        let mut letters = taken.take();
+        letters.push(b'a' + u8::try_from(first[0]).expect("one of five"));
+        letters.sort_unstable();
+        assert_eq!(letters, b"abcde");
+    }
+
+    fn r08_everyone_is_heard_once_however_many_come_at_a_time(world: &World) {
+        let (street, raws) = Street::new(world, 100, |_| ());
+        for round in 1..4 {
+            raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+            world.until(|| street.heard.borrow().len() >= round * raws.len());
+            world.settle();
+            let mut heard = street.heard.borrow().clone();
+            heard.sort_unstable();
+            assert!(heard.chunks(round).enumerate().all(|(index, each)| each.iter().all(|one| *one == index)));
+        }
+    }
+
+    fn r08_everyone_is_heard_once_where_each_leaves_work_behind(world: &World) {
+        let later = Rc::new(Cell::new(0));
+        let count = Rc::clone(&later);
+        let (street, raws) = Street::new(world, 100, |_| ());
+        *street.each.borrow_mut() = Box::new(move |transport| {
+            let count = Rc::clone(&count);
+            transport.handle().call_soon(move || count.set(count.get() + 1));
+        });
+        raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+        world.until(|| later.get() == raws.len());
+        world.settle();
+        assert_eq!((street.everyone(), later.get()), ((0..100).collect(), 100));
+    }
+}
+
+type Act = Box<dyn Fn(&[Transport])>;
+type Each = Box<dyn Fn(&Transport)>;
+
+/// Connections that know each other.
+struct Street {
+    homes: RefCell<Vec<Transport>>,
+    /// What the first who hears something does to all others.
+    act: RefCell<Option<Act>>,
+    /// What each does who hears something.
+    each: RefCell<Each>,
+    heard: RefCell<Vec<usize>>,
+    lost: Cell<usize>,
+}
+
+impl Street {
+    fn new(world: &World, size: usize, act: impl Fn(&[Transport]) + 'static) -> (Rc<Self>, Vec<Raw>) {
+        let street = Rc::new(Self {
+            homes: RefCell::default(),
+            act: RefCell::new(Some(Box::new(act))),
+            each: RefCell::new(Box::new(|_| ())),
+            heard: RefCell::default(),
+            lost: Cell::default(),
+        });
+        let raws = (0..size).map(|number| {
+            let (transport, raw) = world.accept_one(Neighbour { number, street: Rc::clone(&street) });
+            street.homes.borrow_mut().push(transport);
+            raw
+        });
+        let raws = raws.collect();
+        world.settle();
+        (street, raws)
+    }
+
+    /// Who was heard, in order of their numbers, each as often as that was.
+    fn everyone(&self) -> Vec<usize> {
+        let mut heard = self.heard.borrow().clone();
+        heard.sort_unstable();
+        heard
+    }
+}
+
+struct Neighbour {
+    number: usize,
+    street: Rc<Street>,
+}
+
+impl Protocol for Neighbour {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self.street.heard.borrow_mut().extend(data.iter().map(|_| self.number));
+        (self.street.each.borrow())(transport);
+        let act = self.street.act.borrow_mut().take();
+        if let Some(act) = act {
+            let mut others = self.street.homes.borrow().clone();
+            others.remove(self.number);
+            act(&others);
+        }
+    }
+
+    fn connection_lost(&mut self, _: &Transport, _: &Lost) {
+        self.street.lost.set(self.street.lost.get() + 1);
+    }
+}
