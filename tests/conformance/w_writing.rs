@@ -201,6 +201,28 @@ conformance! {
         assert_eq!(world.read(&raw, 18), b"firstXYYYYYZZYYYYY");
     }
 
+    fn w01_what_is_sent_at_once_keeps_its_place_and_nothing_behind(world: &World) {
+        let (transport, raw) = world.accept_one(Trace::new(&Log::new()));
+        let payload = pattern(64 * 1024 * 1024);
+        assert_eq!(transport.try_send(b""), 0);
+        let (mut sent, mut last) = (0, 1);
+        while last > 0 && sent < payload.len() {
+            last = transport.try_send(&payload[sent..]);
+            sent += last;
+            assert_eq!(transport.buffered(), 0, "it keeps nothing");
+        }
+        let sends = !world.is_memory() && !world.is_adversarial() && !world.is_secure();
+        assert!(sent < payload.len() && (sent > 0 || !sends), "{sent}");
+        assert_eq!(transport.traffic().sent, sent as u64);
+        assert_eq!(transport.write(b"behind"), WriteStatus::Ok);
+        assert_eq!(transport.try_send(b"not before what waits"), 0);
+        let read = world.read(&raw, sent + 6);
+        assert!(read[..sent] == payload[..sent] && read[sent..] == *b"behind", "the bytes differ");
+        world.until(|| transport.buffered() == 0);
+        transport.write_eof();
+        assert_eq!(transport.try_send(b"late"), 0);
+    }
+
     fn w06_a_vectored_write_sends_its_parts_in_order(world: &World) {
         let (transport, raw) = world.accept_one(Trace::new(&Log::new()));
         let parts = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two "), IoSlice::new(b"three ")];
