@@ -135,17 +135,6 @@ impl Shell {
     }
 }
 
-impl Shell {
-    /// Puts a connection that stands in its slot.
-    pub(crate) fn stand(&self, key: Key, mut connection: Connection) {
-        if self.lends {
-            let socket = self.backend_in_turn().lender().and_then(|lender| lender.lend_socket(key));
-            connection.keep_socket(socket);
-        }
-        self.slot(key, |slot| *slot = Slot::Connection(connection));
-    }
-}
-
 impl Connection {
     /// What is particular about a stream that was opened.
     pub(crate) fn on(&mut self, opened: &Opened) {

@@ -1,6 +1,7 @@
 //! Sockets on which the core itself receives and sends.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -13,22 +14,27 @@ use crate::key::Key;
 
 /// The part of a backend that lends the core the sockets of connections, to receive and send on as long as that asks for nothing but
 /// the call, which costs no more than the call then. What comes back is what has to be known here: what was received that is no
-/// bytes, or all that there was room for; and what was sent that is not everything.
+/// bytes, or all that there was room for; and what was sent that is not everything. Such a backend [takes
+/// room](super::Backend::takes_room).
 ///
-/// The keys of [`next_inputs`](super::Backend::next_inputs) are then a promise of input, and nothing that the backend has taken note
-/// of: the core may receive on a lent socket first. While a send is under way with the backend, and while there may be input that it
-/// has told of or taken note of, the core leaves all to the backend.
+/// While a send is under way with the backend the core makes no call by itself, and while there may be input that the backend knows
+/// of it receives none.
 pub trait SocketLender {
     /// The socket of a connection, if that is one to lend. The core asks once the connection stands.
     fn lend_socket(&mut self, key: Key) -> Option<LentSocket>;
 
-    /// The core has come to a key of [`next_inputs`](super::Backend::next_inputs), and does not receive by itself: whether it is an
-    /// [`Input`](super::Completion::Input). If it is not, [`next`](super::Backend::next) tells what it is, if anything.
+    /// Takes events off what comes next, as long as they say no more than that there is input, and room for output: their keys, into
+    /// `keys` from the front, and how many they are. The core asks before [`next`](super::Backend::next), whenever it is through with
+    /// those that it had. The backend knows of the input of a key when the core has received it, or taken [note](Self::note_input).
+    fn next_announced(&mut self, keys: &[Cell<Key>]) -> usize;
+
+    /// The core has come to such a key, and does not receive by itself: whether it is an [`Input`](super::Completion::Input). If it is
+    /// not, [`next`](super::Backend::next) tells what it is, if anything.
     fn note_input(&mut self, key: Key) -> bool;
 
     /// What a receive of the core's gave, which is no bytes, or as many as there was room for: what
-    /// [`receive`](super::Backend::receive) would say of it.
-    fn was_received(&mut self, key: Key, result: io::Result<usize>) -> Received;
+    /// [`receive`](super::Backend::receive) would say of it, and whether there may be more.
+    fn was_received(&mut self, key: Key, result: io::Result<usize>) -> (Received, bool);
 
     /// What a send of the core's gave, which is not all that was to be sent: how many bytes were. A failure is met again by the next
     /// [`send`](super::Backend::send).

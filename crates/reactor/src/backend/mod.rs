@@ -144,7 +144,7 @@ pub use datagram::{
 };
 pub use events::{Close, Completion, Started, Wait, Watchable};
 pub use file::FileRange;
-pub use lent::{LentSocket, SocketLender};
+pub(crate) use lent::{LentSocket, SocketLender};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use no_alarm::Alarm;
 #[cfg(not(all(target_os = "linux", feature = "io-uring")))]
@@ -167,6 +167,7 @@ use crate::instant::Instant;
 use crate::key::Key;
 use crate::os_signal::SignalKind;
 use crate::process::Command;
+use crate::protocol::Internal;
 use crate::watch::Interest;
 
 /// A multiplexer. The [module](self) tells the rules of the whole.
@@ -223,9 +224,9 @@ pub trait Backend {
     /// The next completion, or `None` when this turn has no more.
     fn next(&mut self) -> Option<Completion>;
 
-    /// Takes keys off what comes next, into `keys` from the front: how many. Each is an [`Input`](Completion::Input), unless sockets are
-    /// [lent](SocketLender). The core asks before [`next`](Self::next), whenever it is through with those that it had. By default there
-    /// are none, and `next` has them all.
+    /// Takes keys off what [`next`](Self::next) has next, into `keys` from the front, as long as each is an [`Input`](Completion::Input):
+    /// how many. The core asks before `next`, whenever it is through with those that it had. By default it takes none, and `next` has
+    /// them all.
     fn next_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
         let _ = keys;
         0
@@ -373,8 +374,8 @@ pub trait Backend {
         true
     }
 
-    /// The part that lends sockets, if there is one. It is asked once whether there is.
-    fn lender(&mut self) -> Option<&mut dyn SocketLender> {
+    /// The part that lends sockets, if there is one. Only the loop can ask for it, and only backends of this crate have it.
+    fn lender(&mut self, _: Internal) -> Option<&mut dyn SocketLender> {
         None
     }
 

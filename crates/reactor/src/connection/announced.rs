@@ -3,10 +3,10 @@
 use std::cell::Cell;
 
 use crate::key::Key;
+use crate::protocol::Internal;
 use crate::reactor::Shell;
 
-/// So many are taken off the backend's list at a time. Where events woke something in the ready queue, not many more are delivered
-/// before that.
+/// So many are taken off the backend's list at a time.
 const MOST: usize = 32;
 
 /// Keys of what may have input, in order.
@@ -21,6 +21,12 @@ pub(crate) struct Announced {
 impl Default for Announced {
     fn default() -> Self {
         Self { keys: [const { Cell::new(Key::NOBODY) }; MOST], next: Cell::new(0), end: Cell::new(0) }
+    }
+}
+
+impl Announced {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == self.end
     }
 }
 
@@ -39,7 +45,12 @@ impl Shell {
     #[inline(never)]
     fn take_announced(&self) -> Option<Key> {
         let announced = &self.announced;
-        let count = self.backend_in_turn().next_inputs(&announced.keys).min(MOST);
+        let mut backend = self.backend_in_turn();
+        let count = match backend.lender(Internal) {
+            Some(lender) => lender.next_announced(&announced.keys),
+            None => backend.next_inputs(&announced.keys),
+        };
+        let count = count.min(MOST);
         announced.next.set(count.min(1));
         announced.end.set(count);
         announced.keys.first().filter(|_| count > 0).map(Cell::get)
@@ -47,6 +58,6 @@ impl Shell {
 
     /// The backend hears that we have come to it: whether it is input. If it is not, the backend tells what else it is.
     pub(super) fn note_announced(&self, key: Key) -> bool {
-        self.backend_in_turn().lender().is_none_or(|lender| lender.note_input(key))
+        self.backend_in_turn().lender(Internal).is_none_or(|lender| lender.note_input(key))
     }
 }

@@ -13,24 +13,48 @@ use super::visit::Shown;
 use super::{Connection, Flags, Visit};
 use crate::backend::{LentSocket, Received};
 use crate::key::Key;
+use crate::protocol::Internal;
 use crate::reactor::{Shell, Slot};
 
+/// What a call gave that was interrupted, or what it did not give at first.
+fn uninterrupted(
+    mut result: Result<usize, Errno>,
+    mut again: impl FnMut() -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    while result == Err(Errno::INTR) {
+        result = again();
+    }
+    result
+}
+
 impl Shell {
+    /// Puts a connection that stands in its slot, with the socket that the backend lends.
+    pub(crate) fn stand(&self, key: Key, mut connection: Connection) {
+        if self.lends {
+            let socket = self.backend_in_turn().lender(Internal).and_then(|lender| lender.lend_socket(key));
+            connection.keep_socket(socket);
+        }
+        self.slot(key, |slot| *slot = Slot::Connection(connection));
+    }
+
     /// Announced input of a connection that is as usual, for a protocol that is shown it.
     #[inline(always)]
     pub(super) fn visit_directly(self: &Rc<Self>, key: Key, visit: &mut Visit, socket: LentSocket) {
         let Some(protocol) = &mut visit.protocol else { return };
         match protocol.receive_buffer() {
             None if self.flight.is_of(key) => {}
-            None => return self.conclude_vain_visit(key, visit, Pulled::Unwanted),
+            None => return self.visit_told(key, visit),
             Some(buffer) => {
                 let mut more = false;
                 return match self.receive_into(key, buffer, &mut more) {
                     Ok(count) => {
                         protocol.buffer_filled(&visit.transport, count);
-                        self.conclude_visit_closely(key, visit, Ok(Flags::INPUT.when(more)));
+                        self.conclude_elsewhere(key, visit, Ok(Flags::INPUT.when(more)));
                     }
-                    Err(pulled) => self.conclude_vain_visit(key, visit, pulled),
+                    Err(pulled) => {
+                        let goes_on = self.end_vain_visit(key, visit, pulled);
+                        self.conclude_elsewhere(key, visit, Err(goes_on));
+                    }
                 };
             }
         }
@@ -47,8 +71,16 @@ impl Shell {
         drop(room);
         let none = Flags::default();
         if !self.flight.is_of(key) || !self.fly_home_directly(key, socket, |home| visit.leave(home, none)) {
-            self.conclude_visit_closely(key, visit, Ok(none));
+            self.conclude_elsewhere(key, visit, Ok(none));
         }
+    }
+
+    /// The protocol did something to its connection when it was asked for memory. So the backend knows of the input.
+    #[cold]
+    fn visit_told(self: &Rc<Self>, key: Key, visit: &mut Visit) {
+        let goes_on = self.wants_input(key);
+        self.end_vain_visit(key, visit, Pulled::Unwanted);
+        self.conclude_visit(key, visit, Err(goes_on));
     }
 
     /// It is as much as there is room for, or no bytes.
@@ -62,10 +94,12 @@ impl Shell {
     ) {
         let Some(protocol) = &mut visit.protocol else { return };
         let (mut room, mut more) = (self.room.borrow_mut(), false);
-        let shown = match self.was_received(key, socket, result, &mut room, &mut more) {
+        let received = self.was_received(key, socket, result, &mut room, &mut more);
+        let shown = match received {
             Ok(count) => {
                 self.flight.received.set(count);
                 self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
+                drop(room);
                 Ok(Flags::INPUT.when(more))
             }
             Err(received) => {
@@ -76,15 +110,10 @@ impl Shell {
         self.conclude_visit(key, visit, shown);
     }
 
+    /// Apart from the calls of what is usual.
     #[inline(never)]
-    fn conclude_visit_closely(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
+    fn conclude_elsewhere(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
         self.conclude_visit(key, visit, shown);
-    }
-
-    #[cold]
-    fn conclude_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) {
-        let goes_on = self.end_vain_visit(key, visit, pulled);
-        self.conclude_visit(key, visit, Err(goes_on));
     }
 
     /// Ends a flight with announced input that was received, where it led to nothing but bytes, and sends those. `false` if that is
@@ -148,22 +177,21 @@ impl Shell {
         &self,
         key: Key,
         socket: LentSocket,
-        mut result: Result<usize, Errno>,
+        result: Result<usize, Errno>,
         into: &mut [u8],
         more: &mut bool,
     ) -> Result<usize, Received> {
-        while result == Err(Errno::INTR) {
+        let result = uninterrupted(result, || {
             self.stats().own_receive();
-            result = socket.receive(into);
-        }
+            socket.receive(into)
+        });
         self.flight.untold.set(false);
-        let mut backend = self.backend_in_turn();
         let result = result.map_err(Into::into);
-        let received = match backend.lender() {
+        let (received, left) = match self.backend_in_turn().lender(Internal) {
             Some(lender) => lender.was_received(key, result),
-            None => result.map_or_else(Received::Failed, Received::Filled),
+            None => (result.map_or_else(Received::Failed, Received::Filled), true),
         };
-        *more = backend.may_receive(key);
+        *more = left;
         received.into_filled()
     }
 
@@ -178,27 +206,19 @@ impl Shell {
     }
 
     #[cold]
-    fn was_sent(
-        &self,
-        key: Key,
-        socket: LentSocket,
-        mut result: Result<usize, Errno>,
-        bytes: &[u8],
-    ) -> usize {
-        while result == Err(Errno::INTR) {
+    fn was_sent(&self, key: Key, socket: LentSocket, result: Result<usize, Errno>, bytes: &[u8]) -> usize {
+        let result = uninterrupted(result, || {
             self.stats().own_send();
-            result = socket.send(bytes);
+            socket.send(bytes)
+        });
+        if result == Ok(bytes.len()) {
+            return bytes.len();
         }
-        match result {
-            Ok(sent) if sent == bytes.len() => sent,
-            result => {
-                let result = result.map_err(Into::into);
-                let sent = self.backend_in_turn().lender().map_or(0, |lender| lender.was_sent(key, result));
-                if sent == 0 {
-                    self.stats().vain_send();
-                }
-                sent
-            }
+        let result = result.map_err(Into::into);
+        let sent = self.backend_in_turn().lender(Internal).map_or(0, |lender| lender.was_sent(key, result));
+        if sent == 0 {
+            self.stats().vain_send();
         }
+        sent
     }
 }

@@ -9,7 +9,7 @@
 //! before it is told that we have come to it; who lands meanwhile tells it.
 //!
 //! A protocol that takes its input itself may name a call that does it, its [errand](super::errand). Then the flight goes on with
-//! that, while the protocol is back in its place.
+//! that, and keeps the protocol meanwhile.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::io::IoSlice;
@@ -67,7 +67,7 @@ pub(crate) struct Flight {
     pub(super) stage: Cell<Stage>,
     /// The errand, until it runs,
     pub(super) call: Cell<Option<Callback>>,
-    /// and meanwhile the protocol that named it.
+    /// and, while it runs, the protocol that named it.
     pub(super) protocol: Cell<Option<Box<dyn Protocol>>>,
     /// Errands ran since events are delivered.
     pub(crate) had_errands: Cell<bool>,
@@ -181,7 +181,6 @@ impl Shell {
     #[inline(never)]
     pub(crate) fn land(&self) {
         let key = self.flight.key.replace(Key::NOBODY);
-        self.tell_announced(key);
         let (mut bytes, mut list) = (self.flight.bytes.borrow_mut(), false);
         if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
             connection.traffic.received += self.flight.received.get() as u64;
@@ -204,6 +203,7 @@ impl Shell {
         }
         bytes.clear();
         drop(bytes);
+        self.tell_announced(key);
         if list {
             self.flush_later(key);
         }

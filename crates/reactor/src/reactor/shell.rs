@@ -32,6 +32,7 @@ use crate::key::Key;
 use crate::os_signal::OsSignals;
 use crate::pool::{Pool, Whose};
 use crate::process::ProcessTable;
+use crate::protocol::Internal;
 use crate::ready::{Callback, Entry, Other, ReadyQueue};
 use crate::remote::{Arrived, Remote};
 use crate::resolve::{Naming, THREADS};
@@ -143,7 +144,7 @@ impl Shell {
             choices: backend.choices().clone(),
             room: RefCell::new(vec![0; if backend.takes_room() { ROOM } else { backend.room() }]),
             gives_room: backend.takes_room(),
-            lends: backend.lender().is_some(),
+            lends: backend.lender(Internal).is_some(),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),

@@ -144,6 +144,7 @@ impl Shell {
             || !self.flow_checks.borrow().is_empty()
             || !self.dirty.borrow().is_empty()
             || self.left_events.get()
+            || !self.announced.is_empty()
             || self.stopping.get()
             || self.remote.shared().has_work()
             || self.all_closed()

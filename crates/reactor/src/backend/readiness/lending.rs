@@ -1,5 +1,6 @@
 //! Sockets that the core receives and sends on by itself.
 
+use std::cell::Cell;
 use std::io;
 
 use super::{Object, Readiness};
@@ -16,6 +17,10 @@ impl SocketLender for Readiness {
         }
     }
 
+    fn next_announced(&mut self, keys: &[Cell<Key>]) -> usize {
+        if self.answers.is_empty() { self.poller.take_usual(keys) } else { 0 }
+    }
+
     fn note_input(&mut self, key: Key) -> bool {
         let is_input = match self.table.get(key) {
             Some(Object::Connection(connection)) => connection.has_usual_input(),
@@ -28,10 +33,13 @@ impl SocketLender for Readiness {
         is_input
     }
 
-    fn was_received(&mut self, key: Key, result: io::Result<usize>) -> Received {
+    fn was_received(&mut self, key: Key, result: io::Result<usize>) -> (Received, bool) {
         match self.table.get(key) {
-            Some(Object::Connection(connection)) => connection.was_received(result, &mut self.calls),
-            _ => Received::Failed(unknown()),
+            Some(Object::Connection(connection)) => {
+                let received = connection.was_received(result, &mut self.calls);
+                (received, connection.is_readable())
+            }
+            _ => (Received::Failed(unknown()), false),
         }
     }
 

@@ -27,7 +27,6 @@ mod listener;
 mod tests;
 mod waker;
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
@@ -53,6 +52,7 @@ use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::instant::Instant;
 use crate::key::Key;
+use crate::protocol::Internal;
 use crate::watch::Interest;
 use listener::Listener;
 use waker::Waker;
@@ -213,10 +213,6 @@ impl Backend for Readiness {
         Ok(())
     }
 
-    fn next_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
-        if self.answers.is_empty() { self.poller.take_usual(keys) } else { 0 }
-    }
-
     fn next(&mut self) -> Option<Completion> {
         loop {
             if !self.answers.is_empty() {
@@ -366,7 +362,7 @@ impl Backend for Readiness {
         }
     }
 
-    fn lender(&mut self) -> Option<&mut dyn SocketLender> {
+    fn lender(&mut self, _: Internal) -> Option<&mut dyn SocketLender> {
         Some(self)
     }
 

@@ -39,9 +39,6 @@ const FAREWELL: Bits = Bits::bit(11);
 /// The channel was made ready for files.
 const TAKES_FILES: Bits = Bits::bit(12);
 
-/// An event is no simple matter.
-const ODD: Bits = CONNECTING.or(FAILED).or(EOF).or(WATCHED);
-
 /// A connection, or an attempt at one.
 #[derive(Debug)]
 pub(in crate::backend) struct Connection<C> {
@@ -93,7 +90,7 @@ impl<C: Channel> Connection<C> {
 
     /// An event said that there is input, and room for output. Whether it says no more than that.
     pub(in crate::backend) fn has_usual_input(&mut self) -> bool {
-        let is_usual = !self.state.has(ODD) && self.outgoing.is_none();
+        let is_usual = !self.state.has(CONNECTING.or(FAILED).or(EOF)) && self.outgoing.is_none();
         self.state.insert(READABLE.or(WRITABLE).when(is_usual));
         is_usual
     }

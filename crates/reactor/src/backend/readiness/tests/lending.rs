@@ -18,7 +18,7 @@ impl Rig {
         let keys = [const { Cell::new(Key::NOBODY) }; 4];
         let deadline = self.backend.now() + PATIENCE;
         loop {
-            let count = self.backend.next_inputs(&keys);
+            let count = self.backend.next_announced(&keys);
             if count > 0 {
                 return keys[..count].iter().map(Cell::get).collect();
             }
@@ -74,7 +74,7 @@ fn only_plain_input_is_announced_so_and_in_order() {
     let keys = [const { Cell::new(Key::NOBODY) }; 4];
     let mut told = Vec::new();
     loop {
-        let count = rig.backend.next_inputs(&keys);
+        let count = rig.backend.next_announced(&keys);
         told.extend(keys[..count].iter().map(|key| (key.get(), true)));
         match rig.backend.next() {
             Some(Completion::Input(key)) => told.push((key, false)),
@@ -104,7 +104,7 @@ fn where_all_the_room_was_filled_there_may_be_more() {
     peer.write_all(b"hello").unwrap();
     assert_eq!(rig.announced(), [key]);
     let result = rig.lent(key).receive(&mut [0; 2]);
-    assert!(matches!(rig.backend.was_received(key, io(result)), Received::Filled(2)));
+    assert!(matches!(rig.backend.was_received(key, io(result)), (Received::Filled(2), true)));
     assert!(rig.backend.may_receive(key));
     assert_eq!(rig.receive(key).unwrap(), b"llo");
 }
@@ -118,7 +118,7 @@ fn an_alarm_without_bytes_is_dry() {
     let socket = rig.lent(key);
     assert_eq!(socket.receive(&mut [0; 2]), Ok(1));
     let result = socket.receive(&mut [0; 2]);
-    assert!(matches!(rig.backend.was_received(key, io(result)), Received::Dry));
+    assert!(matches!(rig.backend.was_received(key, io(result)), (Received::Dry, false)));
     assert!(!rig.backend.may_receive(key));
 }
 
@@ -138,7 +138,7 @@ fn the_end_and_a_reset_that_the_core_meets_are_told() {
     while !matches!(socket.receive(&mut [0; 2]), Ok(0)) {
         assert!(rig.backend.now() < deadline, "it never came");
     }
-    assert!(matches!(rig.backend.was_received(ended, Ok(0)), Received::Eof));
+    assert!(matches!(rig.backend.was_received(ended, Ok(0)), (Received::Eof, false)));
     let socket = rig.lent(broken);
     let result = loop {
         assert!(rig.backend.now() < deadline, "it never came");
@@ -147,7 +147,7 @@ fn the_end_and_a_reset_that_the_core_meets_are_told() {
             result => break result,
         }
     };
-    let received = rig.backend.was_received(broken, io(result));
+    let (received, _) = rig.backend.was_received(broken, io(result));
     assert!(is_reset(&Err(received)));
     // The event that told of it brings nothing new.
     rig.backend.wait(until(Instant::ZERO)).unwrap();
@@ -211,7 +211,7 @@ fn while_a_send_waits_announced_input_is_told_with_it() {
         assert!(peer.read(&mut drained).unwrap() > 0);
         rig.backend.wait(until(Instant::ZERO)).unwrap();
         let keys = [const { Cell::new(Key::NOBODY) }; 4];
-        let count = rig.backend.next_inputs(&keys);
+        let count = rig.backend.next_announced(&keys);
         for announced in &keys[..count] {
             assert_eq!(announced.get(), key);
             input |= rig.backend.note_input(key);
