@@ -10,7 +10,7 @@ mod tasks;
 mod tls;
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread;
@@ -404,7 +404,35 @@ fn writing_to_a_peer_that_pauses_allocates_nothing(backend: &str) {
     }
 }
 
+/// Sends as much at a time as the sockets hold, which is more than one receive brings.
+fn a_burst_that_takes_several_receives_allocates_nothing(backend: &str) {
+    const BURST: usize = 2 * 1024 * 1024;
+    let (reactor, got) = (reactor(backend), Rc::new(Cell::new(0)));
+    let seen = Rc::clone(&got);
+    let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| {
+        let seen = Rc::clone(&seen);
+        move |_: &Transport, data: &[u8]| seen.set(seen.get() + data.len())
+    });
+    let mut peer = echo::connect(address_of(&server.expect("a listener"))).expect("a connection");
+    peer.set_nonblocking(true).expect("a non-blocking socket");
+    let bytes = vec![7; BURST];
+    let mut burst = || {
+        let (mut sent, begun) = (0, got.get());
+        while got.get() < begun + BURST {
+            match peer.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            reactor.turn(Some(Duration::from_millis(5))).expect("a turn");
+        }
+    };
+    (0..20).for_each(|_| burst());
+    let ((), counts) = counted(|| (0..10).for_each(|_| burst()));
+    assert_eq!(counts.allocations, 0, "{counts:?}");
+}
+
 marline_tests::on_sockets! {
+    a_burst_that_takes_several_receives_allocates_nothing
     an_echoed_message_allocates_nothing
     nor_does_one_in_pieces
     nor_one_that_is_answered_by_a_later_callback

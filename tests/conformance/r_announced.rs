@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use marline_reactor::{Lost, Protocol, Transport};
+use marline_reactor::{Lost, Protocol, Transport, WriteStatus};
 
 use crate::streams;
-use crate::support::{Raw, World};
+use crate::support::{Raw, World, pattern};
 
 streams! {
     fn r01_who_is_paused_by_a_neighbour_before_its_turn_hears_nothing_until_it_resumes(world: &World) {
@@ -48,6 +48,45 @@ streams! {
         letters.push(b'a' + u8::try_from(first[0]).expect("one of five"));
         letters.sort_unstable();
         assert_eq!(letters, b"abcde");
+    }
+
+    fn r08_what_a_neighbour_asks_and_undoes_before_its_turn_costs_no_bytes(world: &World) {
+        let acts: [fn(&Transport); 7] = [
+            |transport| {
+                transport.pause_reading();
+                transport.resume_reading();
+            },
+            |transport| drop(transport.suspend_reading()),
+            |transport| assert_eq!(transport.buffered(), 0),
+            |transport| transport.watch_peer(),
+            |transport| assert!(transport.write(pattern(100_000)).is_accepted()),
+            |transport| assert_eq!(transport.write(b"few"), WriteStatus::Ok),
+            |transport| transport.notify_readable(),
+        ];
+        for act in acts {
+            let (street, raws) = Street::new(world, 4, move |others| others.iter().for_each(act));
+            for round in 1..3 {
+                raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+                world.until(|| street.heard.borrow().len() == round * raws.len());
+            }
+            world.settle();
+            assert_eq!(street.everyone(), [0, 0, 1, 1, 2, 2, 3, 3]);
+        }
+    }
+
+    fn s23_who_is_closed_by_a_neighbour_before_its_turn_sends_what_it_wrote(world: &World) {
+        let (street, raws) = Street::new(world, 3, |others| {
+            for transport in others {
+                transport.write(b"goodbye");
+                transport.close();
+            }
+        });
+        raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+        world.until(|| street.heard.borrow().len() == 1 && street.lost.get() == 2);
+        let first = street.everyone()[0];
+        for raw in raws.iter().enumerate().filter_map(|(number, raw)| (number != first).then_some(raw)) {
+            assert_eq!(world.read(raw, 7), b"goodbye");
+        }
     }
 
     fn r08_everyone_is_heard_once_however_many_come_at_a_time(world: &World) {
