@@ -19,7 +19,7 @@ impl Shell {
     pub(crate) fn push_next(&self, call: Callback) {
         if self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && self.passes() {
             self.flight.stage.set(Stage::Named);
-            self.flight.call.set(Some(call));
+            self.flight.name_errand(call);
         } else {
             self.push(Entry::Call(call));
         }
@@ -30,8 +30,8 @@ impl Shell {
     pub(super) fn put_off_errand(&self) {
         if self.flight.stage.get() == Stage::Named {
             self.flight.stage.set(Stage::Visit);
-            if let Some(call) = self.flight.call.take() {
-                self.push_first(Entry::Call(call));
+            if let Some(call) = self.flight.take_errand() {
+                self.push_first(Entry::Call(ManuallyDrop::into_inner(call)));
             }
         }
     }
@@ -41,24 +41,24 @@ impl Shell {
     pub(super) fn run_errand(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let input = Flags::INPUT | Flags::LEFT;
         if self.flight.is_of(key) {
-            self.flight.protocol.set(visit.protocol.take());
+            self.flight.keep_protocol(visit.protocol.take());
             self.flight.stage.set(Stage::Left);
         } else {
             // It did something to its connection.
             self.conclude_visit(key, visit, Ok(input));
         }
         self.flight.had_errands.set(true);
-        if let Some(call) = self.flight.call.take() {
+        if let Some(mut call) = self.flight.take_errand() {
             self.stats().callback();
             // A callback that was called holds nothing, and need not be dropped.
-            self.run_callback(&mut ManuallyDrop::new(call));
+            self.run_callback(&mut call);
         }
         if !self.flight.is_of(key) {
             return self.end_errand_closely(key);
         }
         let is_taken = self.flight.stage.get() == Stage::Taken;
         let note = |connection: &mut Connection| {
-            connection.protocol = self.flight.protocol.take();
+            self.flight.put_back_protocol(connection);
             connection.flags.put(input, !is_taken);
         };
         let flown = match self.flight.socket.get() {

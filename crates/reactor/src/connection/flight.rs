@@ -13,6 +13,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::io::IoSlice;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::{Connection, Flags};
@@ -66,9 +67,10 @@ pub(crate) struct Flight {
     pub(super) untold: Cell<bool>,
     pub(super) stage: Cell<Stage>,
     /// The errand, until it runs,
-    pub(super) call: Cell<Option<Callback>>,
-    /// and, while it runs, the protocol that named it.
-    pub(super) protocol: Cell<Option<Box<dyn Protocol>>>,
+    call: Cell<Option<ManuallyDrop<Callback>>>,
+    /// and, while it runs, the protocol that named it. Both are taken out before another is put in, so there is nothing to drop then,
+    /// which would be a look at each.
+    protocol: Cell<Option<ManuallyDrop<Box<dyn Protocol>>>>,
     /// Errands ran since events are delivered.
     pub(crate) had_errands: Cell<bool>,
 }
@@ -160,6 +162,30 @@ impl Flight {
         self.is_of(key) && self.stage.get() == Stage::Taken
     }
 
+    #[inline]
+    pub(super) fn name_errand(&self, call: Callback) {
+        self.call.set(Some(ManuallyDrop::new(call)));
+    }
+
+    /// The errand, which is nobody's from now on.
+    #[inline]
+    pub(super) fn take_errand(&self) -> Option<ManuallyDrop<Callback>> {
+        self.call.take()
+    }
+
+    /// The protocol is here as long as an errand runs.
+    #[inline]
+    pub(super) fn keep_protocol(&self, protocol: Option<Box<dyn Protocol>>) {
+        self.protocol.set(protocol.map(ManuallyDrop::new));
+    }
+
+    /// Puts it back in its place, where none is.
+    #[inline]
+    pub(super) fn put_back_protocol(&self, connection: &mut Connection) {
+        let protocol = self.protocol.take().map(ManuallyDrop::into_inner);
+        std::mem::forget(std::mem::replace(&mut connection.protocol, protocol));
+    }
+
     /// Takes what is written to the connection, if that is something, and all there is to it.
     #[inline]
     pub(super) fn takes(&self, key: Key, data: &[u8]) -> bool {
@@ -195,7 +221,7 @@ impl Shell {
                     connection.flags.put(Flags::LEFT, self.flight.leaves());
                 }
                 stage => {
-                    connection.protocol = self.flight.protocol.take();
+                    self.flight.put_back_protocol(connection);
                     connection.flags.put(Flags::INPUT | Flags::LEFT, stage == Stage::Left);
                     list = written && connection.wants_flush();
                 }
