@@ -235,6 +235,7 @@ impl Shell {
         Ok(Flags::INPUT.when(more))
     }
 
+    #[inline(always)]
     fn receive_for_room(&self, key: Key, room: &mut [u8], more: &mut bool) -> Result<usize, Received> {
         if let Some(socket) = self.flight.untold_socket() {
             return self.receive_directly(key, socket, room, more);

@@ -142,9 +142,8 @@ impl Connection {
     #[allow(clippy::vec_box)] // As in `Uring`.
     pub(super) fn was_pulled(&mut self, key: Key, spares: &mut Vec<Box<Input>>, lists: &mut Lists) -> bool {
         if self.input.as_ref().is_some_and(|input| input.is_empty()) {
-            let spare = self.input.take();
-            if spares.len() < INPUTS {
-                spares.extend(spare);
+            if let Some(spare) = self.input.take().filter(|_| spares.len() < INPUTS) {
+                spares.push(spare);
             }
         }
         let more = self.has_input();
