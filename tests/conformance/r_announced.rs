@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use marline_reactor::{Lost, Protocol, Transport, WriteStatus};
 
-use crate::streams;
-use crate::support::{Raw, World, pattern};
+use crate::support::{Raw, World, pattern, reason_name};
+use crate::{conformance, streams};
 
 streams! {
     fn r01_who_is_paused_by_a_neighbour_before_its_turn_hears_nothing_until_it_resumes(world: &World) {
@@ -116,6 +116,20 @@ streams! {
     }
 }
 
+conformance! {
+    fn s33_whose_peer_resets_it_before_its_turn_is_lost_for_that_reason(world: &World) {
+        let (street, raws) = Street::new(world, 4, |_| ());
+        raws.iter().for_each(|raw| assert_eq!(raw.write(b"x"), 1));
+        let raws = Rc::new(raws);
+        let far = Rc::clone(&raws);
+        // Whoever comes first; what the others were sent has arrived by then.
+        *street.each.borrow_mut() = Box::new(move |_| far.iter().for_each(Raw::reset));
+        world.until(|| street.lost.get() == 4);
+        assert!(!street.everyone().is_empty());
+        assert_eq!(*street.reasons.borrow(), ["Reset"; 4]);
+    }
+}
+
 type Act = Box<dyn Fn(&[Transport])>;
 type Each = Box<dyn Fn(&Transport)>;
 
@@ -128,6 +142,7 @@ struct Street {
     each: RefCell<Each>,
     heard: RefCell<Vec<usize>>,
     lost: Cell<usize>,
+    reasons: RefCell<Vec<String>>,
 }
 
 impl Street {
@@ -138,6 +153,7 @@ impl Street {
             each: RefCell::new(Box::new(|_| ())),
             heard: RefCell::default(),
             lost: Cell::default(),
+            reasons: RefCell::default(),
         });
         let raws = (0..size).map(|number| {
             let (transport, raw) = world.accept_one(Neighbour { number, street: Rc::clone(&street) });
@@ -174,7 +190,8 @@ impl Protocol for Neighbour {
         }
     }
 
-    fn connection_lost(&mut self, _: &Transport, _: &Lost) {
+    fn connection_lost(&mut self, _: &Transport, lost: &Lost) {
+        self.street.reasons.borrow_mut().push(reason_name(lost));
         self.street.lost.set(self.street.lost.get() + 1);
     }
 }
