@@ -81,20 +81,29 @@ impl Patience {
         longest: impl FnOnce(Instant) -> Duration,
         now: impl FnOnce() -> Instant,
     ) -> bool {
-        self.steps += 1;
-        self.looks.is_time(self.steps) && self.look(longest, now())
+        self.step();
+        self.has_ended(longest, now)
     }
 
-    /// The same, where somebody else counts them, and has come to this step. It may be asked with less than each, but with
-    /// [`next`](Self::next).
-    pub(crate) fn ends_with(
+    /// Counts a step: how many there were.
+    #[inline]
+    pub(crate) fn step(&mut self) -> u32 {
+        self.steps += 1;
+        self.steps
+    }
+
+    pub(crate) fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// What [`ends`](Self::ends) answers with the last step. It may be asked with fewer than all, but with [`next`](Self::next).
+    #[inline]
+    pub(crate) fn has_ended(
         &mut self,
-        step: u32,
         longest: impl FnOnce(Instant) -> Duration,
         now: impl FnOnce() -> Instant,
     ) -> bool {
-        self.steps = step;
-        self.looks.is_time(step) && self.look(longest, now())
+        self.looks.is_time(self.steps) && self.look(longest, now())
     }
 
     /// The step with which it reads the clock next.

@@ -57,7 +57,13 @@ impl Shell {
     }
 
     /// The backend hears that we have come to it: whether it is input. If it is not, the backend tells what else it is.
+    #[inline]
     pub(super) fn note_announced(&self, key: Key) -> bool {
-        self.backend_in_turn().lender(Internal).is_none_or(|lender| lender.note_input(key))
+        !self.lends || self.tell_lender(key)
+    }
+
+    #[inline(never)]
+    fn tell_lender(&self, key: Key) -> bool {
+        self.backend_in_turn().lender(Internal).is_some_and(|lender| lender.note_input(key))
     }
 }

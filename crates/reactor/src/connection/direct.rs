@@ -4,11 +4,11 @@
 //! An echo is a visit on such a socket: the bytes are received into the loop's room, the protocol is shown them, and what it wrote is
 //! sent. Nearly all traffic of that kind is of few bytes, so each step here has been counted.
 
+use std::cell::RefMut;
 use std::rc::Rc;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
-use super::input::Pulled;
 use super::visit::Shown;
 use super::{Connection, Flags, Visit};
 use crate::backend::{LentSocket, Received};
@@ -16,15 +16,12 @@ use crate::key::Key;
 use crate::protocol::Internal;
 use crate::reactor::{Shell, Slot};
 
-/// What a call gave that was interrupted, or what it did not give at first.
+/// What a call gave, or what it gave when it was repeated because it had been interrupted.
 fn uninterrupted(
-    mut result: Result<usize, Errno>,
-    mut again: impl FnMut() -> Result<usize, Errno>,
+    result: Result<usize, Errno>,
+    again: impl FnMut() -> Result<usize, Errno>,
 ) -> Result<usize, Errno> {
-    while result == Err(Errno::INTR) {
-        result = again();
-    }
-    result
+    if result == Err(Errno::INTR) { retry_on_intr(again) } else { result }
 }
 
 impl Shell {
@@ -46,16 +43,9 @@ impl Shell {
             None => return self.visit_told(key, visit),
             Some(buffer) => {
                 let mut more = false;
-                return match self.receive_into(key, buffer, &mut more) {
-                    Ok(count) => {
-                        protocol.buffer_filled(&visit.transport, count);
-                        self.conclude_elsewhere(key, visit, Ok(Flags::INPUT.when(more)));
-                    }
-                    Err(pulled) => {
-                        let goes_on = self.end_vain_visit(key, visit, pulled);
-                        self.conclude_elsewhere(key, visit, Err(goes_on));
-                    }
-                };
+                let filled = self.receive_into(key, buffer, &mut more);
+                let shown = self.show_filled(key, visit, filled, more);
+                return self.conclude_elsewhere(key, visit, shown);
             }
         }
         let mut room = self.room.borrow_mut();
@@ -78,9 +68,8 @@ impl Shell {
     /// The protocol did something to its connection when it was asked for memory. So the backend knows of the input.
     #[cold]
     fn visit_told(self: &Rc<Self>, key: Key, visit: &mut Visit) {
-        let goes_on = self.wants_input(key);
-        self.end_vain_visit(key, visit, Pulled::Unwanted);
-        self.conclude_visit(key, visit, Err(goes_on));
+        let shown = self.show_without_memory(key, visit);
+        self.conclude_visit(key, visit, shown);
     }
 
     /// It is as much as there is room for, or no bytes.
@@ -92,21 +81,8 @@ impl Shell {
         socket: LentSocket,
         result: Result<usize, Errno>,
     ) {
-        let Some(protocol) = &mut visit.protocol else { return };
-        let (mut room, mut more) = (self.room.borrow_mut(), false);
-        let received = self.was_received(key, socket, result, &mut room, &mut more);
-        let shown = match received {
-            Ok(count) => {
-                self.flight.received.set(count);
-                self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
-                drop(room);
-                Ok(Flags::INPUT.when(more))
-            }
-            Err(received) => {
-                drop(room);
-                self.show_received(key, visit, received, more)
-            }
-        };
+        let shown =
+            self.show_room(key, visit, |room, more| self.was_received(key, socket, result, room, more));
         self.conclude_visit(key, visit, shown);
     }
 
@@ -125,7 +101,7 @@ impl Shell {
         socket: LentSocket,
         note: impl FnOnce(&mut Connection),
     ) -> bool {
-        let mut bytes = self.flight.bytes.borrow_mut();
+        let bytes = self.flight.bytes.borrow_mut();
         let mut slots = self.slots();
         let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
         connection.traffic.received += self.flight.received.get() as u64;
@@ -134,14 +110,16 @@ impl Shell {
         drop(slots);
         self.flight.end();
         if !bytes.is_empty() {
-            let sent = self.send_directly(key, socket, &bytes);
-            if sent != bytes.len() {
-                self.put_off(key, bytes, sent);
-                return true;
-            }
-            bytes.clear();
+            self.send_flown(key, socket, bytes);
         }
         true
+    }
+
+    /// Sends what was written in a flight.
+    #[inline(always)]
+    pub(super) fn send_flown(self: &Rc<Self>, key: Key, socket: LentSocket, mut bytes: RefMut<'_, Vec<u8>>) {
+        let sent = self.send_directly(key, socket, &bytes);
+        if sent == bytes.len() { bytes.clear() } else { self.put_off(key, bytes, sent) }
     }
 
     /// Receives for a flight with announced input, if that is less than there is room for: then a socket of the Internet's has no
@@ -197,7 +175,7 @@ impl Shell {
 
     /// Sends: how many bytes were sent.
     #[inline(always)]
-    pub(super) fn send_directly(&self, key: Key, socket: LentSocket, bytes: &[u8]) -> usize {
+    fn send_directly(&self, key: Key, socket: LentSocket, bytes: &[u8]) -> usize {
         self.stats().own_send();
         match socket.send(bytes) {
             Ok(sent) if sent == bytes.len() => sent,

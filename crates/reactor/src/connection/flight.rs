@@ -274,11 +274,7 @@ impl Shell {
     #[inline(always)]
     fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
         if let Some(socket) = self.flight.socket.get() {
-            let sent = self.send_directly(key, socket, &bytes);
-            if sent == bytes.len() {
-                return bytes.clear();
-            }
-            return self.put_off(key, bytes, sent);
+            return self.send_flown(key, socket, bytes);
         }
         if !self.gives_room {
             if self.backend_in_turn().send_copy(key, &bytes) {

@@ -53,7 +53,7 @@ impl Shell {
                 Err(Some(Received::Chunk(lent))) => Ok(self.fit(key, lent, buffer)),
                 received => received,
             },
-            None if self.gives_room => return self.show_room(protocol, transport, shown),
+            None if self.gives_room => return self.show_in_room(protocol, transport, shown),
             None => self.receive_some(key, None),
         };
         match received {
@@ -68,7 +68,7 @@ impl Shell {
 
     /// The bytes are in memory of the loop's.
     #[inline]
-    fn show_room(
+    fn show_in_room(
         self: &Rc<Self>,
         protocol: &mut dyn Protocol,
         transport: &Transport,

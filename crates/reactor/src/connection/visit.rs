@@ -53,7 +53,7 @@ impl Shell {
             return true;
         }
         let socket = self.flight.socket.get();
-        if socket.is_none() && self.lends && !self.note_announced(key) {
+        if socket.is_none() && !self.note_announced(key) {
             self.give_up_visit(key, visit);
             return true;
         }
@@ -72,7 +72,7 @@ impl Shell {
 
     #[inline(never)]
     fn deliver_announced(self: &Rc<Self>, key: Key) {
-        if !self.lends || self.note_announced(key) {
+        if self.note_announced(key) {
             self.stats().event();
             self.deliver_input(key);
         }
@@ -127,7 +127,7 @@ impl Shell {
             true => Ok(Flags::INPUT | Flags::LEFT),
             false if self.flight.is_of(key) => {
                 self.flight.receive_after_all();
-                self.show_input_after_all(key, visit)
+                return self.visit_protocol(key, visit);
             }
             false => {
                 self.alter(key, |connection| connection.flags.clear(Flags::LEFT));
@@ -174,51 +174,74 @@ impl Shell {
         }
     }
 
-    #[inline(never)]
-    fn show_input_after_all(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Shown {
-        self.show_input(key, visit)
-    }
-
     /// What is received now, into its memory, the loop's, or the backend's.
     #[inline(always)]
     fn show_input(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Shown {
         let Some(protocol) = &mut visit.protocol else { return Err(false) };
-        let mut more = false;
         match protocol.receive_buffer() {
-            None if self.still_wants_input(key) => {
-                let mut room = self.room.borrow_mut();
-                match self.receive_for_room(key, &mut room, &mut more) {
-                    Ok(count) => {
-                        self.note_received(key, count);
-                        self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
-                        Ok(Flags::INPUT.when(more))
-                    }
-                    Err(received) => {
-                        drop(room);
-                        self.show_received(key, visit, received, more)
-                    }
-                }
+            None => self.show_without_memory(key, visit),
+            Some(buffer) => {
+                let mut more = false;
+                let filled = self.receive_into(key, buffer, &mut more);
+                self.show_filled(key, visit, filled, more)
             }
-            None => Err(self.end_vain_visit(key, visit, Pulled::Unwanted)),
-            Some(buffer) => match self.receive_into(key, buffer, &mut more) {
-                Ok(count) => {
-                    protocol.buffer_filled(&visit.transport, count);
-                    Ok(Flags::INPUT.when(more))
-                }
-                Err(pulled) => Err(self.end_vain_visit(key, visit, pulled)),
-            },
+        }
+    }
+
+    /// What is received now, for a protocol that has no memory.
+    #[inline(always)]
+    pub(super) fn show_without_memory(self: &Rc<Self>, key: Key, visit: &mut Visit) -> Shown {
+        if !self.still_wants_input(key) {
+            return Err(self.end_vain_visit(key, visit, Pulled::Unwanted));
+        }
+        self.show_room(key, visit, |room, more| self.receive_for_room(key, room, more))
+    }
+
+    /// What `receive` puts into the loop's room, or gives in place of that.
+    #[inline(always)]
+    pub(super) fn show_room(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        receive: impl FnOnce(&mut [u8], &mut bool) -> Result<usize, Received>,
+    ) -> Shown {
+        let Some(protocol) = &mut visit.protocol else { return Err(false) };
+        let (mut room, mut more) = (self.room.borrow_mut(), false);
+        match receive(&mut room, &mut more) {
+            Ok(count) => {
+                self.note_received(key, count);
+                self.deliver_bytes(&mut **protocol, key, &visit.transport, &room[..count]);
+                Ok(Flags::INPUT.when(more))
+            }
+            Err(received) => {
+                drop(room);
+                self.show_received(key, visit, received, more)
+            }
+        }
+    }
+
+    /// What is in the protocol's memory.
+    #[inline(never)]
+    pub(super) fn show_filled(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        filled: Result<usize, Pulled>,
+        more: bool,
+    ) -> Shown {
+        let Some(protocol) = &mut visit.protocol else { return Err(false) };
+        match filled {
+            Ok(count) => {
+                protocol.buffer_filled(&visit.transport, count);
+                Ok(Flags::INPUT.when(more))
+            }
+            Err(pulled) => Err(self.end_vain_visit(key, visit, pulled)),
         }
     }
 
     /// A chunk. If there is none, the visit is over.
     #[inline(never)]
-    pub(super) fn show_received(
-        self: &Rc<Self>,
-        key: Key,
-        visit: &mut Visit,
-        received: Received,
-        more: bool,
-    ) -> Shown {
+    fn show_received(self: &Rc<Self>, key: Key, visit: &mut Visit, received: Received, more: bool) -> Shown {
         let chunk = match received {
             Received::Chunk(chunk) => chunk,
             other => return Err(self.end_vain_visit(key, visit, other.into())),
@@ -339,7 +362,7 @@ impl Shell {
 
     /// Nothing was shown.
     #[cold]
-    pub(super) fn end_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) -> bool {
+    fn end_vain_visit(self: &Rc<Self>, key: Key, visit: &mut Visit, pulled: Pulled) -> bool {
         self.end_flight(key);
         let Some(protocol) = visit.protocol.take() else { return false };
         self.conclude_pull(key, protocol, Ok(pulled))

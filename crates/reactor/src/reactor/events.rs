@@ -24,10 +24,9 @@ const MORE_EVENTS: u32 = 4;
 /// Tells after which events to look whether there were enough of them. That is a comparison with each.
 #[derive(Default)]
 pub(super) struct Pace {
+    /// It counts them.
     patience: Patience,
-    /// How many events there were,
-    count: u32,
-    /// and with how many it is looked.
+    /// With how many it is looked.
     next: u32,
 }
 
@@ -35,12 +34,12 @@ impl Pace {
     /// Counts an event.
     #[inline]
     fn is_time(&mut self) -> bool {
-        self.count += 1;
-        self.count >= self.next
+        self.patience.step() >= self.next
     }
 
     fn looked(&mut self) {
-        let others = if self.count < EVENTS { EVENTS } else { self.count + MORE_EVENTS };
+        let count = self.patience.steps();
+        let others = if count < EVENTS { EVENTS } else { count + MORE_EVENTS };
         self.next = others.min(self.patience.next());
     }
 }
@@ -71,7 +70,7 @@ impl Shell {
                 }
                 Err(panic) => {
                     self.visit_failed(&mut visit, panic);
-                    pace.count += 1;
+                    pace.patience.step();
                 }
             }
         }
@@ -127,11 +126,11 @@ impl Shell {
     #[inline(never)]
     fn is_enough(&self, pace: &mut Pace) -> Option<bool> {
         let somebody_waits = self.has_ready();
-        if pace.count >= EVENTS && (somebody_waits || self.sends_wait()) {
+        if pace.patience.steps() >= EVENTS && (somebody_waits || self.sends_wait()) {
             return Some(true);
         }
         let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
-        if pace.patience.ends_with(pace.count, longest, || self.now()) {
+        if pace.patience.has_ended(longest, || self.now()) {
             return Some(somebody_waits);
         }
         pace.looked();

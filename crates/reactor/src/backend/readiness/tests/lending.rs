@@ -34,6 +34,14 @@ impl Rig {
         assert!(self.rest().is_empty());
         (key, peer)
     }
+
+    /// A connection with these bytes, which were announced.
+    fn greeted(&mut self, bytes: &[u8]) -> (Key, TcpStream) {
+        let (key, mut peer) = self.settled();
+        peer.write_all(bytes).unwrap();
+        assert_eq!(self.announced(), [key]);
+        (key, peer)
+    }
 }
 
 fn io(result: Result<usize, Errno>) -> std::io::Result<usize> {
@@ -89,9 +97,7 @@ fn only_plain_input_is_announced_so_and_in_order() {
 #[test]
 fn input_that_the_core_leaves_is_noted_and_received_later() {
     let mut rig = Rig::new();
-    let (key, mut peer) = rig.settled();
-    peer.write_all(b"later").unwrap();
-    assert_eq!(rig.announced(), [key]);
+    let (key, _peer) = rig.greeted(b"later");
     assert!(!rig.backend.may_receive(key), "it does not know that the core has come to it");
     assert!(rig.backend.note_input(key) && rig.backend.may_receive(key));
     assert_eq!(rig.receive(key).unwrap(), b"later");
@@ -100,9 +106,7 @@ fn input_that_the_core_leaves_is_noted_and_received_later() {
 #[test]
 fn where_all_the_room_was_filled_there_may_be_more() {
     let mut rig = Rig::new();
-    let (key, mut peer) = rig.settled();
-    peer.write_all(b"hello").unwrap();
-    assert_eq!(rig.announced(), [key]);
+    let (key, _peer) = rig.greeted(b"hello");
     let result = rig.lent(key).receive(&mut [0; 2]);
     assert!(matches!(rig.backend.was_received(key, io(result)), (Received::Filled(2), true)));
     assert!(rig.backend.may_receive(key));
@@ -112,9 +116,7 @@ fn where_all_the_room_was_filled_there_may_be_more() {
 #[test]
 fn an_alarm_without_bytes_is_dry() {
     let mut rig = Rig::new();
-    let (key, mut peer) = rig.settled();
-    peer.write_all(b"x").unwrap();
-    assert_eq!(rig.announced(), [key]);
+    let (key, _peer) = rig.greeted(b"x");
     let socket = rig.lent(key);
     assert_eq!(socket.receive(&mut [0; 2]), Ok(1));
     let result = socket.receive(&mut [0; 2]);
@@ -126,12 +128,8 @@ fn an_alarm_without_bytes_is_dry() {
 #[test]
 fn the_end_and_a_reset_that_the_core_meets_are_told() {
     let mut rig = Rig::new();
-    let (ended, mut peer) = rig.settled();
-    let (broken, mut other) = rig.settled();
-    peer.write_all(b"x").unwrap();
-    assert_eq!(rig.announced(), [ended]);
-    other.write_all(b"x").unwrap();
-    assert_eq!(rig.announced(), [broken]);
+    let (ended, peer) = rig.greeted(b"x");
+    let (broken, other) = rig.greeted(b"x");
     drop(peer);
     reset(other);
     let (socket, deadline) = (rig.lent(ended), rig.backend.now() + PATIENCE);
@@ -230,9 +228,7 @@ fn while_a_send_waits_announced_input_is_told_with_it() {
 #[test]
 fn a_key_that_is_gone_by_then_is_nothing() {
     let mut rig = Rig::new();
-    let (key, mut peer) = rig.settled();
-    peer.write_all(b"x").unwrap();
-    assert_eq!(rig.announced(), [key]);
+    let (key, _peer) = rig.greeted(b"x");
     assert!(matches!(rig.backend.close(key, Close::Orderly), Started::Done(())));
     assert!(!rig.backend.note_input(key));
     assert!(rig.backend.next().is_none() && rig.backend.lend_socket(key).is_none());
