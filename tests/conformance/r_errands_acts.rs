@@ -50,7 +50,7 @@ streams! {
 /// What a call does to a connection. What it takes goes to the others that the protocol got.
 type Act = fn(&Transport, &Done);
 
-const ACTS: [Act; 17] = [
+const ACTS: [Act; 19] = [
     |_, _| {},
     |transport, done| done.take(transport, 64),
     |transport, done| {
@@ -124,6 +124,16 @@ const ACTS: [Act; 17] = [
         transport.write(b"sent");
         done.take(transport, 64);
         panic!("it is the call's, and not the protocol's");
+    },
+    |transport, _| {
+        transport.write(b"sent");
+        panic!("before it took anything");
+    },
+    |transport, done| {
+        done.take(transport, 3);
+        transport.write(b"sent");
+        assert!(transport.buffered() >= 4);
+        panic!("and the connection stands for itself");
     },
     |transport, done| {
         let handle = transport.handle();

@@ -2,11 +2,11 @@
 //!
 //! Most often all that it does with the connection is to receive and to write. So the [flight](super::flight) goes on meanwhile.
 
-use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use super::flight::Stage;
+use super::flight::{Errands, Stage};
 use super::{Connection, Flags, Visit};
+use crate::contain::Panic;
 use crate::key::Key;
 use crate::reactor::Shell;
 use crate::ready::{Callback, Entry};
@@ -19,7 +19,7 @@ impl Shell {
     pub(crate) fn push_next(&self, call: Callback) {
         if self.flight.stage.get() == Stage::Asked && !self.flight.is_over() && self.passes() {
             self.flight.stage.set(Stage::Named);
-            self.flight.name_errand(call);
+            self.flight.errand.put(call);
         } else {
             self.push(Entry::Call(call));
         }
@@ -30,9 +30,7 @@ impl Shell {
     pub(super) fn put_off_errand(&self) {
         if self.flight.stage.get() == Stage::Named {
             self.flight.stage.set(Stage::Visit);
-            if let Some(call) = self.flight.take_errand() {
-                self.push_first(Entry::Call(ManuallyDrop::into_inner(call)));
-            }
+            self.push_first(Entry::Call(self.flight.errand.take()));
         }
     }
 
@@ -47,19 +45,30 @@ impl Shell {
             // It did something to its connection.
             self.conclude_visit(key, visit, Ok(input));
         }
-        self.flight.had_errands.set(true);
-        if let Some(mut call) = self.flight.take_errand() {
-            self.stats().callback();
-            // A callback that was called holds nothing, and need not be dropped.
-            self.run_callback(&mut call);
-        }
+        self.stats().callback();
+        self.flight.errands.set(Errands::Runs);
+        // Who contains the visit contains this.
+        self.flight.errand.call();
+        self.end_errand(key);
+    }
+
+    /// An errand panicked.
+    #[cold]
+    pub(super) fn errand_failed(self: &Rc<Self>, key: Key, panic: Panic) {
+        self.report_panic(panic, self.flight.errand.place());
+        self.end_errand(key);
+    }
+
+    #[inline(always)]
+    fn end_errand(self: &Rc<Self>, key: Key) {
+        self.flight.errands.set(Errands::Ran);
         if !self.flight.is_of(key) {
             return self.end_errand_closely(key);
         }
         let is_taken = self.flight.stage.get() == Stage::Taken;
         let note = |connection: &mut Connection| {
             self.flight.put_back_protocol(connection);
-            connection.flags.put(input, !is_taken);
+            connection.flags.put(Flags::INPUT | Flags::LEFT, !is_taken);
         };
         let flown = match self.flight.socket.get() {
             Some(socket) if is_taken => self.fly_home_directly(key, socket, note),

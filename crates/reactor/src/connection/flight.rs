@@ -22,7 +22,7 @@ use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
-use crate::ready::Callback;
+use crate::ready::Waiting;
 
 /// No more than this waits here.
 const MOST: u32 = 64 * 1024;
@@ -67,12 +67,22 @@ pub(crate) struct Flight {
     pub(super) untold: Cell<bool>,
     pub(super) stage: Cell<Stage>,
     /// The errand, until it runs,
-    call: Cell<Option<ManuallyDrop<Callback>>>,
+    pub(super) errand: Waiting,
     /// and, while it runs, the protocol that named it. Both are taken out before another is put in, so there is nothing to drop then,
     /// which would be a look at each.
     protocol: Cell<Option<ManuallyDrop<Box<dyn Protocol>>>>,
-    /// Errands ran since events are delivered.
-    pub(crate) had_errands: Cell<bool>,
+    /// What errands there were since events are delivered.
+    pub(crate) errands: Cell<Errands>,
+}
+
+/// What there was of errands.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Errands {
+    #[default]
+    NoneYet,
+    /// One runs.
+    Runs,
+    Ran,
 }
 
 impl Default for Flight {
@@ -86,9 +96,9 @@ impl Default for Flight {
             socket: Cell::default(),
             untold: Cell::default(),
             stage: Cell::default(),
-            call: Cell::default(),
+            errand: Waiting::default(),
             protocol: Cell::default(),
-            had_errands: Cell::default(),
+            errands: Cell::default(),
         }
     }
 }
@@ -160,17 +170,6 @@ impl Flight {
     #[inline]
     pub(super) fn is_taken(&self, key: Key) -> bool {
         self.is_of(key) && self.stage.get() == Stage::Taken
-    }
-
-    #[inline]
-    pub(super) fn name_errand(&self, call: Callback) {
-        self.call.set(Some(ManuallyDrop::new(call)));
-    }
-
-    /// The errand, which is nobody's from now on.
-    #[inline]
-    pub(super) fn take_errand(&self) -> Option<ManuallyDrop<Callback>> {
-        self.call.take()
     }
 
     /// The protocol is here as long as an errand runs.

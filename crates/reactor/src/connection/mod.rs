@@ -51,7 +51,7 @@ pub(crate) use announced::Announced;
 use descriptors::Passed;
 use filters::Filtered;
 pub(crate) use flags::Flags;
-pub(crate) use flight::Flight;
+pub(crate) use flight::{Errands, Flight};
 pub use layers::{Suspension, Traffic};
 pub(crate) use output::Flush;
 pub(crate) use show::ROOM;

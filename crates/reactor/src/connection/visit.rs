@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use super::flight::Stage;
+use super::flight::{Errands, Stage};
 use super::input::Pulled;
 use super::{Connection, Flags};
 use crate::backend::{Chunk, Received};
@@ -368,9 +368,12 @@ impl Shell {
         self.conclude_pull(key, protocol, Ok(pulled))
     }
 
-    /// A callback panicked. What panics elsewhere, panics on.
+    /// A callback panicked, or an errand. What panics elsewhere, panics on.
     #[cold]
     pub(crate) fn visit_failed(self: &Rc<Self>, visit: &mut Visit, panic: Panic) {
+        if self.flight.errands.get() == Errands::Runs {
+            return self.errand_failed(visit.transport.key(), panic);
+        }
         let Some(protocol) = visit.protocol.take() else {
             self.end_flight(visit.transport.key());
             self.flight.bytes.borrow_mut().clear();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::turn::{TIME, TIMELY};
 use super::{Shell, Slot};
 use crate::backend::{Completion, Sent, SentWhole};
-use crate::connection::Visit;
+use crate::connection::{Errands, Visit};
 use crate::contain::contain;
 use crate::instant::Instant;
 use crate::key::Key;
@@ -57,7 +57,7 @@ impl Shell {
     /// with it then: not if it took long although nobody in the ready queue waited.
     pub(super) fn deliver_completions(self: &Rc<Self>) -> bool {
         self.left_events.set(false);
-        self.flight.had_errands.set(false);
+        self.flight.errands.set(Errands::NoneYet);
         self.take_sent();
         let (mut visit, mut pace) = (Visit::new(self), Pace::default());
         loop {
@@ -139,7 +139,7 @@ impl Shell {
 
     /// Whether something that tasks wrote to others is to be sent. What runs from the ready queue has it sent as soon.
     fn sends_wait(&self) -> bool {
-        self.flight.had_errands.get() && !self.dirty.borrow().is_empty()
+        self.flight.errands.get() != Errands::NoneYet && !self.dirty.borrow().is_empty()
     }
 
     /// For how long one phase may go on.

@@ -5,13 +5,15 @@
 //! * **C1** `data` holds a valid `F` (or `Box<F>`) from `new` until `call` or `drop`, whichever comes first, and the
 //!   functions of `vtable` were made for exactly that type.
 //! * **C2** `call` and `drop` of the `vtable` are the only uses of `data`; each consumes it, and only one of them happens, because
-//!   a call puts the table of a callback that has nothing to do in its place first.
+//!   a call puts the table of a callback that has nothing to do in its place first. It takes what it calls out of `data` before
+//!   that runs, so that other code may put another callback there meanwhile.
 //! * **C3** A type stored inline is no larger than `data` and no more strictly aligned.
 //! * **C4** A callback is not `Send`; a `SendCallback` is made only from closures that are.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit, align_of, size_of};
+use std::mem::{self, ManuallyDrop, MaybeUninit, align_of, size_of};
 use std::panic::Location;
 
 type Data = MaybeUninit<[usize; 4]>;
@@ -68,6 +70,11 @@ impl Callback {
         Self { data, vtable: &Inline::<F>::VTABLE, place, not_send: PhantomData }
     }
 
+    /// One that has nothing to do.
+    fn spent() -> Self {
+        Self { data: Data::uninit(), vtable: &SPENT, place: Location::caller(), not_send: PhantomData }
+    }
+
     /// Where the program scheduled it.
     pub(crate) fn place(&self) -> &'static Location<'static> {
         self.place
@@ -87,6 +94,46 @@ impl Drop for Callback {
     fn drop(&mut self) {
         // SAFETY: C1, and C2: one that was called does nothing.
         unsafe { (self.vtable.drop)(&raw mut self.data) };
+    }
+}
+
+/// Where one callback waits. It is called there, as to move it would cost more than to call it.
+///
+/// Nothing of it is dropped: who puts one here calls it or takes it out before the next one comes.
+pub(crate) struct Waiting(Cell<ManuallyDrop<Callback>>);
+
+impl Waiting {
+    #[inline]
+    pub(crate) fn put(&self, callback: Callback) {
+        self.0.set(ManuallyDrop::new(callback));
+    }
+
+    pub(crate) fn take(&self) -> Callback {
+        ManuallyDrop::into_inner(self.0.replace(ManuallyDrop::new(Callback::spent())))
+    }
+
+    /// Calls it. What it does may put another one here.
+    #[inline]
+    pub(crate) fn call(&self) {
+        let callback = self.0.as_ptr().cast::<Callback>();
+        // SAFETY: it is in a cell, into which nobody has a reference. C1, and C2, also for what comes here meanwhile.
+        unsafe {
+            let vtable = mem::replace(&mut (*callback).vtable, &SPENT);
+            (vtable.call)(&raw mut (*callback).data);
+        }
+    }
+
+    /// Where the program scheduled the one that was called last.
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        let callback = self.0.as_ptr().cast::<Callback>();
+        // SAFETY: as above.
+        unsafe { (*callback).place }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self(Cell::new(ManuallyDrop::new(Callback::spent())))
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(crate) use callback::{Callback, SendCallback};
+pub(crate) use callback::{Callback, SendCallback, Waiting};
 
 use crate::connection::Notice;
 use crate::key::Key;

@@ -46,10 +46,10 @@ pub(super) enum Straight {
 /// What a stream says to a read.
 enum Look {
     /// There are bytes that this connection did not receive.
-    Left(Transport),
+    Left,
     /// There is nothing, and who polls waits from now on. This connection is to be read: whoever else has its transport, as a
     /// protocol around the stream's does, may have paused it.
-    Waits(Transport),
+    Waits,
     Unusual,
 }
 
@@ -58,34 +58,20 @@ impl StreamCell {
     #[inline]
     pub(super) fn read_straight(&self, ticket: Ticket, context: &Context<'_>, into: &mut [u8]) -> Straight {
         let Some(state) = self.state() else { return Straight::Unusual };
-        let look = state.borrow_mut().look_straight(ticket, context, into.len());
-        match look {
-            Look::Left(transport) => self.receive_straight(&transport, into),
-            Look::Waits(transport) => {
+        let mut state = state.borrow_mut();
+        let look = state.look_straight(ticket, context, into.len());
+        // A transport calls nobody, so the stream may stay borrowed.
+        match (&state.transport, look) {
+            (Some(transport), Look::Left) => match transport.try_receive(into) {
+                Some(Taken { more: false, count, .. }) if count < FEW => Straight::Read(count),
+                Some(taken) => state.received_much(taken),
+                None => Straight::Unusual,
+            },
+            (Some(transport), Look::Waits) => {
                 transport.resume_reading();
                 Straight::Waits
             }
-            Look::Unusual => Straight::Unusual,
-        }
-    }
-
-    #[inline]
-    fn receive_straight(&self, transport: &Transport, into: &mut [u8]) -> Straight {
-        let Some(taken) = transport.try_receive(into) else { return Straight::Unusual };
-        if taken.more || taken.count >= FEW {
-            self.received_much(taken);
-        }
-        Straight::Read(taken.count)
-    }
-
-    #[cold]
-    fn received_much(&self, taken: Taken) {
-        if let Some(state) = self.state() {
-            let mut state = state.borrow_mut();
-            state.left |= taken.more;
-            if let Some(executor) = &state.executor {
-                executor.allowance.charge(taken.count);
-            }
+            _ => Straight::Unusual,
         }
     }
 
@@ -113,8 +99,8 @@ impl StreamCell {
         if !state.is_usual || !state.writer.is_vacant() {
             return false;
         }
-        let Some(transport) = state.transport.clone() else { return false };
-        drop(state);
+        // A transport calls nobody, so the stream may stay borrowed.
+        let Some(transport) = &state.transport else { return false };
         transport.try_write(data).is_some_and(WriteStatus::is_accepted)
     }
 }
@@ -191,12 +177,20 @@ impl Streams {
 }
 
 impl StreamState {
+    #[cold]
+    fn received_much(&mut self, taken: Taken) -> Straight {
+        self.left |= taken.more;
+        if let Some(executor) = &self.executor {
+            executor.allowance.charge(taken.count);
+        }
+        Straight::Read(taken.count)
+    }
+
     #[inline]
     fn look_straight(&mut self, ticket: Ticket, context: &Context<'_>, room: usize) -> Look {
         if !self.is_usual || !self.received.is_nothing() || !self.reader.is_free_for(ticket) {
             return Look::Unusual;
         }
-        let Some(transport) = &self.transport else { return Look::Unusual };
         if self.left {
             // A peer who writes as fast never lets it wait. Who has little room pays where it is received.
             let pays = || self.executor.as_ref().is_some_and(|executor| executor.allowance.try_use());
@@ -205,13 +199,13 @@ impl StreamState {
             }
             (self.left, self.takes) = (false, true);
             self.reader.vacate();
-            return Look::Left(transport.clone());
+            return Look::Left;
         }
         // The waker of a task is this crate's own, so that cloning it calls nobody who could look for the stream.
         let Some(waker) = clone_of_task(context.waker()) else { return Look::Unusual };
         self.reader.wait_straight(ticket, waker);
         self.takes = room >= ROOMY;
-        Look::Waits(transport.clone())
+        Look::Waits
     }
 
     #[inline]

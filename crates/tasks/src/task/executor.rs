@@ -1,6 +1,7 @@
 //! What the loop keeps of its tasks.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -247,8 +248,9 @@ struct Turn(Option<TaskRef>);
 
 impl Turn {
     #[inline]
-    fn take(mut self) {
-        if let Some(task) = self.0.take() {
+    fn take(self) {
+        // Its drop would look again.
+        if let Some(task) = ManuallyDrop::new(self).0.take() {
             task.run();
         }
     }
