@@ -404,11 +404,18 @@ pub trait Backend {
     }
 
     /// Begins to send a copy of `bytes`, as a [`send`](Self::send) of them that is pending: whether it does. Where lending costs more
-    /// than a copy of a few. [`take_sent`](Self::take_sent) tells when all of it was sent, and [`Sent`](Completion::Sent) is the answer if it
-    /// was not, with whatever stands for what was lent. By default there is no such thing.
+    /// than a copy of a few. With the end of the next [`wait`](Self::wait) all of it is sent, and no completion tells that, unless
+    /// [`take_unsent`](Self::take_unsent) names it. By default there is no such thing.
     fn send_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
         let _ = (key, bytes);
         false
+    }
+
+    /// Moves the keys of [copies](Self::send_copy) that were not all sent in the wait to the end of `into`: those sends are pending from
+    /// then on as if their bytes had been lent, and are answered so, with whatever stands for what was lent. The core asks after each
+    /// wait, before anything else. By default there are none.
+    fn take_unsent(&mut self, into: &mut Vec<Key>) {
+        let _ = into;
     }
 
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an

@@ -22,8 +22,6 @@ pub struct Sent {
 pub struct SentWhole {
     /// Whose it is.
     pub key: Key,
-    /// How many bytes.
-    pub len: usize,
-    /// What was lent, as it was. `None` of a [copy](super::Backend::send_copy).
-    pub outgoing: Option<Box<Outgoing>>,
+    /// What was lent, as it was.
+    pub outgoing: Box<Outgoing>,
 }

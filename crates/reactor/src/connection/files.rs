@@ -85,7 +85,7 @@ impl Shell {
         self: &Rc<Self>,
         key: Key,
         share: usize,
-        turn: u32,
+        wait: u32,
     ) -> Option<Box<Outgoing>> {
         loop {
             let next = self.inspect(key, |connection| connection.outgoing.as_deref().map(InLine::of))?;
@@ -99,7 +99,7 @@ impl Shell {
                 _ => break,
             }
         }
-        match self.alter(key, |connection| connection.lend(turn, &mut self.spares.borrow_mut()))? {
+        match self.alter(key, |connection| connection.lend(wait, &mut self.spares.borrow_mut()))? {
             InLine::Lent(outgoing) => Some(outgoing),
             _ => None,
         }
@@ -134,7 +134,7 @@ impl Shell {
 
 impl Connection {
     /// Takes what comes first, to lend it to the backend.
-    pub(super) fn lend(&mut self, turn: u32, spares: &mut Spares) -> InLine {
+    pub(super) fn lend(&mut self, wait: u32, spares: &mut Spares) -> InLine {
         let something = |outgoing: &mut Box<Outgoing>| !outgoing.is_empty() || outgoing.is_void();
         let Some(mut outgoing) = self.outgoing.take_if(something) else { return InLine::Nothing };
         if outgoing.is_empty() {
@@ -156,7 +156,7 @@ impl Connection {
         self.set_lent_descriptors(outgoing.descriptors());
         self.flags.set(Flags::SENDING);
         self.lent = outgoing.len();
-        self.lent_in = turn;
+        self.lent_in = wait;
         InLine::Lent(outgoing)
     }
 

@@ -91,6 +91,11 @@ impl Flags {
     /// It said that it takes what there is now, and has not taken all of it. Nothing is pulled meanwhile.
     pub(crate) const LEFT: Self = Self(1 << 32);
 
+    /// A [copy](super::copied) was sent last, and nobody has looked since.
+    pub(crate) const COPIED: Self = Self(1 << 33);
+    /// The copy that is under way was not sent by the wait that it was for.
+    pub(crate) const UNSENT: Self = Self(1 << 34);
+
     pub(crate) const fn union(sets: &[Self]) -> Self {
         let (mut bits, mut index) = (0, 0);
         while index < sets.len() {

@@ -115,15 +115,16 @@ impl Flight {
     }
 
     #[inline(always)]
-    pub(super) fn begin(&self, key: Key, connection: &Connection) {
+    pub(super) fn begin(&self, key: Key, connection: &Connection, wait: u32) {
         self.received.set(0);
         self.leaves.set(connection.flags.any(Flags::TAKES));
         let unusual = Flags::NO_STRAIGHT_END | Flags::INPUT | Flags::SENDING;
-        if connection.outgoing.is_none() && !connection.flags.any(unusual) {
+        let is_usual = !connection.flags.any(unusual) && connection.lent_in != wait;
+        if connection.outgoing.is_none() && is_usual {
             self.room.set(connection.most as usize);
             self.socket.set(connection.socket);
         } else {
-            self.begin_behind(connection);
+            self.begin_behind(connection, wait);
         }
         self.stage.set(Stage::Visit);
         self.key.set(key);
@@ -131,10 +132,14 @@ impl Flight {
 
     /// The same where something is under way already.
     #[inline(never)]
-    fn begin_behind(&self, connection: &Connection) {
+    fn begin_behind(&self, connection: &Connection, wait: u32) {
         // A send that is under way is seen to at the end of the flight.
         let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
-        self.room.set(if writes { (connection.most as usize).saturating_sub(connection.lent) } else { 0 });
+        self.room.set(if writes {
+            (connection.most as usize).saturating_sub(connection.lent_by(wait))
+        } else {
+            0
+        });
         let is_free = !connection.flags.any(Flags::INPUT | Flags::SENDING);
         self.socket.set(connection.socket.filter(|_| is_free));
     }
@@ -249,13 +254,12 @@ impl Shell {
         let mut slots = self.slots();
         let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
         if !bytes.is_empty() {
-            if connection.flags.any(Flags::SENDING) {
+            if connection.is_sending(self.wait_number()) {
                 return false;
             }
-            if self.gives_room {
-                connection.traffic.sent += bytes.len() as u64;
-            } else {
-                connection.lend_straight(bytes.len(), self.turn_number());
+            connection.traffic.sent += bytes.len() as u64;
+            if !self.gives_room {
+                connection.lend_copy(bytes.len(), self.wait_number());
             }
         }
         connection.traffic.received += self.flight.received.get() as u64;
@@ -280,10 +284,7 @@ impl Shell {
                 self.stats().sent();
                 return bytes.clear();
             }
-            let mut outgoing = self.take_spare();
-            outgoing.swap_plain(&mut bytes);
-            drop(bytes);
-            return self.send_lent(key, outgoing);
+            return self.lend_flown(key, bytes);
         }
         // All of it, nearly always.
         let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
@@ -291,6 +292,18 @@ impl Shell {
             self.stats().sent();
         }
         if sent >= bytes.len() { bytes.clear() } else { self.put_off(key, bytes, sent) }
+    }
+
+    /// It is not sent as a copy, but as others are.
+    #[inline(never)]
+    fn lend_flown(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+        let mut outgoing = self.take_spare();
+        outgoing.swap_plain(&mut bytes);
+        drop(bytes);
+        if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
+            connection.mark_copy();
+        }
+        self.send_lent(key, outgoing);
     }
 
     /// Only some of it was sent.

@@ -6,7 +6,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
-//! * `output`: bytes out, and their flow control.
+//! * `output`: bytes out, and their flow control; `copied`: copies of few.
 //! * `descriptors`: those that are passed over it.
 //! * `files`: files among them.
 //! * `spares`: queues of bytes that nobody uses just now.
@@ -17,6 +17,7 @@
 
 mod announced;
 mod chain;
+mod copied;
 mod descriptors;
 mod direct;
 mod dispatch;
@@ -76,7 +77,7 @@ pub(crate) struct Connection {
     outgoing: Option<Box<Outgoing>>,
     /// How many bytes are lent to the backend.
     lent: usize,
-    /// In which turn they were lent, as its number wraps.
+    /// Which wait came next when they were lent, as its number wraps.
     lent_in: u32,
     /// In milliseconds, which need less room than a `Duration`.
     close_timeout: u32,

@@ -178,7 +178,7 @@ impl Shell {
 
     /// Takes what waits, to lend it to the backend. Of files, if `share` is not used up.
     fn lend(self: &Rc<Self>, key: Key, share: usize) -> Option<Box<Outgoing>> {
-        let turn = self.turn_number();
+        let wait = self.wait_number();
         let next = self.alter(key, |connection| {
             connection.flags.clear(Flags::DIRTY);
             if connection.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
@@ -186,13 +186,13 @@ impl Shell {
             }
             match &connection.outgoing {
                 Some(outgoing) if outgoing.has_files() => InLine::of(outgoing),
-                _ => connection.lend(turn, &mut self.spares.borrow_mut()),
+                _ => connection.lend(wait, &mut self.spares.borrow_mut()),
             }
         })?;
         match next {
             InLine::Nothing => None,
             InLine::Lent(outgoing) => Some(outgoing),
-            InLine::Bytes | InLine::File { .. } => self.lend_among_files(key, share, turn),
+            InLine::Bytes | InLine::File { .. } => self.lend_among_files(key, share, wait),
         }
     }
 
@@ -370,10 +370,10 @@ impl Shell {
     /// After the wait that follows a flush, a pause or resume is decided: by then every backend had one chance to send.
     /// Tells whether it has to be looked at again.
     pub(crate) fn check_flow(&self, key: Key) -> bool {
-        let (mut again, turn) = (false, self.turn_number());
+        let (mut again, wait) = (false, self.wait_number());
         let queue = self.ask(key, |connection| {
             connection.flags.clear(Flags::FLOW_CHECK);
-            if connection.flags.any(Flags::SENDING) && connection.lent_in == turn {
+            if connection.flags.any(Flags::SENDING) && connection.lent_in == wait {
                 // Some backends have not tried yet, as they do that in the next wait. That is waited for once: there may
                 // be another send by then.
                 again = connection.flags.raise(Flags::FLOW_PUT_OFF) && connection.wants_flow_check();

@@ -32,7 +32,7 @@ enum Wire {
 }
 
 impl Connection {
-    fn lend_wire(&mut self, turn: u32, may_be_short: bool) -> Wire {
+    fn lend_wire(&mut self, wait: u32, may_be_short: bool) -> Wire {
         self.flags.clear(Flags::DIRTY);
         if self.flags.any(Flags::SENDING | Flags::RETRYING | Flags::LOST) {
             return Wire::Waits;
@@ -44,7 +44,7 @@ impl Connection {
         match chain.wire().take_if(|wire| !wire.is_empty()) {
             Some(wire) => {
                 self.flags.set(Flags::SENDING);
-                self.lent_in = turn;
+                self.lent_in = wait;
                 Wire::Lent(wire)
             }
             None => Wire::Empty,
@@ -118,9 +118,9 @@ impl Connection {
 
 impl Shell {
     pub(super) fn flush_filtered(self: &Rc<Self>, key: Key) {
-        let (turn, mut share, mut is_joined) = (self.turn_number(), SHARE, false);
+        let (wait, mut share, mut is_joined) = (self.wait_number(), SHARE, false);
         loop {
-            match self.alter(key, |connection| connection.lend_wire(turn, is_joined)) {
+            match self.alter(key, |connection| connection.lend_wire(wait, is_joined)) {
                 None | Some(Wire::Waits) => break,
                 Some(Wire::Short) => {
                     is_joined = true;
@@ -209,7 +209,7 @@ impl Shell {
         has_wire || taken.is_some_and(|taken| taken > 0)
     }
 
-    /// Puts bytes in the place of a file that comes first. `None` if that has to wait for the next turn, or was the
+    /// Puts bytes in the place of a file that comes first. `None` if that has to wait for the next wait, or was the
     /// connection's end.
     fn read_files_first(self: &Rc<Self>, key: Key, share: &mut usize) -> Option<()> {
         loop {

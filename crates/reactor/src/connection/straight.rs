@@ -76,7 +76,7 @@ impl Connection {
     }
 
     /// So much was lent, and all of it is sent: whether nothing follows from that.
-    fn ends_straight(&mut self, len: usize) -> bool {
+    pub(crate) fn ends_straight(&mut self, len: usize) -> bool {
         let stands = !self.flags.any(Flags::NO_STRAIGHT_END) && !self.has_rarities();
         if !stands || self.outgoing.is_some() || self.lent != len {
             return false;
@@ -89,9 +89,9 @@ impl Connection {
 
     /// So much is under way from now on.
     #[inline]
-    pub(super) fn lend_straight(&mut self, len: usize, turn: u32) {
+    pub(super) fn lend_straight(&mut self, len: usize, wait: u32) {
         self.flags.set(Flags::SENDING);
-        (self.lent, self.lent_in) = (len, turn);
+        (self.lent, self.lent_in) = (len, wait);
     }
 }
 
@@ -162,16 +162,17 @@ impl Shell {
             }
             return self.give_back(key, outgoing, sent);
         }
-        let (len, turn) = (outgoing.len(), self.turn_number());
+        let (len, wait) = (outgoing.len(), self.wait_number());
+        if self.backend().send_copy(key, outgoing.front()) {
+            self.stats().sent();
+            self.alter(key, |connection| connection.lend_copy(len, wait));
+            return self.keep_spare(outgoing);
+        }
         self.alter(key, |connection| {
             // It is under way, and not sent.
             connection.traffic.sent -= len as u64;
-            connection.lend_straight(len, turn);
+            connection.lend_straight(len, wait);
         });
-        if self.backend().send_copy(key, outgoing.front()) {
-            self.stats().sent();
-            return self.keep_spare(outgoing);
-        }
         self.send_lent(key, outgoing);
     }
 
@@ -213,13 +214,11 @@ impl Shell {
     /// The same of one of which everything was sent.
     #[inline]
     pub(crate) fn end_whole(&self, sent: SentWhole) -> Result<(), SentWhole> {
-        let is_plain = sent.outgoing.as_ref().is_none_or(|outgoing| outgoing.is_plain());
-        if !is_plain || !self.ask(sent.key, |connection| connection.ends_straight(sent.len)) {
+        let (SentWhole { key, outgoing }, len) = (&sent, sent.outgoing.len());
+        if !outgoing.is_plain() || !self.ask(*key, |connection| connection.ends_straight(len)) {
             return Err(sent);
         }
-        if let Some(outgoing) = sent.outgoing {
-            self.keep_spare(outgoing);
-        }
+        self.keep_spare(sent.outgoing);
         Ok(())
     }
 

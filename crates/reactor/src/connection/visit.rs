@@ -153,7 +153,7 @@ impl Shell {
         // One of the two has it, so nothing is dropped.
         std::mem::swap(&mut visit.protocol, &mut connection.protocol);
         visit.transport.point_to(key);
-        self.flight.begin(key, connection);
+        self.flight.begin(key, connection, self.wait_number());
         true
     }
 

@@ -13,6 +13,7 @@
 
 use std::rc::Rc;
 
+use super::events::Answered;
 use super::{Life, Shell, Slot, context};
 use crate::backend::ended::Ended;
 use crate::backend::{Close, Completion, Wait};
@@ -70,7 +71,7 @@ impl Shell {
             let mut whole = Vec::new();
             self.backend().take_sent(&mut whole);
             let mut answered = !whole.is_empty();
-            whole.into_iter().filter_map(|sent| sent.outgoing).for_each(|outgoing| self.throw_away(outgoing));
+            whole.into_iter().for_each(|sent| self.throw_away(sent.outgoing));
             loop {
                 let completion = self.backend().next();
                 let Some(completion) = completion else { break };
@@ -157,8 +158,10 @@ impl Shell {
                 _ => {}
             }
         }
-        for outgoing in self.answered.take().into_iter().filter_map(|sent| sent.outgoing) {
-            self.throw_away(outgoing);
+        for answered in self.answered.take() {
+            if let Answered::Lent(sent) = answered {
+                self.throw_away(sent.outgoing);
+            }
         }
         let left = self.take_slots();
         self.contained(move || drop(left));

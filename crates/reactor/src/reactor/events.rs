@@ -44,6 +44,12 @@ impl Pace {
     }
 }
 
+/// A send of which everything was sent, and from which something follows.
+pub(super) enum Answered {
+    Lent(SentWhole),
+    Copy(Key, usize),
+}
+
 /// What input comes for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -58,6 +64,7 @@ impl Shell {
     pub(super) fn deliver_completions(self: &Rc<Self>) -> bool {
         self.left_events.set(false);
         self.flight.errands.set(Errands::NoneYet);
+        self.end_copies();
         self.take_sent();
         let (mut visit, mut pace) = (Visit::new(self), Pace::default());
         loop {
@@ -83,19 +90,30 @@ impl Shell {
         for sent in sent.drain(..) {
             match self.end_whole(sent) {
                 Ok(()) => self.stats().event(),
-                Err(sent) => self.answered.borrow_mut().push_back(sent),
+                Err(sent) => self.answered.borrow_mut().push_back(Answered::Lent(sent)),
             }
         }
         self.sent.set(sent);
     }
 
+    /// All of a copy was sent that somebody knows of.
+    pub(crate) fn end_copy(&self, key: Key, len: usize) {
+        self.stats().event();
+        if !self.ask(key, |connection| connection.ends_straight(len)) {
+            self.answered.borrow_mut().push_back(Answered::Copy(key, len));
+        }
+    }
+
     /// If some are left, whether that is for somebody in the ready queue.
     fn deliver_some(self: &Rc<Self>, visit: &mut Visit, pace: &mut Pace) -> Option<bool> {
-        while let Some(SentWhole { key, len, outgoing }) = self.next_answered() {
+        while let Some(answered) = self.next_answered() {
             self.stats().event();
-            match outgoing {
-                Some(outgoing) => self.send_completed(key, Sent { outgoing, result: Ok(len) }),
-                None => self.copy_sent(key, len),
+            match answered {
+                Answered::Lent(SentWhole { key, outgoing }) => {
+                    let result = Ok(outgoing.len());
+                    self.send_completed(key, Sent { outgoing, result });
+                }
+                Answered::Copy(key, len) => self.copy_sent(key, len),
             }
             if pace.is_time() {
                 if let Some(somebody_waits) = self.is_enough(pace) {
@@ -118,7 +136,7 @@ impl Shell {
         }
     }
 
-    fn next_answered(&self) -> Option<SentWhole> {
+    fn next_answered(&self) -> Option<Answered> {
         self.answered.borrow_mut().pop_front()
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::config::Config;
+use super::events::Answered;
 use super::failure::FailureHandler;
 use super::host::Host;
 use super::local::Locals;
@@ -100,7 +101,12 @@ pub(crate) struct Shell {
     /// The empty list that takes what is sent from the backend.
     pub(super) sent: Cell<Vec<SentWhole>>,
     /// Sends that are over, and something follows from that.
-    pub(super) answered: RefCell<VecDeque<SentWhole>>,
+    pub(super) answered: RefCell<VecDeque<Answered>>,
+    /// How many waits have ended, as their number wraps.
+    pub(crate) waits: Cell<u32>,
+    /// Connections with a copy that is marked as under way, and the empty list of those that were not sent.
+    pub(crate) copies: RefCell<Vec<Key>>,
+    pub(crate) unsent: Cell<Vec<Key>>,
     pub(crate) flight: Flight,
     pub(crate) announced: Announced,
     pub(crate) delivery: Delivery,
@@ -167,6 +173,9 @@ impl Shell {
             flow_checks: RefCell::default(),
             sent: Cell::default(),
             answered: RefCell::default(),
+            waits: Cell::default(),
+            copies: RefCell::default(),
+            unsent: Cell::default(),
             flight: Flight::default(),
             announced: Announced::default(),
             delivery: Delivery::default(),
@@ -279,6 +288,9 @@ impl Shell {
         let mut slots = self.slots.borrow_mut();
         // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
         let slot = slots.get_mut(key)?;
+        if let Slot::Connection(connection) = slot {
+            self.look_at_copy(key, connection);
+        }
         Some(change(slot))
     }
 
@@ -287,7 +299,10 @@ impl Shell {
     pub(crate) fn alter<R>(&self, key: Key, change: impl FnOnce(&mut Connection) -> R) -> Option<R> {
         self.end_flight(key);
         match self.slots.borrow_mut().get_mut(key) {
-            Some(Slot::Connection(connection)) => Some(change(connection)),
+            Some(Slot::Connection(connection)) => {
+                self.look_at_copy(key, connection);
+                Some(change(connection))
+            }
             _ => None,
         }
     }
@@ -296,8 +311,11 @@ impl Shell {
     #[inline]
     pub(crate) fn inspect<R>(&self, key: Key, look: impl FnOnce(&Connection) -> R) -> Option<R> {
         self.end_flight(key);
-        match self.slots.borrow().get(key) {
-            Some(Slot::Connection(connection)) => Some(look(connection)),
+        match self.slots.borrow_mut().get_mut(key) {
+            Some(Slot::Connection(connection)) => {
+                self.look_at_copy(key, connection);
+                Some(look(connection))
+            }
             _ => None,
         }
     }
@@ -370,12 +388,6 @@ impl Shell {
     pub(crate) fn flush_later(&self, key: Key) {
         self.dirty.borrow_mut().push(key);
         self.changed();
-    }
-
-    /// Which turn this is; between two turns, the one that comes next.
-    #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn turn_number(&self) -> u32 {
-        self.stats().turns() as u32
     }
 
     pub(crate) fn check_flow_later(&self, key: Key) {

@@ -100,10 +100,6 @@ impl Counters {
         count(&self.turns);
     }
 
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns.get()
-    }
-
     pub(crate) fn batch(&self) {
         count(&self.batches);
     }

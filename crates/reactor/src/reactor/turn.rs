@@ -124,7 +124,9 @@ impl Shell {
         if sleeps {
             remote.awake();
         }
-        waited.map_err(RunError::backend)
+        waited.map_err(RunError::backend)?;
+        self.waits.set(self.waits.get().wrapping_add(1));
+        Ok(())
     }
 
     fn wait_limit(&self, limit: Option<Duration>) -> Option<Instant> {

@@ -17,7 +17,7 @@ use crate::key::Key;
 
 /// What an operation belongs to that was answered.
 #[inline(always)]
-fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
+pub(super) fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
     let found = table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key));
     if found.is_none() {
         tracing::error!(?answer, "an operation was answered that nobody began");
@@ -43,6 +43,8 @@ impl Uring {
         };
         if took_all {
             self.conclude_quiet_sends();
+        } else {
+            self.keep_copies();
         }
         self.look_at_foreign()?;
         self.answers.settle();
@@ -58,6 +60,7 @@ impl Uring {
             // What they tell ends a wait, and that is all there is to it.
             What::Alarm | What::Wake if answer.more() => {}
             What::Receive => self.received(&answer),
+            What::Copy => self.copy_failed(&answer),
             What::Alarm => self.poll_alarm(),
             What::Wake => self.poll_waker(),
             _ => self.look_at_key(answer),
@@ -75,7 +78,7 @@ impl Uring {
             }
         }
         match answer.tag.what() {
-            What::Send => self.sent(key, &answer),
+            What::Send => self.send_answered(key, &answer),
             What::Connect => self.connected(key, &answer),
             What::Peer => self.peer_polled(key, &answer),
             What::Accept => self.accepted_one(key, answer),

@@ -83,7 +83,7 @@ impl Uring {
         self.ending = true;
         self.ring.cancel_everything(&mut self.calls);
         let mut last = Instant::monotonic() + PATIENCE;
-        while self.under_way > 0 && Instant::monotonic() < last {
+        while (self.under_way > 0 || !self.copies.is_empty()) && Instant::monotonic() < last {
             let before = self.under_way;
             // The answer to the cancelling is not what is waited for.
             let waited = self.ring.wait(2, Some(LAST_WAIT), None, &mut self.calls);

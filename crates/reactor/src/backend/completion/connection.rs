@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 
 use super::bulk::Bulk;
-use super::copies::Copied;
+use super::copies::Last;
 use super::input::Input;
 use super::{INPUTS, Lists};
 use crate::backend::bits::Bits;
@@ -62,8 +62,8 @@ pub(super) struct Connection {
     error: u16,
     /// What was received and not pulled; not empty.
     pub(super) input: Option<Box<Input>>,
-    /// Where the bytes of the send that is under way are, if they are a copy (R2).
-    pub(super) copied: Option<Copied>,
+    /// The [copy](super::copies) that was sent last.
+    pub(super) copied: Last,
     /// The bytes of the send that is under way (R2).
     pub(super) outgoing: Option<Box<Outgoing>>,
 }
@@ -79,7 +79,7 @@ impl Connection {
             busy: 0,
             error: 0,
             input: None,
-            copied: None,
+            copied: Last::default(),
             outgoing: None,
         }
     }

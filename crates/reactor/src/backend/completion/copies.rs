@@ -1,76 +1,98 @@
 //! Copies of few bytes, while they are being sent.
 //!
-//! To lend a queue of bytes to a send takes more steps than to copy a few of them. So those are copied here, one behind the other, and
-//! all of the memory is free again when the sends of a turn are concluded: such a send is a quiet one. One that fails gets a queue
-//! after all.
-
-use std::num::NonZeroU32;
+//! To lend a queue of bytes to a send takes more steps than to copy a few of them. So those are copied here, one behind the other. Such
+//! a send is a quiet one, and nothing is noted of it but that it was made: when the sends of a turn are concluded all of this is
+//! free again, at once. One that fails gets a queue after all.
 
 use crate::backend::Outgoing;
+use crate::key::Key;
 
 /// How much memory there is, and where copies begin in it: at multiples of a line of the processor's cache.
 const SIZE: usize = 256 * 1024;
 const LINE: usize = 64;
 /// No more bytes than these are few.
 const FEW: usize = 2048;
-/// Bits of their number.
-const BITS: u32 = 12;
 
-/// The memory. It is there once it is used, and stays in its place.
+/// The memory. It is there once it is used, and stays in its place. And what is in it.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     memory: Box<[u8]>,
     used: usize,
+    made: Vec<Copy>,
 }
 
-/// Where a copy is: its line, and behind that how long it is.
+/// Whose it is, or nobody's any more, where it begins, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Copied(NonZeroU32);
+struct Copy {
+    key: Key,
+    start: u32,
+    len: u32,
+}
 
-const _: () = assert!(FEW < 1 << BITS && SIZE / LINE <= 1 << (32 - BITS));
+/// Which of the copies was made last for a connection. It may be over, or another's by now, and so tells nothing by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Last(u32);
+
+const _: () = assert!(SIZE <= u32::MAX as usize);
 
 impl Copies {
     /// Copies `bytes`, if there are any, they are few, and there is room.
     #[inline]
     #[allow(clippy::cast_possible_truncation)] // The assertion above.
-    pub(super) fn put(&mut self, bytes: &[u8]) -> Option<Copied> {
+    pub(super) fn put(&mut self, key: Key, bytes: &[u8]) -> Option<(Last, &[u8])> {
         if !(1..=FEW).contains(&bytes.len()) {
             return None;
         }
-        let place = match self.memory.get_mut(self.used..self.used + bytes.len()) {
-            Some(place) => place,
-            None => self.make()?.get_mut(..bytes.len())?,
-        };
-        place.copy_from_slice(bytes);
-        let copied = NonZeroU32::new(((self.used / LINE) << BITS) as u32 | bytes.len() as u32)?;
-        self.used += bytes.len().next_multiple_of(LINE);
-        Some(Copied(copied))
-    }
-
-    #[cold]
-    fn make(&mut self) -> Option<&mut [u8]> {
-        if self.memory.is_empty() {
-            self.memory = vec![0; SIZE].into_boxed_slice();
-            return Some(&mut self.memory);
+        let (start, last) = (self.used, Last(self.made.len() as u32));
+        if self.memory.len() < start + bytes.len() && !self.make() {
+            return None;
         }
-        None
+        let place = &mut self.memory[start..start + bytes.len()];
+        place.copy_from_slice(bytes);
+        self.made.push(Copy { key, start: start as u32, len: bytes.len() as u32 });
+        self.used = start + bytes.len().next_multiple_of(LINE);
+        Some((last, place))
     }
 
-    pub(super) fn get(&self, copied: Copied) -> &[u8] {
-        let start = (copied.0.get() >> BITS) as usize * LINE;
-        &self.memory[start..start + copied.len()]
+    /// Whether there is room now.
+    #[cold]
+    fn make(&mut self) -> bool {
+        let is_new = self.memory.is_empty();
+        if is_new {
+            self.memory = vec![0; SIZE].into_boxed_slice();
+        }
+        is_new
     }
 
-    /// A queue of the same bytes.
-    pub(super) fn queue(&self, copied: Copied) -> Box<Outgoing> {
+    /// Whether none is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.made.is_empty()
+    }
+
+    /// Whether this one of the connection's is under way.
+    pub(super) fn has(&self, key: Key, last: Last) -> bool {
+        self.made.get(last.0 as usize).is_some_and(|copy| copy.key == key)
+    }
+
+    /// A queue of the bytes of this one of the connection's, if it is under way: from now on that queue stands for it.
+    pub(super) fn take(&mut self, key: Key, last: Last) -> Option<Box<Outgoing>> {
+        let copy = self.made.get_mut(last.0 as usize).filter(|copy| copy.key == key)?;
+        copy.key = Key::NOBODY;
+        let (start, len) = (copy.start as usize, copy.len as usize);
         let mut outgoing = Box::new(Outgoing::default());
-        outgoing.push_copy(self.get(copied));
-        outgoing
+        outgoing.push_copy(&self.memory[start..start + len]);
+        Some(outgoing)
+    }
+
+    /// Whose are under way.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.made.iter().map(|copy| copy.key).filter(|key| *key != Key::NOBODY)
     }
 
     /// Nothing of it is being sent any more.
     pub(super) fn clear(&mut self) {
         self.used = 0;
+        self.made.clear();
     }
 
     /// Keeps the memory for ever (R6).
@@ -79,48 +101,48 @@ impl Copies {
     }
 }
 
-impl Copied {
-    pub(super) fn len(self) -> usize {
-        (self.0.get() & ((1 << BITS) - 1)) as usize
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(number: usize) -> Key {
+        Key::new(u32::try_from(number).expect("a small number"), 1)
+    }
 
     #[test]
     fn copies_lie_beside_each_other_until_there_is_no_room() {
         let (mut copies, mut kept) = (Copies::default(), Vec::new());
         for number in 0.. {
             let bytes = vec![number as u8; 1 + number * 37 % FEW];
-            let Some(copied) = copies.put(&bytes) else { break };
-            kept.push((copied, bytes));
+            let Some((last, copy)) = copies.put(key(number), &bytes) else { break };
+            assert_eq!(copy, bytes);
+            kept.push((last, bytes));
         }
         assert!(kept.len() > SIZE / (2 * FEW) && kept.len() <= SIZE / LINE);
-        for (copied, bytes) in &kept {
-            assert_eq!((copies.get(*copied), copied.len()), (&bytes[..], bytes.len()));
-            assert_eq!(copies.queue(*copied).front(), bytes);
+        assert_eq!(copies.keys().count(), kept.len());
+        for (number, (last, bytes)) in kept.iter().enumerate() {
+            assert!(!copies.has(key(number + 1), *last));
+            assert_eq!(copies.take(key(number), *last).expect("it is under way").front(), bytes);
+            assert!(!copies.has(key(number), *last) && copies.take(key(number), *last).is_none());
         }
+        assert_eq!((copies.keys().count(), copies.is_empty()), (0, false));
         copies.clear();
-        assert_eq!(copies.put(&kept[0].1), Some(kept[0].0));
+        assert_eq!(copies.put(key(0), &kept[0].1).map(|(last, _)| last), Some(kept[0].0));
     }
 
     #[test]
-    fn all_lines_can_be_named() {
+    fn there_is_room_for_a_copy_in_each_line() {
         let mut copies = Copies::default();
-        let all: Vec<_> = std::iter::from_fn(|| copies.put(b"x")).collect();
-        assert_eq!(all.len(), SIZE / LINE);
-        assert_eq!(
-            copies.get(all[all.len() - 1]).as_ptr() as usize - copies.memory.as_ptr() as usize,
-            SIZE - LINE
-        );
+        let places = std::iter::from_fn(|| copies.put(key(1), b"x").map(|(_, copy)| copy.as_ptr() as usize));
+        let places: Vec<_> = places.collect();
+        assert_eq!(places.len(), SIZE / LINE);
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] == LINE));
     }
 
     #[test]
     fn what_is_none_or_many_is_not_copied() {
         let mut copies = Copies::default();
-        assert_eq!((copies.put(b""), copies.put(&[0; FEW + 1])), (None, None));
-        assert!(copies.put(&[0; FEW]).is_some());
+        assert!(copies.put(key(1), b"").is_none() && copies.put(key(1), &[0; FEW + 1]).is_none());
+        assert!(copies.is_empty() && copies.put(key(1), &[0; FEW]).is_some());
     }
 }

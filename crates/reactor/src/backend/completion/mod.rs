@@ -114,6 +114,8 @@ pub struct Uring {
     ring: Ring,
     buffers: Buffers,
     copies: Copies,
+    /// Whose copies were not sent in the last wait.
+    unsent: Vec<Key>,
     answers: Answers,
     lists: Lists,
     /// Places for what was received, of those connections that have nothing of it.
@@ -189,6 +191,7 @@ impl Uring {
             buffers: Buffers::new(&ring, options)?,
             ring,
             copies: Copies::default(),
+            unsent: Vec::new(),
             table: Table::default(),
             answers: Answers::default(),
             lists: Lists::default(),
@@ -380,8 +383,12 @@ impl Backend for Uring {
         self.begin_copy(key, bytes)
     }
 
+    fn take_unsent(&mut self, into: &mut Vec<Key>) {
+        into.append(&mut self.unsent);
+    }
+
     fn expedite(&mut self, key: Key) {
-        self.urgent |= self.table.connection(key).is_some_and(|connection| connection.is(connection::QUIET));
+        self.urgent |= self.is_quiet(key);
     }
 
     /// A call of its own: the kernel's operation runs on a thread of the kernel's, which looks the descriptor up when it comes

@@ -13,6 +13,7 @@ use std::io::{self, IoSlice};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
+use super::answers::object_of;
 use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
 use super::ring::{Answer, LONGEST, Manner};
@@ -43,17 +44,55 @@ impl Uring {
     pub(super) fn begin_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
         let Some(Object::Connection(connection)) = self.table.get(key) else { return false };
         let Some(fd) = connection.fd().filter(|_| !connection.is(FULL)) else { return false };
-        let Some(copied) = self.copies.put(bytes) else { return false };
-        connection.copied = Some(copied);
+        let Some((last, copy)) = self.copies.put(key, bytes) else { return false };
+        connection.copied = last;
         // SAFETY: the bytes stay where they are, untouched, until all sends of copies are over (R2): the memory is cleared only
         // where those are concluded, and the backend keeps it as long as the ring.
-        unsafe {
-            self.ring.send_few(fd, self.copies.get(copied), Tag::new(key, What::Send), &mut self.calls)
-        };
-        connection.submitted(key, Manner::Quiet, &mut self.lists);
-        self.under_way += 1;
+        unsafe { self.ring.send_few(fd, copy, Tag::new(key, What::Copy), &mut self.calls) };
         self.submit_in_time();
         true
+    }
+
+    /// Whether a send of it is under way that is not answered if it succeeds.
+    pub(super) fn is_quiet(&mut self, key: Key) -> bool {
+        let Some(connection) = self.table.connection(key) else { return false };
+        connection.is(QUIET) || self.copies.has(key, connection.copied)
+    }
+
+    /// A copy was not sent completely.
+    pub(super) fn copy_failed(&mut self, answer: &Answer) {
+        let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else { return };
+        if let Some(outgoing) = self.copies.take(key, connection.copied) {
+            // Nobody waits for it.
+            if connection.is(CLOSING) {
+                return;
+            }
+            connection.outgoing = Some(outgoing);
+            self.unsent.push(key);
+            self.sent(key, answer, true);
+        } else if connection.is(QUIET) {
+            // It was kept.
+            connection.under_way -= 1;
+            self.under_way -= 1;
+            self.sent(key, answer, true);
+            self.finish_close(key);
+        }
+    }
+
+    /// The kernel has not taken all that was submitted, and nobody knows which copies are sent. They go on as other quiet sends.
+    #[cold]
+    pub(super) fn keep_copies(&mut self) {
+        let keys: Vec<_> = self.copies.keys().collect();
+        for key in keys {
+            let Some(connection) = self.table.connection(key).filter(|connection| !connection.is(CLOSING))
+            else {
+                continue;
+            };
+            connection.outgoing = self.copies.take(key, connection.copied);
+            connection.submitted(key, Manner::Quiet, &mut self.lists);
+            self.under_way += 1;
+            self.unsent.push(key);
+        }
     }
 
     /// Submits what was sent, if that has waited for long.
@@ -106,14 +145,15 @@ impl Uring {
         self.under_way += 1;
     }
 
+    pub(super) fn send_answered(&mut self, key: Key, answer: &Answer) {
+        let was_quiet = self.table.connection(key).is_some_and(|connection| connection.is(QUIET));
+        self.sent(key, answer, was_quiet);
+    }
+
     /// A send that was patient, or did not succeed completely.
-    pub(super) fn sent(&mut self, key: Key, answer: &Answer) {
+    pub(super) fn sent(&mut self, key: Key, answer: &Answer, was_quiet: bool) {
         let Some(connection) = self.table.connection(key) else { return };
-        let was_quiet = connection.is(QUIET);
         connection.state.remove(QUIET);
-        if let Some(copied) = connection.copied.take() {
-            connection.outgoing = Some(self.copies.queue(copied));
-        }
         let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
         if again && !connection.is(CLOSING) {
             connection.state.insert(FULL);
@@ -148,12 +188,10 @@ impl Uring {
             connection.under_way -= 1;
             self.under_way -= 1;
             let is_closing = connection.is(CLOSING);
-            if let Some(copied) = connection.copied.take() {
-                self.answers.push_sent(SentWhole { key, len: copied.len(), outgoing: None });
-            } else if let Some(outgoing) = connection.outgoing.take() {
-                let (count, len) = (offered(&outgoing), outgoing.len());
-                if count == len {
-                    self.answers.push_sent(SentWhole { key, len, outgoing: Some(outgoing) });
+            if let Some(outgoing) = connection.outgoing.take() {
+                let count = offered(&outgoing);
+                if count == outgoing.len() {
+                    self.answers.push_sent(SentWhole { key, outgoing });
                 } else {
                     self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
                 }

@@ -22,6 +22,8 @@ pub(super) enum What {
     Ignored,
     Receive,
     Send,
+    /// The send of a copy. It is answered only if it fails.
+    Copy,
     Connect,
     Close,
     /// The poll for the peer's end.
@@ -35,10 +37,11 @@ pub(super) enum What {
     Alarm,
 }
 
-const ALL: [What; 10] = [
+const ALL: [What; 11] = [
     What::Ignored,
     What::Receive,
     What::Send,
+    What::Copy,
     What::Connect,
     What::Close,
     What::Peer,

@@ -63,11 +63,10 @@ impl Answers {
     }
 
     pub(super) fn pop(&mut self) -> Option<Completion> {
-        // The core has taken them, as a rule, and always where it sends copies.
-        while let Some(SentWhole { key, len, outgoing }) = self.early.pop() {
-            if let Some(outgoing) = outgoing {
-                return Some(Completion::Sent(key, Sent { outgoing, result: Ok(len) }));
-            }
+        // The core has taken them, as a rule.
+        if let Some(SentWhole { key, outgoing }) = self.early.pop() {
+            let result = Ok(outgoing.len());
+            return Some(Completion::Sent(key, Sent { outgoing, result }));
         }
         if self.inputs_before_other() == 0 {
             return self.others.pop_front().map(|(_, completion)| completion);
@@ -140,8 +139,7 @@ mod tests {
         answers.push(Completion::Closed(key(3)));
         (4..9).for_each(|number| answers.push_input(key(number)));
         answers.settle();
-        answers.push_sent(SentWhole { key: key(6), len: 0, outgoing: Some(Box::default()) });
-        answers.push_sent(SentWhole { key: key(7), len: 1, outgoing: None });
+        answers.push_sent(SentWhole { key: key(6), outgoing: Box::default() });
         assert!(inputs(&mut answers).is_empty(), "a send comes first");
         assert_eq!(next(&mut answers), Some(6));
         assert_eq!(inputs(&mut answers), [1, 11]);
