@@ -25,6 +25,12 @@ impl Bits {
         self.0 == 0
     }
 
+    /// Whether it has, of `bits`, exactly `those`.
+    #[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+    pub(super) const fn has_of(self, bits: Self, those: Self) -> bool {
+        self.0 & bits.0 == those.0
+    }
+
     /// Whether any of `bits` is in the set.
     pub(super) const fn has(self, bits: Self) -> bool {
         self.0 & bits.0 != 0

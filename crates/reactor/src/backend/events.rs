@@ -66,7 +66,22 @@ pub enum Completion {
     },
 }
 
-/// What a backend watches.
+/// What a backend watches: a foreign source.
+///
+/// [`watch`](Backend::watch) gives a key to something that the backend neither made nor owns: a descriptor, above all. It is
+/// *edge-triggered*: [`Completion::Ready`] tells a change once, with the state of all that was asked for, and the state
+/// at `watch` and at each [`rewatch`](Backend::rewatch) as the first change (where something is ready). Levels are made of
+/// that by the core, which asks again after each event it delivered. What was not asked for need not be kept back:
+/// the core filters it. With an empty interest nothing is told, and no event of the kernel's may end a wait.
+///
+/// [`close`](Backend::close) ends it and leaves the descriptor open. Once it returned, the descriptor's number is not used
+/// again, answered or not: its owner may close it at once. A multishot poll of an io_uring therefore has to be cancelled
+/// by its user data, and submitted by the close itself if the kernel would otherwise hold the file.
+///
+/// Sources of mio's register themselves, which is code of the user's. So the core asks for a
+/// [`registry`](Backend::registry) and lets them do that while the backend is not borrowed; the backend only learns that
+/// the key stands for [`Registered`](Self::Registered). A completion backend gives the registry of a poll of its own, and polls
+/// that one's descriptor. All of this may be left out: the defaults say `Unsupported`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Watchable {

@@ -61,23 +61,6 @@
 //! first (with an error, unless it won the race), then the close itself, and after that the key is never
 //! named again. When the close is answered the descriptor is closed, and nothing of the key's is in the kernel.
 //!
-//! # Foreign sources
-//!
-//! [`watch`](Backend::watch) gives a key to something that the backend neither made nor owns: a descriptor, above all. It is
-//! *edge-triggered*: [`Completion::Ready`] tells a change once, with the state of all that was asked for, and the state
-//! at `watch` and at each [`rewatch`](Backend::rewatch) as the first change (where something is ready). Levels are made of
-//! that by the core, which asks again after each event it delivered. What was not asked for need not be kept back:
-//! the core filters it. With an empty interest nothing is told, and no event of the kernel's may end a wait.
-//!
-//! [`close`](Backend::close) ends it and leaves the descriptor open. Once it returned, the descriptor's number is not used
-//! again, answered or not: its owner may close it at once. A multishot poll of an io_uring therefore has to be cancelled
-//! by its user data, and submitted by the close itself if the kernel would otherwise hold the file.
-//!
-//! Sources of mio's register themselves, which is code of the user's. So the core asks for a
-//! [`registry`](Backend::registry) and lets them do that while the backend is not borrowed; the backend only learns that
-//! the key stands for [`Watchable::Registered`]. A completion backend gives the registry of a poll of its own, and polls
-//! that one's descriptor. All of this may be left out: the defaults say `Unsupported`.
-//!
 //! # What the core promises
 //!
 //! * Keys are dense in their index and never repeated, so a table indexed by [`Key::index`] is enough. An index is not
@@ -94,6 +77,8 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod alarm;
+#[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+mod arrivals;
 mod bell;
 mod bits;
 mod choose;
@@ -131,10 +116,12 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
+pub(crate) use arrivals::{Arrivals, Shown};
 pub use bell::{Bell, Wakeup};
 pub use choose::{auto, named};
 pub use chunk::Chunk;
@@ -379,6 +366,12 @@ pub trait Backend {
         None
     }
 
+    /// Where its input arrives, if the core takes that from there in place of [`next_inputs`](Self::next_inputs). Only the loop can ask
+    /// for it, once, and only backends of this crate have it.
+    fn arrivals(&mut self, _: Internal) -> Option<Rc<Arrivals>> {
+        None
+    }
+
     /// Gives back a chunk. By default it is dropped.
     fn release(&mut self, chunk: Chunk) {
         drop(chunk);
@@ -455,7 +448,7 @@ pub trait Backend {
 
     // Foreign sources.
 
-    /// Watches `what`, which is `key` from now on, until its [`close`](Self::close). The [module](self) tells the rules.
+    /// Watches `what`, which is `key` from now on, until its [`close`](Self::close). What it promises of it, [`Watchable`] tells.
     ///
     /// # Errors
     ///

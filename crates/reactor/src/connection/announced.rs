@@ -59,7 +59,11 @@ impl Shell {
     /// The backend hears that we have come to it: whether it is input. If it is not, the backend tells what else it is.
     #[inline]
     pub(super) fn note_announced(&self, key: Key) -> bool {
-        !self.lends || self.tell_lender(key)
+        if self.lends {
+            return self.tell_lender(key);
+        }
+        self.decline_arrived();
+        true
     }
 
     #[inline(never)]

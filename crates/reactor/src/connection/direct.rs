@@ -67,7 +67,7 @@ impl Shell {
 
     /// The protocol did something to its connection when it was asked for memory. So the backend knows of the input.
     #[cold]
-    fn visit_told(self: &Rc<Self>, key: Key, visit: &mut Visit) {
+    pub(super) fn visit_told(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let shown = self.show_without_memory(key, visit);
         self.conclude_visit(key, visit, shown);
     }
@@ -88,7 +88,7 @@ impl Shell {
 
     /// Apart from the calls of what is usual.
     #[inline(never)]
-    fn conclude_elsewhere(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
+    pub(super) fn conclude_elsewhere(self: &Rc<Self>, key: Key, visit: &mut Visit, shown: Shown) {
         self.conclude_visit(key, visit, shown);
     }
 

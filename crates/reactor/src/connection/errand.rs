@@ -100,7 +100,10 @@ impl Shell {
                 }
                 Err(result) => self.was_received(key, socket, result, into, &mut more),
             },
-            None => self.receive_told(key, into, &mut more),
+            None => match self.receive_arrived(into) {
+                Some(count) => Ok(count),
+                None => self.receive_told(key, into, &mut more),
+            },
         };
         match received {
             Ok(count) => {

@@ -63,8 +63,12 @@ pub(crate) struct Flight {
     leaves: Cell<bool>,
     /// Its socket, if the backend lends it and does nothing with it now.
     pub(super) socket: Cell<Option<LentSocket>>,
-    /// The backend has announced input for it, and does not know yet that we have come to it.
+    /// The backend has announced input for it, and does not know yet that we have come to it; or that has arrived, and nobody has
+    /// taken it.
     pub(super) untold: Cell<bool>,
+    /// Nothing was under way when it began; and no input came before that which is announced. Not said where sockets are lent.
+    is_usual: Cell<bool>,
+    is_fresh: Cell<bool>,
     pub(super) stage: Cell<Stage>,
     /// The errand, until it runs,
     pub(super) errand: Waiting,
@@ -95,6 +99,8 @@ impl Default for Flight {
             leaves: Cell::default(),
             socket: Cell::default(),
             untold: Cell::default(),
+            is_usual: Cell::default(),
+            is_fresh: Cell::default(),
             stage: Cell::default(),
             errand: Waiting::default(),
             protocol: Cell::default(),
@@ -114,15 +120,20 @@ impl Flight {
         self.is_of(Key::NOBODY)
     }
 
+    /// Copies that will be sent in that wait may be under way, if one is named.
     #[inline(always)]
-    pub(super) fn begin(&self, key: Key, connection: &Connection, wait: u32) {
+    pub(super) fn begin(&self, key: Key, connection: &Connection, wait: Option<u32>) {
         self.received.set(0);
         self.leaves.set(connection.flags.any(Flags::TAKES));
         let unusual = Flags::NO_STRAIGHT_END | Flags::INPUT | Flags::SENDING;
-        let is_usual = !connection.flags.any(unusual) && connection.lent_in != wait;
+        let is_usual = !connection.flags.any(unusual) && wait.is_none_or(|wait| connection.lent_in != wait);
         if connection.outgoing.is_none() && is_usual {
             self.room.set(connection.most as usize);
             self.socket.set(connection.socket);
+            if wait.is_some() {
+                self.is_usual.set(true);
+                self.is_fresh.set(true);
+            }
         } else {
             self.begin_behind(connection, wait);
         }
@@ -132,14 +143,17 @@ impl Flight {
 
     /// The same where something is under way already.
     #[inline(never)]
-    fn begin_behind(&self, connection: &Connection, wait: u32) {
+    fn begin_behind(&self, connection: &Connection, wait: Option<u32>) {
         // A send that is under way is seen to at the end of the flight.
         let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
         self.room.set(if writes {
-            (connection.most as usize).saturating_sub(connection.lent_by(wait))
+            (connection.most as usize)
+                .saturating_sub(wait.map_or(connection.lent, |wait| connection.lent_by(wait)))
         } else {
             0
         });
+        self.is_usual.set(false);
+        self.is_fresh.set(!connection.flags.any(Flags::INPUT));
         let is_free = !connection.flags.any(Flags::INPUT | Flags::SENDING);
         self.socket.set(connection.socket.filter(|_| is_free));
     }
@@ -154,6 +168,18 @@ impl Flight {
     #[inline]
     pub(super) fn untold_socket(&self) -> Option<LentSocket> {
         if self.untold.get() { self.socket.get() } else { None }
+    }
+
+    /// Whether nothing was under way when it began.
+    #[inline]
+    pub(super) fn is_usual(&self) -> bool {
+        self.is_usual.get()
+    }
+
+    /// Whether no input came before that which is announced.
+    #[inline]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_fresh.get()
     }
 
     pub(super) fn receive_after_all(&self) {
@@ -241,7 +267,7 @@ impl Shell {
 
     /// The backend hears that we have come to what it announced, if that was not received.
     #[inline]
-    fn tell_announced(&self, key: Key) {
+    pub(super) fn tell_announced(&self, key: Key) {
         if self.flight.untold.replace(false) {
             self.note_announced(key);
         }
@@ -280,11 +306,7 @@ impl Shell {
             return self.send_flown(key, socket, bytes);
         }
         if !self.gives_room {
-            if self.backend_in_turn().send_copy(key, &bytes) {
-                self.stats().sent();
-                return bytes.clear();
-            }
-            return self.lend_flown(key, bytes);
+            return self.send_flown_copy(key, bytes);
         }
         // All of it, nearly always.
         let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
@@ -296,7 +318,7 @@ impl Shell {
 
     /// It is not sent as a copy, but as others are.
     #[inline(never)]
-    fn lend_flown(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+    pub(super) fn lend_flown(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
         let mut outgoing = self.take_spare();
         outgoing.swap_plain(&mut bytes);
         drop(bytes);

@@ -2,7 +2,7 @@
 //!
 //! * `flags`: the bits of a connection's state, and what follows from them.
 //! * `straight`: the usual, by itself; `announced`: whose input comes next; `visit`: there, a callback of a protocol; `flight`: what
-//!   is written in it; `errand`: what takes the input in its place; `direct`: the calls to the system.
+//!   is written in it; `errand`: what takes the input in its place; `direct`: the calls to the system; `arrived`: what needs none.
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
@@ -16,6 +16,7 @@
 //! * `chain`: filters, as far as they need no loop; `filters`: bytes in through them; `sealing`: bytes out, and the end.
 
 mod announced;
+mod arrived;
 mod chain;
 mod copied;
 mod descriptors;

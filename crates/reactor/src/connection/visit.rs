@@ -47,8 +47,32 @@ impl Shell {
     /// Delivers what comes next, if that is input. Whether it was.
     #[inline(always)]
     pub(crate) fn visit_next(self: &Rc<Self>, visit: &mut Visit) -> bool {
+        if self.lends {
+            self.visit_next_lent(visit)
+        } else if let Some(arrivals) = &self.arrivals {
+            self.visit_next_arrived(visit, arrivals)
+        } else {
+            self.visit_next_announced(visit)
+        }
+    }
+
+    #[inline(never)]
+    fn visit_next_announced(self: &Rc<Self>, visit: &mut Visit) -> bool {
         let Some(key) = self.next_announced() else { return false };
-        if !self.begin_visit(key, visit) {
+        if self.begin_visit(key, visit, Some(self.wait_number())) {
+            self.stats().event();
+            self.visit_protocol(key, visit);
+        } else {
+            self.deliver_announced(key);
+        }
+        true
+    }
+
+    /// The same, where the backend lends sockets. It has no copies under way, and no input by itself.
+    #[inline(always)]
+    fn visit_next_lent(self: &Rc<Self>, visit: &mut Visit) -> bool {
+        let Some(key) = self.next_announced() else { return false };
+        if !self.begin_visit(key, visit, None) {
             self.deliver_announced(key);
             return true;
         }
@@ -71,7 +95,7 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn deliver_announced(self: &Rc<Self>, key: Key) {
+    pub(super) fn deliver_announced(self: &Rc<Self>, key: Key) {
         if self.note_announced(key) {
             self.stats().event();
             self.deliver_input(key);
@@ -89,7 +113,7 @@ impl Shell {
 
     /// The backend may have input.
     pub(crate) fn visit_or_deliver(self: &Rc<Self>, key: Key, visit: &mut Visit) {
-        if self.begin_visit(key, visit) {
+        if self.begin_visit(key, visit, Some(self.wait_number())) {
             self.visit_protocol(key, visit);
         } else {
             self.deliver_input(key);
@@ -98,7 +122,7 @@ impl Shell {
 
     /// Nothing was received for this one.
     #[inline(never)]
-    fn visit_protocol(self: &Rc<Self>, key: Key, visit: &mut Visit) {
+    pub(super) fn visit_protocol(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         if self.flight.leaves() {
             return self.visit_leaving(key, visit);
         }
@@ -108,7 +132,7 @@ impl Shell {
 
     /// The same, for one that may take its input itself.
     #[inline(always)]
-    fn visit_leaving(self: &Rc<Self>, key: Key, visit: &mut Visit) {
+    pub(super) fn visit_leaving(self: &Rc<Self>, key: Key, visit: &mut Visit) {
         let Some(protocol) = visit.protocol.as_mut() else { return };
         self.flight.stage.set(Stage::Asked);
         let is_left = protocol.readable(&visit.transport);
@@ -140,7 +164,7 @@ impl Shell {
 
     /// Takes the protocol out of a connection that is as usual and has input for it. Whether it is so.
     #[inline(always)]
-    fn begin_visit(&self, key: Key, visit: &mut Visit) -> bool {
+    pub(super) fn begin_visit(&self, key: Key, visit: &mut Visit, wait: Option<u32>) -> bool {
         if self.debug.is_on() || !self.flight.is_over() {
             return false;
         }
@@ -153,7 +177,7 @@ impl Shell {
         // One of the two has it, so nothing is dropped.
         std::mem::swap(&mut visit.protocol, &mut connection.protocol);
         visit.transport.point_to(key);
-        self.flight.begin(key, connection, self.wait_number());
+        self.flight.begin(key, connection, wait);
         true
     }
 
@@ -263,12 +287,14 @@ impl Shell {
         if let Some(socket) = self.flight.untold_socket() {
             return self.receive_directly(key, socket, room, more);
         }
+        self.tell_announced(key);
         self.stats().received();
         self.backend_in_turn().receive_for_room(key, room, more).into_filled()
     }
 
     /// Receives what the backend knows that we have come to.
     pub(super) fn receive_told(&self, key: Key, into: &mut [u8], more: &mut bool) -> Result<usize, Received> {
+        self.tell_announced(key);
         self.stats().received();
         self.backend_in_turn().receive_and_look(key, Some(into), more).into_filled()
     }
@@ -288,7 +314,10 @@ impl Shell {
         }
         let received = match self.flight.untold_socket() {
             Some(socket) => self.receive_directly(key, socket, &mut *buffer, more),
-            None => self.receive_told(key, &mut *buffer, more),
+            None => match self.receive_arrived(buffer) {
+                Some(count) => Ok(count),
+                None => self.receive_told(key, &mut *buffer, more),
+            },
         };
         let count = match received {
             Ok(count) => count,

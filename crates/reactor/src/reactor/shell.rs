@@ -20,7 +20,7 @@ use super::local::Locals;
 use super::shutdown::Shutdown;
 use super::stats::Counters;
 use super::{LoopId, Slot, context};
-use crate::backend::{Backend, Chunk, Outgoing, SentWhole};
+use crate::backend::{Arrivals, Backend, Chunk, Outgoing, SentWhole};
 use crate::before_sleep::SleepHooks;
 use crate::choice::Choices;
 use crate::connect::ConnectTable;
@@ -122,6 +122,8 @@ pub(crate) struct Shell {
     pub(crate) gives_room: bool,
     /// Whether the backend lends sockets.
     pub(crate) lends: bool,
+    /// Where what the backend received arrives, if it does.
+    pub(crate) arrivals: Option<Rc<Arrivals>>,
     /// Room for what filters deliver.
     pub(crate) filter_room: Cell<Vec<u8>>,
 
@@ -151,6 +153,7 @@ impl Shell {
             room: RefCell::new(vec![0; if backend.takes_room() { ROOM } else { backend.room() }]),
             gives_room: backend.takes_room(),
             lends: backend.lender(Internal).is_some(),
+            arrivals: backend.arrivals(Internal),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),

@@ -1,11 +1,13 @@
 //! What came of operations.
 
+#![allow(unsafe_code)]
+
 use std::io;
 
 use super::Object;
 use super::bulk::Bulk;
 use super::connection::{
-    CLOSING, CONNECTING, EOF, HOLDS, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, WATCHED,
+    CLOSING, CONNECTING, EOF, OPEN, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
 };
 use super::ring::Answer;
 use super::tag::{Tag, What};
@@ -29,6 +31,7 @@ impl Uring {
     /// Reads all answers of the kernel's, and what follows from there being no others.
     pub(super) fn collect(&mut self) -> io::Result<()> {
         self.gathering.begin();
+        self.answers.begin();
         let took_all = loop {
             // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
             let took_all = self.ring.took_all();
@@ -51,7 +54,17 @@ impl Uring {
         Ok(())
     }
 
+    #[inline(always)]
     fn look_at(&mut self, answer: Answer) {
+        if !answer.tag.is(What::Receive) {
+            self.look_at_rarer(answer);
+        } else if !self.arrives(&answer) {
+            self.received(&answer);
+        }
+    }
+
+    #[inline(never)]
+    fn look_at_rarer(&mut self, answer: Answer) {
         match answer.tag.what() {
             What::Ignored => {}
             // The polls of the backend's own end with it.
@@ -59,7 +72,6 @@ impl Uring {
             What::Foreign => self.foreign_answered(&answer),
             // What they tell ends a wait, and that is all there is to it.
             What::Alarm | What::Wake if answer.more() => {}
-            What::Receive => self.received(&answer),
             What::Copy => self.copy_failed(&answer),
             What::Alarm => self.poll_alarm(),
             What::Wake => self.poll_waker(),
@@ -87,10 +99,31 @@ impl Uring {
         self.finish_close(key);
     }
 
+    /// Most of what is received is a few bytes for somebody who takes them at once, so they are put where the core finds them: whether
+    /// they are.
+    #[inline(always)]
+    fn arrives(&mut self, answer: &Answer) -> bool {
+        if !answer.more() || !(1..self.few).contains(&answer.count()) {
+            return false;
+        }
+        let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else {
+            return false;
+        };
+        let Some(buffer) = answer.buffer().filter(|_| connection.is_open_to_arrivals()) else { return false };
+        if let Some(bytes) = self.buffers.hold(buffer, answer.count()) {
+            self.gathering.note(&mut connection.busy);
+            // SAFETY: the pool's memory is what the arrivals own (V1), and the buffer is held until they were taken back, and while they
+            // are shown (V2, B5).
+            unsafe { self.answers.arrivals.push_bytes(key, bytes) };
+        }
+        true
+    }
+
+    #[inline(never)]
     fn received(&mut self, answer: &Answer) {
-        let count = usize::try_from(answer.result).unwrap_or(0);
+        let count = answer.count();
         // The piece is there whoever the bytes are for: dropping it gives its buffer back.
-        let piece = answer.buffer().and_then(|(number, goes_on)| self.buffers.take(number, count, goes_on));
+        let piece = answer.buffer().and_then(|of| self.buffers.take(of, count));
         let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else { return };
         let limited = connection.is_limited;
         if !answer.more() {
@@ -107,14 +140,8 @@ impl Uring {
         }
         match (piece, -answer.result) {
             (Some(piece), _) => {
-                let input = &mut connection.input;
-                input.get_or_insert_with(|| self.inputs.pop().unwrap_or_default()).push(piece);
+                connection.keep(key, piece, &mut self.inputs, &mut self.lists);
                 self.gathering.note(&mut connection.busy);
-                // It keeps a piece of the pool.
-                if !connection.is(HOLDS) {
-                    connection.state.insert(HOLDS);
-                    self.lists.holding.push(key);
-                }
                 // It brings more than anybody pulls.
                 let unlimited =
                     connection.is(RECEIVING) && !connection.is(STOPPING) && !connection.is_limited;
@@ -145,6 +172,29 @@ impl Uring {
             }
             connection.want_receive(key, &mut self.lists);
         }
+    }
+
+    /// Takes back what the core has not taken of what arrived, before anybody asks for it.
+    #[inline]
+    pub(super) fn take_back_arrivals(&mut self) {
+        if self.answers.arrivals.have_bytes() {
+            self.keep_arrivals();
+        }
+    }
+
+    #[inline(never)]
+    fn keep_arrivals(&mut self) {
+        let Self { answers, buffers, table, inputs, lists, .. } = self;
+        answers.arrivals.take_back(|key, bytes| {
+            let Some(piece) = buffers.lend(bytes) else { return };
+            let Some(connection) = table.connection(key).filter(|connection| !connection.is(CLOSING)) else {
+                return;
+            };
+            connection.keep(key, piece, inputs, lists);
+            // The core was told, or will be. What comes next waits until it has been asked for.
+            connection.state.remove(OPEN);
+            connection.state.insert(TOLD);
+        });
     }
 
     /// Tells the core that there is something to pull, once until it has pulled dry.

@@ -20,9 +20,12 @@
 //! - **B3** A piece lies within its buffer: the kernel's numbers are cut to what was provided.
 //! - **B4** The region is unmapped with the last piece and the pool. The pool is dropped after the ring's last operation, or
 //!   leaked (R6).
+//! - **B5** What arrived for the core is no piece that counts. So as long as any of it may be shown the buffer is held, which is one
+//!   piece of it with no bytes.
 
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -67,6 +70,8 @@ pub(super) struct Buffers {
     /// How many the kernel has.
     provided: u16,
     cut: Cut,
+    /// Those that are held (B5).
+    held: Vec<Lent>,
 }
 
 /// The memory, and whose each buffer is.
@@ -120,7 +125,7 @@ impl Buffers {
             buffers: (0..cut.most).map(|_| Buffer::default()).collect(),
             free: RefCell::default(),
         });
-        let mut pool = Self { region, entries, tail: 0, used: 0, provided: 0, cut };
+        let mut pool = Self { region, entries, tail: 0, used: 0, provided: 0, cut, held: Vec::new() };
         pool.grow_to(cut.first);
         Ok(pool)
     }
@@ -185,26 +190,74 @@ impl Buffers {
     }
 
     /// What a completion said of buffer `number`: `count` bytes more are in it, and whether the kernel goes on filling it.
-    pub(super) fn take(&mut self, number: u16, count: usize, goes_on: bool) -> Option<Lent> {
+    pub(super) fn take(&mut self, (number, goes_on): (u16, bool), count: usize) -> Option<Lent> {
+        let (start, len) = self.fill(number, count, goes_on)?;
+        let piece = self.region.lend(number, start, len);
+        (len > 0).then_some(piece)
+    }
+
+    /// Where the bytes are, and how many.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)]
+    fn fill(&mut self, number: u16, count: usize, goes_on: bool) -> Option<(u32, u32)> {
         let buffer = self.region.buffers.get(usize::from(number)).filter(|buffer| buffer.kernels.get())?;
         let start = buffer.filled.get();
         let len = count.min(self.cut.size - start);
         buffer.filled.set(start + len);
-        buffer.lent.set(buffer.lent.get() + 1);
         if !goes_on {
             buffer.kernels.set(false);
             self.provided -= 1;
         }
-        #[allow(clippy::cast_possible_truncation)]
-        let (start, len32) = (start as u32, len as u32);
-        let lent = Lent { region: Rc::clone(&self.region), buffer: number, start, len: len32 };
-        (len > 0).then_some(lent)
+        Some((start as u32, len as u32))
+    }
+
+    /// The same, for a buffer that is held from now on: where the bytes are, which are somewhere.
+    #[inline(always)]
+    pub(super) fn hold(&mut self, (number, goes_on): (u16, bool), count: usize) -> Option<NonNull<[u8]>> {
+        let (start, len) = self.fill(number, count, goes_on)?;
+        if self.held.last().is_none_or(|held| held.buffer != number) {
+            self.begin_to_hold(number);
+        }
+        let place = NonNull::new(self.region.place(number, start as usize)).filter(|_| len > 0)?;
+        Some(NonNull::slice_from_raw_parts(place, len as usize))
+    }
+
+    #[cold]
+    fn begin_to_hold(&mut self, number: u16) {
+        self.held.push(self.region.lend(number, 0, 0));
+    }
+
+    /// What arrived counts from now on.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn lend(&self, bytes: NonNull<[u8]>) -> Option<Lent> {
+        let offset =
+            (bytes.as_ptr() as *const u8 as usize).checked_sub(self.region.map.base.as_ptr() as usize)?;
+        let (number, start) = (offset / self.cut.size, offset % self.cut.size);
+        self.region.buffers.get(number)?;
+        Some(self.region.lend(number as u16, start as u32, bytes.len() as u32))
+    }
+
+    /// Nothing of what arrived is there any more.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        self.held.clear();
+    }
+
+    /// What owns the memory.
+    pub(super) fn memory(&self) -> Rc<dyn Any> {
+        Rc::<Region>::clone(&self.region)
     }
 }
 
 impl Region {
     fn place(&self, number: u16, start: usize) -> *mut u8 {
         self.map.base.as_ptr().wrapping_add(usize::from(number) * self.size + start)
+    }
+
+    fn lend(self: &Rc<Self>, number: u16, start: u32, len: u32) -> Lent {
+        let lent = &self.buffers[usize::from(number)].lent;
+        lent.set(lent.get() + 1);
+        Lent { region: Rc::clone(self), buffer: number, start, len }
     }
 
     fn give_back(&self, number: u16) {

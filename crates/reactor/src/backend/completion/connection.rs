@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 
+use super::buffers::Lent;
 use super::bulk::Bulk;
 use super::copies::Last;
 use super::input::Input;
@@ -43,6 +44,9 @@ pub(super) const WATCHED: Bits = Bits::bit(12);
 pub(super) const PEER_TOLD: Bits = Bits::bit(13);
 /// It is being closed: everything that is under way only has to end.
 pub(super) const CLOSING: Bits = Bits::bit(14);
+
+/// Whoever took its input last took all of it at once: what comes next goes where the core [finds it](super::Arrivals).
+pub(super) const OPEN: Bits = Bits::bit(15);
 
 /// A connection, or an attempt at one.
 #[derive(Debug)]
@@ -103,6 +107,23 @@ impl Connection {
             || self.bulk.has_input()
             || self.error != 0
             || (self.is(EOF) && !self.is(EOF_PULLED))
+    }
+
+    /// Whether what is received now may go where the core finds it: nothing is in its way.
+    #[inline]
+    pub(super) fn is_open_to_arrivals(&self) -> bool {
+        let (those, others) = (RECEIVING.or(OPEN), STOPPING.or(TOLD).or(EOF).or(CLOSING).or(CONNECTING));
+        self.state.has_of(those.or(others), those) && self.error == 0 && self.input.is_none()
+    }
+
+    /// A piece of the pool is kept until it is pulled.
+    #[allow(clippy::vec_box)] // As in `Uring`.
+    pub(super) fn keep(&mut self, key: Key, piece: Lent, spares: &mut Vec<Box<Input>>, lists: &mut Lists) {
+        self.input.get_or_insert_with(|| spares.pop().unwrap_or_default()).push(piece);
+        if !self.is(HOLDS) {
+            self.state.insert(HOLDS);
+            lists.holding.push(key);
+        }
     }
 
     /// How many bytes were received and not pulled.

@@ -37,7 +37,7 @@ const _: () = assert!(SIZE <= u32::MAX as usize);
 
 impl Copies {
     /// Copies `bytes`, if there are any, they are few, and there is room.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation)] // The assertion above.
     pub(super) fn put(&mut self, key: Key, bytes: &[u8]) -> Option<(Last, &[u8])> {
         if !(1..=FEW).contains(&bytes.len()) {
@@ -50,7 +50,7 @@ impl Copies {
         let place = &mut self.memory[start..start + bytes.len()];
         place.copy_from_slice(bytes);
         self.made.push(Copy { key, start: start as u32, len: bytes.len() as u32 });
-        self.used = start + bytes.len().next_multiple_of(LINE);
+        self.used = start + (bytes.len() + LINE - 1) / LINE * LINE;
         Some((last, place))
     }
 

@@ -4,7 +4,7 @@
 //! the call that waits for the next one, so a busy turn takes one system call however many connections had a part in it.
 //!
 //! - `options.rs`: how a ring is made, and which features it may do without.
-//! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when.
+//! - `ring.rs`: what is submitted and what came of it, with the rules of who owns which memory when; `plain.rs`: what names none.
 //! - `tag.rs`: how an operation is named in the kernel. `message.rs`: the parts of a vectored send.
 //! - `buffers.rs`: the pool that the kernel receives into; `guard.rs` finds mistakes in it (`no_guard.rs`: does not).
 //! - `connection.rs`, `input.rs`: one connection, and what was received for it and not pulled yet. `bulk.rs`: connections that
@@ -48,6 +48,7 @@ mod message;
 #[cfg(not(marline_guard))]
 mod no_guard;
 mod options;
+mod plain;
 mod ring;
 mod sending;
 mod tag;
@@ -61,10 +62,12 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub use options::{Feature, Options};
 
+use super::arrivals::Arrivals;
 use super::datagram::Desk;
 use super::object::{self, unknown};
 use super::poller::{Event, Poller, due};
@@ -80,6 +83,7 @@ use crate::choice::Choices;
 use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::patience::Patience;
+use crate::protocol::Internal;
 use crate::watch::Interest;
 use buffers::Buffers;
 pub(super) use buffers::Lent;
@@ -117,6 +121,8 @@ pub struct Uring {
     /// Whose copies were not sent in the last wait.
     unsent: Vec<Key>,
     answers: Answers,
+    /// What is less than so many bytes may arrive where the core takes it, if it does.
+    few: usize,
     lists: Lists,
     /// Places for what was received, of those connections that have nothing of it.
     #[allow(clippy::vec_box)] // They go to connections as boxes, and come back so.
@@ -186,14 +192,17 @@ impl Uring {
 
     fn with(options: &Options) -> io::Result<Self> {
         let ring = Ring::new(options)?;
+        let buffers = Buffers::new(&ring, options)?;
+        let arrivals = Rc::new(Arrivals::new(buffers.memory()));
         let gathers = ring.can_gather() && options.allows(Feature::Gathering) && !options.gather.is_zero();
         let mut this = Self {
-            buffers: Buffers::new(&ring, options)?,
+            buffers,
             ring,
             copies: Copies::default(),
             unsent: Vec::new(),
             table: Table::default(),
-            answers: Answers::default(),
+            answers: Answers::new(arrivals),
+            few: 0,
             lists: Lists::default(),
             inputs: Vec::new(),
             credit: true,
@@ -345,7 +354,13 @@ impl Backend for Uring {
         self.receive_little(key, room, more)
     }
 
+    fn arrivals(&mut self, _: Internal) -> Option<Rc<Arrivals>> {
+        self.few = self.much.min(waiting::ENOUGH);
+        Some(Rc::clone(&self.answers.arrivals))
+    }
+
     fn may_receive(&mut self, key: Key) -> bool {
+        self.take_back_arrivals();
         if let Some(stream) = self.table.stream(key) {
             return stream.is_readable();
         }

@@ -29,16 +29,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem::transmute;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::ptr;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::SockAddr;
 
 use super::message::Message;
 use super::options::{Feature, Options};
-use super::tag::{IGNORED, Tag, What};
+use super::tag::{Tag, What};
 use crate::backend::{Outgoing, SystemCalls};
 
 /// One group of buffers is enough.
@@ -50,8 +49,6 @@ pub(super) const READABLE: u32 = libc::POLLIN as u32;
 #[allow(clippy::cast_sign_loss)]
 pub(super) const PEER_ENDED: u32 = libc::POLLRDHUP as u32;
 
-/// How many bytes a discarding receive throws away at most.
-const DISCARDED: u32 = 1 << 20;
 /// How many bytes one send offers at most; the answer is a positive `i32`.
 pub(super) const LONGEST: usize = 1 << 30;
 /// How a quiet send is made. Without MSG_WAITALL a part would be a success, and nobody would know how much was sent.
@@ -71,6 +68,12 @@ impl Answer {
     /// Whether the operation goes on.
     pub(super) fn more(&self) -> bool {
         cqueue::more(self.flags)
+    }
+
+    /// How many bytes, if it did not fail.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        usize::try_from(self.result).unwrap_or(0)
     }
 
     pub(super) fn outcome(&self) -> io::Result<i32> {
@@ -284,18 +287,29 @@ impl Ring {
     /// # Safety
     ///
     /// As of [`push`](Self::push).
-    #[inline]
+    #[inline(always)]
     unsafe fn push_at_once(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
         // SAFETY: the caller's promise.
         if !self.backlog.is_empty() || unsafe { self.inner.submission().push(entry) }.is_err() {
-            self.make_room(calls);
             // SAFETY: as above.
-            unsafe { self.push(entry) }
+            unsafe { self.push_after_all(entry, calls) }
         }
     }
 
+    /// Makes room, and pushes.
+    ///
+    /// # Safety
+    ///
+    /// As of [`push`](Self::push).
+    #[inline(never)]
+    unsafe fn push_after_all(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
+        self.make_room(calls);
+        // SAFETY: the caller's promise.
+        unsafe { self.push(entry) }
+    }
+
     /// Pushes what names no memory.
-    fn push_plain(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
+    pub(super) fn push_plain(&mut self, entry: &squeue::Entry, calls: &mut SystemCalls) {
         // SAFETY: the entry names no memory, or buffers of the pool, which outlives the ring (R3).
         unsafe { self.push_at_once(entry, calls) }
     }
@@ -308,54 +322,6 @@ impl Ring {
         let entry = credit
             .map_or_else(|| entry.clone(), |credit| with_credit(entry.clone(), credit, self.knows_credit));
         self.push_plain(&entry, calls);
-    }
-
-    /// Throws away what was received and not read, once.
-    pub(super) fn discard(&mut self, fd: RawFd, calls: &mut SystemCalls) {
-        // MSG_TRUNC lets TCP drop the bytes without copying them (tcp(7)), so there is no memory for them.
-        let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
-        let entry = opcode::Recv::new(Fd(fd), ptr::null_mut(), DISCARDED).flags(flags).build();
-        self.push_plain(&quiet(entry.user_data(IGNORED)), calls);
-    }
-
-    pub(super) fn accept(&mut self, fd: RawFd, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC).build();
-        self.push_plain(&entry.user_data(tag.into()), calls);
-    }
-
-    /// Tells each change of what `mask` (as in poll(2)) names; errors and hang-ups are always named.
-    pub(super) fn poll(&mut self, fd: RawFd, mask: u32, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::PollAdd::new(Fd(fd), mask).multi(true).build();
-        self.push_plain(&entry.user_data(tag.into()), calls);
-    }
-
-    /// The same, once.
-    pub(super) fn poll_once(&mut self, fd: RawFd, mask: u32, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::PollAdd::new(Fd(fd), mask).build();
-        self.push_plain(&entry.user_data(tag.into()), calls);
-    }
-
-    /// Cancels everything on the descriptor.
-    pub(super) fn cancel_all(&mut self, fd: RawFd, calls: &mut SystemCalls) {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build();
-        self.push_plain(&quiet(entry.user_data(IGNORED)), calls);
-    }
-
-    /// Cancels one operation.
-    pub(super) fn cancel(&mut self, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(tag.into())).build();
-        self.push_plain(&quiet(entry.user_data(IGNORED)), calls);
-    }
-
-    /// Cancels everything that is under way.
-    pub(super) fn cancel_everything(&mut self, calls: &mut SystemCalls) {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
-        self.push_plain(&quiet(entry.user_data(IGNORED)), calls);
-    }
-
-    pub(super) fn close(&mut self, fd: RawFd, tag: Tag, calls: &mut SystemCalls) {
-        let entry = opcode::Close::new(Fd(fd)).build();
-        self.push_plain(&entry.user_data(tag.into()), calls);
     }
 
     pub(super) fn connect(&mut self, fd: RawFd, address: SockAddr, tag: Tag, calls: &mut SystemCalls) {
@@ -440,7 +406,7 @@ fn try_build(entries: u32) -> io::Result<IoUring> {
 }
 
 /// A success makes no completion.
-fn quiet(entry: squeue::Entry) -> squeue::Entry {
+pub(super) fn quiet(entry: squeue::Entry) -> squeue::Entry {
     entry.flags(squeue::Flags::SKIP_SUCCESS)
 }
 

@@ -73,6 +73,11 @@ impl Tag {
         ALL.get((self.0 >> 24 & 0xff) as usize).copied().unwrap_or(What::Ignored)
     }
 
+    #[inline]
+    pub(super) fn is(self, what: What) -> bool {
+        self.0 >> 24 & 0xff == what as u64
+    }
+
     pub(super) fn index(self) -> usize {
         (self.0 >> 32) as usize
     }

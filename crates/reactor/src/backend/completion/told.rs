@@ -2,45 +2,57 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use crate::backend::arrivals::Arrivals;
 use crate::backend::{Completion, Sent, SentWhole};
 use crate::key::Key;
 
-/// Nearly all of it is input, which is a key and nothing else. So that has a queue of its own, and whatever else there is says how
-/// much input comes before it.
-#[derive(Debug, Default)]
+/// Nearly all of it is input, which has a list of its own, and whatever else there is says how much of that comes before it.
+#[derive(Debug)]
 pub(super) struct Answers {
     /// What comes before everything else of a wait: the sends that were over when it began to wait. Whoever answers what
     /// was received then finds the memory of the answer before free.
     early: Vec<SentWhole>,
-    inputs: VecDeque<Key>,
-    others: VecDeque<(u64, Completion)>,
+    pub(super) arrivals: Rc<Arrivals>,
+    others: VecDeque<(usize, Completion)>,
     /// What comes after everything else of a wait: a send that failed may have been answered before the bytes that
     /// arrived first.
     late: Vec<Completion>,
-    /// How much input came, and how much of it the core was told.
-    came: u64,
-    told: u64,
 }
 
 impl Answers {
+    pub(super) fn new(arrivals: Rc<Arrivals>) -> Self {
+        Self { early: Vec::new(), arrivals, others: VecDeque::new(), late: Vec::new() }
+    }
+
+    /// Begins to collect: what the core has taken is forgotten.
+    pub(super) fn begin(&mut self) {
+        let taken = self.arrivals.taken();
+        self.others.iter_mut().for_each(|(before, _)| *before -= taken);
+        self.arrivals.forget_taken();
+    }
+
     pub(super) fn push(&mut self, completion: Completion) {
         match completion {
             Completion::Input(key) => self.push_input(key),
-            other => self.others.push_back((self.came, other)),
+            other => {
+                self.others.push_back((self.arrivals.len(), other));
+                self.bound();
+            }
         }
     }
 
     #[inline]
     pub(super) fn push_input(&mut self, key: Key) {
-        self.came += 1;
-        self.inputs.push_back(key);
+        self.arrivals.push(key);
     }
 
     /// All of it was sent.
     #[inline]
     pub(super) fn push_sent(&mut self, sent: SentWhole) {
         self.early.push(sent);
+        self.bound();
     }
 
     pub(super) fn push_late(&mut self, completion: Completion) {
@@ -60,45 +72,38 @@ impl Answers {
         } else {
             into.append(&mut self.early);
         }
+        self.bound();
     }
 
     pub(super) fn pop(&mut self) -> Option<Completion> {
         // The core has taken them, as a rule.
         if let Some(SentWhole { key, outgoing }) = self.early.pop() {
+            self.bound();
             let result = Ok(outgoing.len());
             return Some(Completion::Sent(key, Sent { outgoing, result }));
         }
-        if self.inputs_before_other() == 0 {
-            return self.others.pop_front().map(|(_, completion)| completion);
+        if let Some((key, _)) = self.arrivals.take_next() {
+            return Some(Completion::Input(key));
         }
-        self.pop_input().map(Completion::Input)
+        let (_, other) = self.others.pop_front()?;
+        self.bound();
+        Some(other)
     }
 
     /// Takes what comes next, as long as it is input: how many.
     pub(super) fn pop_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
-        if !self.early.is_empty() {
-            return 0;
-        }
-        let before = usize::try_from(self.inputs_before_other()).unwrap_or(usize::MAX);
-        let count = before.min(keys.len()).min(self.inputs.len());
-        self.inputs.drain(..count).zip(keys).for_each(|(key, place)| place.set(key));
-        self.told += count as u64;
-        count
-    }
-
-    fn pop_input(&mut self) -> Option<Key> {
-        let key = self.inputs.pop_front()?;
-        self.told += 1;
-        Some(key)
+        let inputs = std::iter::from_fn(|| self.arrivals.take_next());
+        keys.iter().zip(inputs).map(|(place, (key, _))| place.set(key)).count()
     }
 
     /// How much input comes before something else does.
-    fn inputs_before_other(&self) -> u64 {
-        self.others.front().map_or(u64::MAX, |(behind, _)| *behind - self.told)
+    fn bound(&self) {
+        let before = self.others.front().map_or(usize::MAX, |(before, _)| *before);
+        self.arrivals.come_before_other(if self.early.is_empty() { before } else { 0 });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.early.is_empty() && self.inputs.is_empty() && self.others.is_empty() && self.late.is_empty()
+        self.early.is_empty() && self.arrivals.is_empty() && self.others.is_empty() && self.late.is_empty()
     }
 }
 
@@ -129,7 +134,7 @@ mod tests {
 
     #[test]
     fn all_is_told_in_the_order_in_which_it_came() {
-        let mut answers = Answers::default();
+        let mut answers = Answers::new(Rc::new(Arrivals::new(Rc::new(()))));
         assert!(answers.is_empty() && inputs(&mut answers).is_empty());
         answers.push_late(Completion::Closed(key(9)));
         answers.push_late(Completion::Input(key(10)));

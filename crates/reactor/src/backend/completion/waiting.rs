@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::bulk::{Bulk, MOST, NEVER};
-use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
+use super::connection::{CLOSING, HOLDS, OPEN, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::{PEER_ENDED, READABLE};
 use super::tag::{Tag, What};
 use super::{Object, Uring};
@@ -64,6 +64,10 @@ impl Uring {
 
     /// Does what is due before the kernel is entered.
     pub(super) fn prepare(&mut self) {
+        self.take_back_arrivals();
+        if !self.answers.arrivals.are_shown() {
+            self.buffers.let_go();
+        }
         if self.buffers.is_low() {
             self.save_held();
         } else if self.lists.holding.len() > self.lists.most_holding {
@@ -91,6 +95,7 @@ impl Uring {
         into: Option<&mut [u8]>,
         more: &mut bool,
     ) -> Received {
+        self.take_back_arrivals();
         let connection = match self.table.get(key) {
             Some(Object::Connection(connection)) => connection,
             Some(Object::Stream(stream)) => {
@@ -114,7 +119,10 @@ impl Uring {
             return chunk.map_or(Received::Dry, Received::Chunk);
         };
         let count = match input.take_small(memory) {
-            Some(count) => count,
+            Some(count) => {
+                connection.state.insert(OPEN);
+                count
+            }
             None => {
                 let count = input.take_into(memory);
                 connection.offers(memory.len(), self.much);
@@ -127,12 +135,14 @@ impl Uring {
 
     /// Receives what is little into the core's room: a copy costs less then than lending it.
     pub(super) fn receive_little(&mut self, key: Key, room: &mut [u8], more: &mut bool) -> Received {
+        self.take_back_arrivals();
         let Some(connection) = self.table.connection(key) else {
             return self.receive_what_came(key, None, more);
         };
         let Some(input) = &mut connection.input else { return self.receive_what_came(key, None, more) };
         match input.take_small(room) {
             Some(count) => {
+                connection.state.insert(OPEN);
                 *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
                 Received::Filled(count)
             }

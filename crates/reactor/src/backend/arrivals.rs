@@ -1,0 +1,226 @@
+//! Input that a backend has received before it was asked for, where the core finds it.
+//!
+//! The backend puts down, in order, whose input came, and where its bytes lie. The core takes what is next, and shows the bytes to
+//! their protocol where they are: neither of them has to ask the other. What the core has no use for just now it declines. That, and
+//! what it has not come to, the backend takes back as soon as anybody asks it for input, and before the next wait at the latest.
+//!
+//! # Rules
+//!
+//! - **V1** The memory of all bytes that are put down is owned by what these arrivals own, and stays mapped as long.
+//! - **V2** Nobody writes to such bytes as long as they are here or [are shown](Arrivals::are_shown). What was taken may be read as
+//!   long as something is shown, and not otherwise.
+//! - **V3** A reference into the lists lives within one method, which calls nobody meanwhile.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use crate::key::Key;
+
+/// The list, which the core and its backend share.
+#[derive(Debug)]
+pub struct Arrivals {
+    list: UnsafeCell<Vec<Arrival>>,
+    /// What was taken and declined.
+    declined: UnsafeCell<Vec<Arrival>>,
+    /// Which comes next.
+    next: Cell<usize>,
+    /// So many come before something that is no input does.
+    before_other: Cell<usize>,
+    /// Whether bytes were put down since they were last taken back.
+    has_bytes: Cell<bool>,
+    /// How often bytes are being shown.
+    shown: Cell<u32>,
+    _memory: Rc<dyn Any>,
+}
+
+/// Whose input came, and the bytes, if they are here.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    key: Key,
+    bytes: NonNull<[u8]>,
+}
+
+const NO_BYTES: NonNull<[u8]> = NonNull::<[u8; 0]>::dangling();
+
+impl Arrivals {
+    /// None yet, of bytes that lie in this memory (V1).
+    pub(super) fn new(memory: Rc<dyn Any>) -> Self {
+        Self {
+            list: UnsafeCell::default(),
+            declined: UnsafeCell::default(),
+            next: Cell::new(0),
+            before_other: Cell::new(usize::MAX),
+            has_bytes: Cell::new(false),
+            shown: Cell::new(0),
+            _memory: memory,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// V3.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn list(&self) -> &mut Vec<Arrival> {
+        // SAFETY: the caller's promise. Only the thread of the loop is here.
+        unsafe { &mut *self.list.get() }
+    }
+
+    // For the backend.
+
+    /// There is input of this key, which the backend has.
+    #[inline]
+    pub(super) fn push(&self, key: Key) {
+        // SAFETY: V3.
+        unsafe { self.list().push(Arrival { key, bytes: NO_BYTES }) };
+    }
+
+    /// There is input of this key, which is here.
+    ///
+    /// # Safety
+    ///
+    /// V1, V2.
+    #[inline(always)]
+    pub(super) unsafe fn push_bytes(&self, key: Key, bytes: NonNull<[u8]>) {
+        // SAFETY: V3.
+        unsafe { self.list().push(Arrival { key, bytes }) };
+        self.has_bytes.set(true);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        // SAFETY: V3.
+        unsafe { self.list() }.len()
+    }
+
+    /// How many of them the core has taken.
+    pub(super) fn taken(&self) -> usize {
+        self.next.get()
+    }
+
+    /// Whether the core has taken all of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken() == self.len()
+    }
+
+    /// Forgets those that the core has taken.
+    pub(super) fn forget_taken(&self) {
+        // SAFETY: V3.
+        unsafe { self.list().drain(..self.next.replace(0)) };
+    }
+
+    /// So many of them come before something that is no input.
+    pub(super) fn come_before_other(&self, count: usize) {
+        self.before_other.set(count);
+    }
+
+    /// Whether bytes may be here that nobody has taken.
+    #[inline]
+    pub(super) fn have_bytes(&self) -> bool {
+        self.has_bytes.get()
+    }
+
+    /// Takes back all bytes that nobody has taken, in order. That their keys have input stands.
+    pub(super) fn take_back(&self, mut take: impl FnMut(Key, NonNull<[u8]>)) {
+        self.has_bytes.set(false);
+        // SAFETY: V3.
+        let declined = std::mem::take(unsafe { &mut *self.declined.get() });
+        declined.into_iter().for_each(|arrival| take(arrival.key, arrival.bytes));
+        for index in self.taken()..self.len() {
+            // SAFETY: V3.
+            let arrival = unsafe { &mut self.list()[index] };
+            let Arrival { key, bytes } = std::mem::replace(arrival, Arrival { bytes: NO_BYTES, ..*arrival });
+            if !bytes.is_empty() {
+                take(key, bytes);
+            }
+        }
+    }
+
+    /// Whether bytes are being shown (V2).
+    pub(super) fn are_shown(&self) -> bool {
+        self.shown.get() > 0
+    }
+
+    // For the core.
+
+    /// Takes what comes next, if that is input: whose, and the bytes that are here, if any are. They are to be shown, or declined,
+    /// before anybody else's code runs.
+    #[inline(always)]
+    pub(crate) fn take_next(&self) -> Option<(Key, Bytes)> {
+        let next = self.next.get();
+        // SAFETY: V3.
+        let arrival = unsafe { self.list() }.get(next).filter(|_| next < self.before_other.get())?;
+        self.next.set(next + 1);
+        Some((arrival.key, Bytes(arrival.bytes)))
+    }
+
+    /// The core has no use for the bytes that it took last, if any were.
+    #[cold]
+    pub(crate) fn decline(&self) {
+        if let Some(arrival) = self.last() {
+            // SAFETY: V3.
+            unsafe { &mut *self.declined.get() }.push(arrival);
+        }
+    }
+
+    /// What was taken last, if its bytes were here.
+    fn last(&self) -> Option<Arrival> {
+        let last = self.next.get().checked_sub(1)?;
+        // SAFETY: V3.
+        unsafe { self.list() }.get(last).filter(|arrival| !arrival.bytes.is_empty()).copied()
+    }
+
+    /// Shows what was just taken.
+    #[inline(always)]
+    pub(crate) fn show(&self, bytes: Bytes) -> Shown<'_> {
+        self.shown.set(self.shown.get() + 1);
+        Shown { bytes: bytes.0, arrivals: self }
+    }
+
+    /// Copies the bytes of what was taken last, and is shown, if there is room for them: how many.
+    #[inline]
+    pub(crate) fn copy_into(&self, memory: &mut [u8]) -> Option<usize> {
+        let arrival = self.last().filter(|_| self.are_shown())?;
+        let place = memory.get_mut(..arrival.bytes.len())?;
+        // SAFETY: V1, V2.
+        place.copy_from_slice(unsafe { arrival.bytes.as_ref() });
+        Some(place.len())
+    }
+}
+
+/// Bytes that were taken, and are neither shown nor declined.
+pub(crate) struct Bytes(NonNull<[u8]>);
+
+impl Bytes {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Bytes that are shown.
+pub(crate) struct Shown<'a> {
+    bytes: NonNull<[u8]>,
+    arrivals: &'a Arrivals,
+}
+
+impl Deref for Shown<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: V1, V2; or it is none.
+        unsafe { self.bytes.as_ref() }
+    }
+}
+
+impl Drop for Shown<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.arrivals.shown.set(self.arrivals.shown.get() - 1);
+    }
+}
