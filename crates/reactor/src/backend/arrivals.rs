@@ -128,8 +128,10 @@ impl Arrivals {
     pub(super) fn take_back(&self, mut take: impl FnMut(Key, NonNull<[u8]>)) {
         self.has_bytes.set(false);
         // SAFETY: V3.
-        let declined = std::mem::take(unsafe { &mut *self.declined.get() });
-        declined.into_iter().for_each(|arrival| take(arrival.key, arrival.bytes));
+        let mut declined = std::mem::take(unsafe { &mut *self.declined.get() });
+        declined.drain(..).for_each(|arrival| take(arrival.key, arrival.bytes));
+        // It keeps its memory. SAFETY: V3.
+        unsafe { *self.declined.get() = declined };
         for index in self.taken()..self.len() {
             // SAFETY: V3.
             let arrival = unsafe { &mut self.list()[index] };
@@ -193,12 +195,18 @@ impl Arrivals {
 }
 
 /// Bytes that were taken, and are neither shown nor declined.
+#[derive(Clone, Copy)]
 pub(crate) struct Bytes(NonNull<[u8]>);
 
 impl Bytes {
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(self) -> usize {
+        self.0.len()
     }
 }
 
@@ -222,5 +230,104 @@ impl Drop for Shown<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         self.arrivals.shown.set(self.arrivals.shown.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> Key {
+        Key::new(number, 1)
+    }
+
+    /// Arrivals of bytes of this memory.
+    struct Made {
+        arrivals: Arrivals,
+        memory: Rc<Vec<u8>>,
+    }
+
+    impl Made {
+        fn new() -> Self {
+            let memory: Rc<Vec<u8>> = Rc::new((0..=255).collect());
+            Self { arrivals: Arrivals::new(Rc::<Vec<u8>>::clone(&memory)), memory }
+        }
+
+        fn push(&self, number: u32, start: usize, end: usize) {
+            let bytes = NonNull::from(&self.memory[start..end]);
+            // SAFETY: the arrivals own the memory (V1), and nobody writes to it (V2).
+            unsafe { self.arrivals.push_bytes(key(number), bytes) };
+        }
+
+        fn take(&self) -> Option<(usize, Vec<u8>)> {
+            let (key, bytes) = self.arrivals.take_next()?;
+            Some((key.index(), self.arrivals.show(bytes).to_vec()))
+        }
+
+        fn take_back(&self) -> Vec<(usize, usize)> {
+            let mut all = Vec::new();
+            self.arrivals.take_back(|key, bytes| all.push((key.index(), bytes.len())));
+            all
+        }
+    }
+
+    #[test]
+    fn what_arrived_is_taken_in_order_up_to_something_else() {
+        let made = Made::new();
+        made.push(1, 10, 13);
+        made.arrivals.push(key(2));
+        made.arrivals.come_before_other(2);
+        made.push(3, 20, 21);
+        assert_eq!(made.take(), Some((1, vec![10, 11, 12])));
+        assert_eq!((made.take(), made.take()), (Some((2, vec![])), None));
+        assert!(!made.arrivals.is_empty());
+        made.arrivals.come_before_other(usize::MAX);
+        assert_eq!((made.take(), made.take()), (Some((3, vec![20])), None));
+        assert!(made.arrivals.is_empty() && made.arrivals.taken() == 3);
+        made.arrivals.forget_taken();
+        assert_eq!((made.arrivals.len(), made.arrivals.taken()), (0, 0));
+    }
+
+    #[test]
+    fn what_nobody_takes_is_taken_back_once_and_in_order() {
+        let made = Made::new();
+        (1..6).for_each(|number| made.push(number, 0, number as usize));
+        assert_eq!(made.take().map(|(number, _)| number), Some(1));
+        for number in [2, 3] {
+            assert_eq!(made.arrivals.take_next().map(|(key, _)| key), Some(key(number)));
+            made.arrivals.decline();
+        }
+        assert!(made.arrivals.have_bytes());
+        assert_eq!(made.take_back(), [(2, 2), (3, 3), (4, 4), (5, 5)]);
+        assert!(!made.arrivals.have_bytes());
+        assert_eq!(made.take_back(), []);
+        // That there is input of theirs stands.
+        assert_eq!((made.take(), made.take(), made.take()), (Some((4, vec![])), Some((5, vec![])), None));
+        made.arrivals.decline();
+        assert_eq!(made.take_back(), []);
+    }
+
+    #[test]
+    fn what_is_shown_is_copied_if_there_is_room() {
+        let made = Made::new();
+        assert_eq!(made.arrivals.copy_into(&mut [0; 9]), None);
+        made.push(1, 30, 34);
+        let (_, bytes) = made.arrivals.take_next().expect("it is there");
+        assert_eq!(made.arrivals.copy_into(&mut [0; 9]), None, "nobody holds it");
+        let shown = made.arrivals.show(bytes);
+        let mut memory = [0; 6];
+        assert_eq!(made.arrivals.copy_into(&mut memory[..3]), None);
+        assert_eq!((made.arrivals.copy_into(&mut memory), memory), (Some(4), [30, 31, 32, 33, 0, 0]));
+        assert!(made.arrivals.are_shown());
+        drop(shown);
+        assert!(!made.arrivals.are_shown());
+    }
+
+    #[test]
+    fn the_memory_lives_as_long_as_the_arrivals() {
+        let Made { arrivals, memory } = Made::new();
+        assert_eq!(Rc::strong_count(&memory), 2);
+        drop(arrivals);
+        assert_eq!(Rc::strong_count(&memory), 1);
     }
 }

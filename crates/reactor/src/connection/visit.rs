@@ -287,7 +287,9 @@ impl Shell {
         if let Some(socket) = self.flight.untold_socket() {
             return self.receive_directly(key, socket, room, more);
         }
-        self.tell_announced(key);
+        if let Some(count) = self.receive_arrived(room) {
+            return Ok(count);
+        }
         self.stats().received();
         self.backend_in_turn().receive_for_room(key, room, more).into_filled()
     }

@@ -243,6 +243,11 @@ impl Buffers {
         self.held.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.held.is_empty() && self.region.buffers.iter().all(|buffer| buffer.lent.get() == 0)
+    }
+
     /// What owns the memory.
     pub(super) fn memory(&self) -> Rc<dyn Any> {
         Rc::<Region>::clone(&self.region)

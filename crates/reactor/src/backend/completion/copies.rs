@@ -33,7 +33,7 @@ struct Copy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Last(u32);
 
-const _: () = assert!(SIZE <= u32::MAX as usize);
+const _: () = assert!(SIZE <= u32::MAX as usize && LINE.is_power_of_two());
 
 impl Copies {
     /// Copies `bytes`, if there are any, they are few, and there is room.
@@ -50,7 +50,7 @@ impl Copies {
         let place = &mut self.memory[start..start + bytes.len()];
         place.copy_from_slice(bytes);
         self.made.push(Copy { key, start: start as u32, len: bytes.len() as u32 });
-        self.used = start + (bytes.len() + LINE - 1) / LINE * LINE;
+        self.used = start + ((bytes.len() + LINE - 1) & !(LINE - 1));
         Some((last, place))
     }
 
