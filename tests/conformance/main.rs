@@ -126,6 +126,7 @@ mod u_unix;
 mod w_asleep;
 mod w_files;
 mod w_flow;
+mod w_small;
 mod w_writing;
 mod x_async;
 mod x_ending;
