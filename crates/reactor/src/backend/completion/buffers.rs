@@ -243,6 +243,11 @@ impl Buffers {
         self.held.clear();
     }
 
+    /// What arrived is being shown while the pool ends: it stays as it is, and its memory is lost.
+    pub(super) fn hold_for_ever(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.held));
+    }
+
     #[cfg(test)]
     pub(super) fn holds_nothing(&self) -> bool {
         self.held.is_empty() && self.region.buffers.iter().all(|buffer| buffer.lent.get() == 0)

@@ -105,6 +105,9 @@ impl Uring {
 impl Drop for Uring {
     fn drop(&mut self) {
         self.end_operations();
+        if self.answers.arrivals.are_shown() {
+            self.buffers.hold_for_ever();
+        }
         if self.under_way > 0 {
             tracing::error!(
                 operations = self.under_way,
