@@ -90,6 +90,7 @@ mod p_virtual_programs;
 mod r_announced;
 mod r_errands;
 mod r_errands_acts;
+mod r_errands_two;
 mod r_own_buffers;
 mod r_reading;
 mod r_taking;

@@ -119,3 +119,67 @@ impl Protocol for Answers {
         self.drained.set(true);
     }
 }
+
+streams! {
+    fn w23_what_is_under_way_in_a_turn_is_so_until_the_next_wait(world: &World) {
+        // An adversary may well answer in the turn.
+        if world.is_adversarial() {
+            return;
+        }
+        let seen = Rc::new(Seen::default());
+        let kept = Rc::clone(&seen);
+        let server = world.listen(move |_| Looks(Rc::clone(&kept)));
+        let raws: Vec<_> = (0..80).map(|_| world.connect_raw(&server)).collect();
+        world.until(|| seen.made.get() == raws.len());
+        for round in 1..=6 {
+            raws.iter().for_each(|raw| world.write(raw, b"?"));
+            world.until(|| seen.answered.get() == round * raws.len());
+            world.settle();
+        }
+        assert_eq!(seen.changed.get(), 0, "it was told to be sent in the turn in which it was written");
+        let first = seen.first.borrow().clone().expect("somebody was first");
+        assert_eq!((first.buffered(), first.traffic().sent), (0, 12));
+        raws.iter().for_each(|raw| assert_eq!(world.read(raw, 6).len(), 6));
+    }
+}
+
+/// What protocols have seen of the first of them.
+#[derive(Default)]
+struct Seen {
+    first: RefCell<Option<Transport>>,
+    made: Cell<usize>,
+    answered: Cell<usize>,
+    /// In which turn the first has answered, and how much of it waited when somebody looked first.
+    turn: Cell<u64>,
+    waits: Cell<Option<usize>>,
+    changed: Cell<usize>,
+}
+
+/// Answers, and looks at the first of them. The first writes once more when others had their turn.
+struct Looks(Rc<Seen>);
+
+impl Protocol for Looks {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.0.first.borrow_mut().get_or_insert_with(|| transport.clone());
+        self.0.made.set(self.0.made.get() + 1);
+    }
+
+    fn data_received(&mut self, transport: &Transport, _: &[u8]) {
+        let seen = &self.0;
+        seen.answered.set(seen.answered.get() + 1);
+        assert!(transport.write(b"!").is_accepted());
+        let first = seen.first.borrow().clone().expect("somebody was first");
+        let turn = transport.handle().stats().turns;
+        if first.key() == transport.key() {
+            seen.turn.set(turn);
+            seen.waits.set(None);
+            // Somebody is ready from now on, so that events are delivered some at a time.
+            let again = transport.clone();
+            transport.handle().call_soon(move || assert!(again.write(b"!").is_accepted()));
+        } else if seen.turn.get() == turn {
+            let waits = first.buffered();
+            let before = seen.waits.replace(Some(waits)).unwrap_or(waits);
+            seen.changed.set(seen.changed.get() + usize::from(waits < before));
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! Input that a backend has received before it was asked for, where the core finds it.
 //!
 //! The backend puts down, in order, whose input came, and where its bytes lie. The core takes what is next, and shows the bytes to
-//! their protocol where they are: neither of them has to ask the other. What the core has no use for just now it declines. That, and
-//! what it has not come to, the backend takes back as soon as anybody asks it for input, and before the next wait at the latest.
+//! their protocol where they are: neither of them has to ask the other. What the core has no use for just now it declines. That, what it
+//! has not decided on, and what it has not come to, the backend takes back as soon as anybody asks for such input, and before the next
+//! wait at the latest.
 //!
 //! # Rules
 //!
@@ -30,7 +31,9 @@ pub struct Arrivals {
     next: Cell<usize>,
     /// So many come before something that is no input does.
     before_other: Cell<usize>,
-    /// Whether bytes were put down since they were last taken back.
+    /// What was taken last is not shown, copied or declined yet.
+    is_undecided: Cell<bool>,
+    /// Whether bytes were put down, or declined, since they were last taken back.
     has_bytes: Cell<bool>,
     /// How often bytes are being shown.
     shown: Cell<u32>,
@@ -54,6 +57,7 @@ impl Arrivals {
             declined: UnsafeCell::default(),
             next: Cell::new(0),
             before_other: Cell::new(usize::MAX),
+            is_undecided: Cell::new(false),
             has_bytes: Cell::new(false),
             shown: Cell::new(0),
             _memory: memory,
@@ -124,8 +128,9 @@ impl Arrivals {
         self.has_bytes.get()
     }
 
-    /// Takes back all bytes that nobody has taken, in order. That their keys have input stands.
+    /// Takes back all bytes that nobody has taken for good, in order. That their keys have input stands.
     pub(super) fn take_back(&self, mut take: impl FnMut(Key, NonNull<[u8]>)) {
+        self.decline();
         self.has_bytes.set(false);
         // SAFETY: V3.
         let mut declined = std::mem::take(unsafe { &mut *self.declined.get() });
@@ -149,34 +154,42 @@ impl Arrivals {
 
     // For the core.
 
-    /// Takes what comes next, if that is input: whose, and the bytes that are here, if any are. They are to be shown, or declined,
-    /// before anybody else's code runs.
+    /// Takes what comes next, if that is input: whose, and the bytes that are here, if any are. What becomes of them is to be decided:
+    /// they are [taken for good](Self::decide), copied, or declined. Until then the backend may take them back.
     #[inline(always)]
     pub(crate) fn take_next(&self) -> Option<(Key, Bytes)> {
         let next = self.next.get();
         // SAFETY: V3.
         let arrival = unsafe { self.list() }.get(next).filter(|_| next < self.before_other.get())?;
         self.next.set(next + 1);
+        self.is_undecided.set(true);
         Some((arrival.key, Bytes(arrival.bytes)))
     }
 
-    /// The core has no use for the bytes that it took last, if any were.
-    #[cold]
+    /// What was taken last is taken for good: whether it was still here.
+    #[inline(always)]
+    pub(crate) fn decide(&self) -> bool {
+        self.is_undecided.replace(false)
+    }
+
+    /// The core has no use for what it took last, unless that was decided before.
     pub(crate) fn decline(&self) {
-        if let Some(arrival) = self.last() {
+        if let Some(arrival) = self.undecided() {
+            self.has_bytes.set(true);
             // SAFETY: V3.
             unsafe { &mut *self.declined.get() }.push(arrival);
         }
+        self.is_undecided.set(false);
     }
 
-    /// What was taken last, if its bytes were here.
-    fn last(&self) -> Option<Arrival> {
-        let last = self.next.get().checked_sub(1)?;
+    /// What was taken last, if its bytes are here.
+    fn undecided(&self) -> Option<Arrival> {
+        let last = self.next.get().checked_sub(1).filter(|_| self.is_undecided.get())?;
         // SAFETY: V3.
         unsafe { self.list() }.get(last).filter(|arrival| !arrival.bytes.is_empty()).copied()
     }
 
-    /// Shows what was just taken.
+    /// Shows what was just taken: what it shows is there as long as that is.
     #[inline(always)]
     pub(crate) fn show(&self, bytes: Bytes) -> Shown<'_> {
         self.shown.set(self.shown.get() + 1);
@@ -186,10 +199,11 @@ impl Arrivals {
     /// Copies the bytes of what was taken last, and is shown, if there is room for them: how many.
     #[inline]
     pub(crate) fn copy_into(&self, memory: &mut [u8]) -> Option<usize> {
-        let arrival = self.last().filter(|_| self.are_shown())?;
+        let arrival = self.undecided().filter(|_| self.are_shown())?;
         let place = memory.get_mut(..arrival.bytes.len())?;
         // SAFETY: V1, V2.
         place.copy_from_slice(unsafe { arrival.bytes.as_ref() });
+        self.is_undecided.set(false);
         Some(place.len())
     }
 }
@@ -261,6 +275,7 @@ mod tests {
 
         fn take(&self) -> Option<(usize, Vec<u8>)> {
             let (key, bytes) = self.arrivals.take_next()?;
+            assert!(self.arrivals.decide());
             Some((key.index(), self.arrivals.show(bytes).to_vec()))
         }
 
@@ -305,6 +320,22 @@ mod tests {
         assert_eq!((made.take(), made.take(), made.take()), (Some((4, vec![])), Some((5, vec![])), None));
         made.arrivals.decline();
         assert_eq!(made.take_back(), []);
+    }
+
+    #[test]
+    fn what_is_undecided_is_taken_back_between_the_declined_and_the_untaken() {
+        let made = Made::new();
+        (1..4).for_each(|number| made.push(number, 0, number as usize));
+        let taken = [(); 2].map(|()| {
+            made.arrivals.decline();
+            made.arrivals.take_next().map(|(key, _)| key)
+        });
+        assert_eq!(taken, [Some(key(1)), Some(key(2))]);
+        assert_eq!(made.take_back(), [(1, 1), (2, 2), (3, 3)]);
+        // So it is nobody's to decide on.
+        assert!(!made.arrivals.decide());
+        made.arrivals.decline();
+        assert!(!made.arrivals.have_bytes());
     }
 
     #[test]

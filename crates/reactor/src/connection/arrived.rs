@@ -14,6 +14,7 @@ impl Shell {
     pub(super) fn visit_next_arrived(self: &Rc<Self>, visit: &mut Visit, arrivals: &Arrivals) -> bool {
         let Some((key, bytes)) = arrivals.take_next() else { return false };
         if !self.begin_visit(key, visit, Some(self.wait_number())) {
+            arrivals.decline();
             self.deliver_announced(key);
             return true;
         }
@@ -28,26 +29,26 @@ impl Shell {
             self.flight.untold.set(true);
             self.visit_leaving(key, visit);
         } else {
-            self.visit_arrived(key, visit, bytes);
+            self.visit_arrived(key, visit, arrivals, bytes);
         }
         true
     }
 
     /// Shows the protocol what arrived for it, where it lies.
     #[inline(always)]
-    fn visit_arrived(self: &Rc<Self>, key: Key, visit: &mut Visit, bytes: Shown<'_>) {
+    fn visit_arrived(self: &Rc<Self>, key: Key, visit: &mut Visit, arrivals: &Arrivals, bytes: Shown<'_>) {
         let Some(protocol) = &mut visit.protocol else { return };
         match protocol.receive_buffer() {
-            None if self.flight.is_of(key) => {}
+            None if self.flight.is_of(key) && arrivals.decide() => {}
             None => {
-                self.decline_arrived();
+                arrivals.decline();
                 return self.visit_told(key, visit);
             }
             Some(buffer) => {
                 if self.flight.is_of(key) {
                     self.flight.untold.set(true);
                 } else {
-                    self.decline_arrived();
+                    arrivals.decline();
                 }
                 let mut more = false;
                 let filled = self.receive_into(key, buffer, &mut more);

@@ -72,7 +72,8 @@ impl Shell {
         }
     }
 
-    /// A wait has ended, and with it the sends of copies, all but those that the backend names: they go on as others do.
+    /// A wait has ended, and with it the sends of copies, all but those that the backend names: they go on as others do. Once for each
+    /// wait: what is begun after this is sent in the next one.
     pub(crate) fn end_copies(self: &Rc<Self>) {
         let mut unsent = self.unsent.take();
         self.backend_in_turn().take_unsent(&mut unsent);
@@ -92,7 +93,7 @@ impl Shell {
                 self.end_copy(key, len);
             }
         }
-        // Nothing looks at a connection meanwhile that has begun to send: that comes in the next wait.
+        // It keeps its memory. Nothing was begun meanwhile.
         self.copies.replace(copies);
     }
 

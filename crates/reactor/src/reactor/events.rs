@@ -64,7 +64,6 @@ impl Shell {
     pub(super) fn deliver_completions(self: &Rc<Self>) -> bool {
         self.left_events.set(false);
         self.flight.errands.set(Errands::NoneYet);
-        self.end_copies();
         self.take_sent();
         let (mut visit, mut pace) = (Visit::new(self), Pace::default());
         loop {

@@ -77,6 +77,7 @@ impl Shell {
         let _entered = context::enter(self);
         let _turn = InTurn::begin(self);
         self.wait(limit)?;
+        self.end_copies();
         let left_over = self.listed.borrow().len();
         let mut goes_on = self.deliver_completions();
         if left_over > 0 {

@@ -32,6 +32,7 @@ impl Uring {
     pub(super) fn collect(&mut self) -> io::Result<()> {
         self.gathering.begin();
         self.answers.begin();
+        self.collection = self.collection.wrapping_add(1);
         let took_all = loop {
             // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
             let took_all = self.ring.took_all();
@@ -112,6 +113,7 @@ impl Uring {
         let Some(buffer) = answer.buffer().filter(|_| connection.is_open_to_arrivals()) else { return false };
         if let Some(bytes) = self.buffers.hold(buffer, answer.count()) {
             self.gathering.note(&mut connection.busy);
+            connection.arrived = self.collection;
             // SAFETY: the pool's memory is what the arrivals own (V1), and the buffer is held until they were taken back, and while they
             // are shown (V2, B5).
             unsafe { self.answers.arrivals.push_bytes(key, bytes) };
@@ -121,6 +123,10 @@ impl Uring {
 
     #[inline(never)]
     fn received(&mut self, answer: &Answer) {
+        // It comes behind what arrived, and is kept where that is not.
+        if let Some((key, _)) = object_of(&mut self.table, answer) {
+            self.take_back_arrivals_of(key);
+        }
         let count = answer.count();
         // The piece is there whoever the bytes are for: dropping it gives its buffer back.
         let piece = answer.buffer().and_then(|of| self.buffers.take(of, count));
@@ -174,11 +180,20 @@ impl Uring {
         }
     }
 
-    /// Takes back what the core has not taken of what arrived, before anybody asks for it.
+    /// Takes back what the core has not taken of what arrived.
     #[inline]
     pub(super) fn take_back_arrivals(&mut self) {
         if self.answers.arrivals.have_bytes() {
             self.keep_arrivals();
+        }
+    }
+
+    /// The same, if there may be something of this connection's: it is asked for, or more of it comes.
+    #[inline]
+    pub(super) fn take_back_arrivals_of(&mut self, key: Key) {
+        let collection = self.collection;
+        if self.table.connection(key).is_some_and(|connection| connection.arrived == collection) {
+            self.take_back_arrivals();
         }
     }
 

@@ -108,7 +108,7 @@ impl Drop for Uring {
         if self.answers.arrivals.are_shown() {
             self.buffers.hold_for_ever();
         }
-        if self.under_way > 0 {
+        if self.under_way > 0 || !self.copies.is_empty() {
             tracing::error!(
                 operations = self.under_way,
                 "a ring ends with operations that do not; their memory is lost"

@@ -68,6 +68,8 @@ pub(super) struct Connection {
     pub(super) input: Option<Box<Input>>,
     /// The [copy](super::copies) that was sent last.
     pub(super) copied: Last,
+    /// When anything of it last went where the core finds it: which collection that was, as their number wraps.
+    pub(super) arrived: u16,
     /// The bytes of the send that is under way (R2).
     pub(super) outgoing: Option<Box<Outgoing>>,
 }
@@ -84,6 +86,7 @@ impl Connection {
             error: 0,
             input: None,
             copied: Last::default(),
+            arrived: 0,
             outgoing: None,
         }
     }

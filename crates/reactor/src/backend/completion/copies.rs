@@ -18,12 +18,12 @@ const FEW: usize = 2048;
 pub(super) struct Copies {
     memory: Box<[u8]>,
     used: usize,
-    made: Vec<Copy>,
+    made: Vec<UnderWay>,
 }
 
 /// Whose it is, or nobody's any more, where it begins, and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Copy {
+struct UnderWay {
     key: Key,
     start: u32,
     len: u32,
@@ -31,9 +31,10 @@ struct Copy {
 
 /// Which of the copies was made last for a connection. It may be over, or another's by now, and so tells nothing by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Last(u32);
+pub(super) struct Last(u16);
 
-const _: () = assert!(SIZE <= u32::MAX as usize && LINE.is_power_of_two());
+const _: () =
+    assert!(SIZE / LINE <= u16::MAX as usize && SIZE <= u32::MAX as usize && LINE.is_power_of_two());
 
 impl Copies {
     /// Copies `bytes`, if there are any, they are few, and there is room.
@@ -43,13 +44,13 @@ impl Copies {
         if !(1..=FEW).contains(&bytes.len()) {
             return None;
         }
-        let (start, last) = (self.used, Last(self.made.len() as u32));
+        let (start, last) = (self.used, Last(self.made.len() as u16));
         if self.memory.len() < start + bytes.len() && !self.make() {
             return None;
         }
         let place = &mut self.memory[start..start + bytes.len()];
         place.copy_from_slice(bytes);
-        self.made.push(Copy { key, start: start as u32, len: bytes.len() as u32 });
+        self.made.push(UnderWay { key, start: start as u32, len: bytes.len() as u32 });
         self.used = start + ((bytes.len() + LINE - 1) & !(LINE - 1));
         Some((last, place))
     }

@@ -123,6 +123,8 @@ pub struct Uring {
     answers: Answers,
     /// What is less than so many bytes may arrive where the core takes it, if it does.
     few: usize,
+    /// How often what came was collected, as the number wraps. What arrived before the last time is taken or was taken back.
+    collection: u16,
     lists: Lists,
     /// Places for what was received, of those connections that have nothing of it.
     #[allow(clippy::vec_box)] // They go to connections as boxes, and come back so.
@@ -203,6 +205,7 @@ impl Uring {
             table: Table::default(),
             answers: Answers::new(arrivals),
             few: 0,
+            collection: 0,
             lists: Lists::default(),
             inputs: Vec::new(),
             credit: true,
@@ -360,7 +363,7 @@ impl Backend for Uring {
     }
 
     fn may_receive(&mut self, key: Key) -> bool {
-        self.take_back_arrivals();
+        self.take_back_arrivals_of(key);
         if let Some(stream) = self.table.stream(key) {
             return stream.is_readable();
         }

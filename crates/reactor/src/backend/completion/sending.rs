@@ -44,6 +44,7 @@ impl Uring {
     pub(super) fn begin_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
         let Some(Object::Connection(connection)) = self.table.get(key) else { return false };
         let Some(fd) = connection.fd().filter(|_| !connection.is(FULL)) else { return false };
+        debug_assert!(!self.copies.has(key, connection.copied), "one send is under way at a time");
         let Some((last, copy)) = self.copies.put(key, bytes) else { return false };
         connection.copied = last;
         // SAFETY: the bytes stay where they are, untouched, until all sends of copies are over (R2): the memory is cleared only
@@ -63,10 +64,6 @@ impl Uring {
     pub(super) fn copy_failed(&mut self, answer: &Answer) {
         let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else { return };
         if let Some(outgoing) = self.copies.take(key, connection.copied) {
-            // Nobody waits for it.
-            if connection.is(CLOSING) {
-                return;
-            }
             connection.outgoing = Some(outgoing);
             self.unsent.push(key);
             self.sent(key, answer, true);
@@ -84,10 +81,7 @@ impl Uring {
     pub(super) fn keep_copies(&mut self) {
         let keys: Vec<_> = self.copies.keys().collect();
         for key in keys {
-            let Some(connection) = self.table.connection(key).filter(|connection| !connection.is(CLOSING))
-            else {
-                continue;
-            };
+            let Some(connection) = self.table.connection(key) else { continue };
             connection.outgoing = self.copies.take(key, connection.copied);
             connection.submitted(key, Manner::Quiet, &mut self.lists);
             self.under_way += 1;

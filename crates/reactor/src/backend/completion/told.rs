@@ -31,6 +31,7 @@ impl Answers {
         let taken = self.arrivals.taken();
         self.others.iter_mut().for_each(|(before, _)| *before -= taken);
         self.arrivals.forget_taken();
+        self.bound();
     }
 
     pub(super) fn push(&mut self, completion: Completion) {
@@ -83,6 +84,7 @@ impl Answers {
             return Some(Completion::Sent(key, Sent { outgoing, result }));
         }
         if let Some((key, _)) = self.arrivals.take_next() {
+            self.arrivals.decline();
             return Some(Completion::Input(key));
         }
         let (_, other) = self.others.pop_front()?;
@@ -92,11 +94,11 @@ impl Answers {
 
     /// Takes what comes next, as long as it is input: how many.
     pub(super) fn pop_inputs(&mut self, keys: &[Cell<Key>]) -> usize {
-        let inputs = std::iter::from_fn(|| self.arrivals.take_next());
+        let inputs = std::iter::from_fn(|| self.arrivals.take_next().inspect(|_| self.arrivals.decline()));
         keys.iter().zip(inputs).map(|(place, (key, _))| place.set(key)).count()
     }
 
-    /// How much input comes before something else does.
+    /// Notes how much input comes before something else does.
     fn bound(&self) {
         let before = self.others.front().map_or(usize::MAX, |(before, _)| *before);
         self.arrivals.come_before_other(if self.early.is_empty() { before } else { 0 });

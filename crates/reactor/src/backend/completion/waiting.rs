@@ -95,7 +95,7 @@ impl Uring {
         into: Option<&mut [u8]>,
         more: &mut bool,
     ) -> Received {
-        self.take_back_arrivals();
+        self.take_back_arrivals_of(key);
         let connection = match self.table.get(key) {
             Some(Object::Connection(connection)) => connection,
             Some(Object::Stream(stream)) => {
@@ -135,7 +135,7 @@ impl Uring {
 
     /// Receives what is little into the core's room: a copy costs less then than lending it.
     pub(super) fn receive_little(&mut self, key: Key, room: &mut [u8], more: &mut bool) -> Received {
-        self.take_back_arrivals();
+        self.take_back_arrivals_of(key);
         let Some(connection) = self.table.connection(key) else {
             return self.receive_what_came(key, None, more);
         };

@@ -56,7 +56,7 @@ impl Rig {
         while all.len() < bytes.len() {
             self.arrive(arrivals);
             let (whose, bytes) = arrivals.take_next().expect("it arrived");
-            assert_eq!(whose, *key);
+            assert!(whose == *key && arrivals.decide());
             all.extend_from_slice(&arrivals.show(bytes));
             shown += bytes.len();
             let mut memory = [0; 4096];
@@ -126,7 +126,7 @@ fn several_pieces_and_the_end_of_one_connection_keep_their_order() {
             if let Some((_, bytes)) = arrivals.take_next() {
                 if bytes.is_empty() || all.len() == 300 {
                     arrivals.decline();
-                } else {
+                } else if arrivals.decide() {
                     all.extend_from_slice(&arrivals.show(bytes));
                 }
             }
@@ -177,6 +177,7 @@ fn q08_what_is_shown_stays_as_it_is_whatever_else_is_received() {
         rig.arrive(&arrivals);
         let bytes = arrivals.take_next().map(|(_, bytes)| bytes).expect("it arrived");
         let held = arrivals.show(bytes);
+        assert!(arrivals.decide());
         for round in 0..1500 {
             // As long as something is shown nothing is free again, and who has no buffer waits for one.
             if rig.backend.buffers.provided() < 2 {
@@ -214,7 +215,66 @@ fn what_is_shown_outlives_the_ring() {
         rig.arrive(&arrivals);
         let bytes = arrivals.take_next().map(|(_, bytes)| bytes).expect("it arrived");
         let held = arrivals.show(bytes);
+        assert!(arrivals.decide());
         drop(rig);
         assert_eq!(&*held, b"here to stay");
+    }
+}
+
+/// More of it is kept with the connection, as it is much, before anybody has come to what is little.
+#[test]
+fn little_that_arrived_comes_before_much_that_is_kept() {
+    for (mut rig, arrivals) in Rig::each_that_lends() {
+        let (stranger, mut strangers) = rig.connection();
+        let (key, mut peer) = rig.open_connection();
+        let all = pattern(5, 60_000);
+        strangers.write_all(b"unknown").unwrap();
+        for piece in [&all[..300], &all[300..30_300], &all[30_300..]] {
+            peer.write_all(piece).unwrap();
+            // Without a wait, so that all of it is collected at once.
+            rig.backend.ring.submit(&mut rig.backend.calls).unwrap();
+        }
+        let mut seen = Vec::new();
+        while seen.len() < all.len() {
+            rig.arrive(&arrivals);
+            while let Some((whose, _)) = arrivals.take_next() {
+                // A look at somebody else in between.
+                arrivals.decline();
+                if whose == stranger {
+                    rig.take(stranger, b"unknown");
+                } else {
+                    assert_eq!(whose, key);
+                    assert!(matches!(rig.pull(key, &mut seen), Received::Dry));
+                }
+            }
+        }
+        assert!(seen == all, "the bytes differ");
+    }
+}
+
+/// As a task does that reads two connections: it is told of the one, and reads the other before.
+#[test]
+fn what_is_undecided_while_others_are_asked_is_received_after_all() {
+    for (mut rig, arrivals) in Rig::each_that_lends() {
+        let (mut one, mut other) = (rig.open_connection(), rig.open_connection());
+        for round in 0..100 {
+            let (first, second) = (pattern(round, 700), pattern(round + 1, 700));
+            other.1.write_all(&second).unwrap();
+            rig.arrive(&arrivals);
+            one.1.write_all(&first).unwrap();
+            let mut seen = (Vec::new(), Vec::new());
+            while seen.0.len() + seen.1.len() < 1400 {
+                rig.arrive(&arrivals);
+                let (whose, bytes) = arrivals.take_next().expect("it arrived");
+                let shown = arrivals.show(bytes);
+                let (asked, all) = if whose == one.0 { (other.0, &mut seen.1) } else { (one.0, &mut seen.0) };
+                assert!(matches!(rig.pull(asked, all), Received::Dry));
+                arrivals.decline();
+                drop(shown);
+                let (told, all) = if whose == one.0 { (one.0, &mut seen.0) } else { (other.0, &mut seen.1) };
+                assert!(matches!(rig.pull(told, all), Received::Dry));
+            }
+            assert!(seen == (first, second), "the bytes differ in round {round}");
+        }
     }
 }
