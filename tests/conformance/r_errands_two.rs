@@ -57,9 +57,11 @@ fn both_come(world: &World, act: impl Fn(&Transport, &Transport, &Got) -> bool +
     let (payload, theirs) = (pattern(ALL), pattern(ALL + 1));
     for (own, there) in payload.chunks(PIECE).zip(theirs[1..].chunks(PIECE)) {
         // The other's input may wait for the next of its own.
-        world.write(&others, there);
+        let sent = others.write(there);
         let before = got.own.borrow().len();
+        // Without a turn in between, so that both may be there at once.
         world.write(&raw, own);
+        world.write(&others, &there[sent..]);
         world.until(|| got.own.borrow().len() == before + own.len());
     }
     world.until(|| {

@@ -60,7 +60,7 @@ impl StreamCell {
         let Some(state) = self.state() else { return Straight::Unusual };
         let mut state = state.borrow_mut();
         let look = state.look_straight(ticket, context, into.len());
-        // A transport calls nobody, so the stream may stay borrowed.
+        // A transport calls nobody but a loop's host, who must only wake himself: the stream may stay borrowed.
         match (&state.transport, look) {
             (Some(transport), Look::Left) => match transport.try_receive(into) {
                 Some(Taken { more: false, count, .. }) if count < FEW => Straight::Read(count),
@@ -99,7 +99,7 @@ impl StreamCell {
         if !state.is_usual || !state.writer.is_vacant() {
             return false;
         }
-        // A transport calls nobody, so the stream may stay borrowed.
+        // As above.
         let Some(transport) = &state.transport else { return false };
         transport.try_write(data).is_some_and(WriteStatus::is_accepted)
     }
