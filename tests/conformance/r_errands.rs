@@ -88,6 +88,16 @@ streams! {
         assert_eq!(transport.try_receive(&mut [0; 8]), None);
     }
 
+    fn r07_a_call_that_is_named_after_the_refusal_waits_for_its_turn(world: &World) {
+        let log = Log::default();
+        let (_, raw) = world.accept_one(NamesLate(log.clone()));
+        for round in 1..4 {
+            world.write(&raw, b"x");
+            world.until(|| log.all().iter().filter(|what| **what == "next").count() >= round);
+        }
+        assert_eq!(log.all()[..2], ["data", "next"]);
+    }
+
     fn w01_what_a_call_wrote_is_sent_when_it_returns_whatever_else_it_did(world: &World) {
         let sent = Rc::new(Cell::new(None));
         let seen = Rc::clone(&sent);
@@ -122,6 +132,24 @@ pub type Call<F> = fn(&Handle, F);
 
 pub fn soon<F: FnOnce() + 'static>(handle: &Handle, call: F) {
     handle.call_soon(call);
+}
+
+/// Takes no input itself, and names a call when it is shown some.
+struct NamesLate(Log);
+
+impl Protocol for NamesLate {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.notify_readable();
+    }
+
+    fn readable(&mut self, _: &Transport) -> bool {
+        false
+    }
+
+    fn data_received(&mut self, transport: &Transport, _: &[u8]) {
+        self.0.push("data");
+        self.0.call(&transport.handle(), Handle::call_next, "next");
+    }
 }
 
 /// What happened, in order. Clones share it.

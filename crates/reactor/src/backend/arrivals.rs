@@ -14,7 +14,7 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -33,11 +33,15 @@ pub struct Arrivals {
     before_other: Cell<usize>,
     /// What was taken last is not shown, copied or declined yet.
     is_undecided: Cell<bool>,
+    /// Of those before this one bytes were taken back, if they were not taken.
+    looked: Cell<usize>,
     /// Whether bytes were put down, or declined, since they were last taken back.
     has_bytes: Cell<bool>,
     /// How often bytes are being shown.
     shown: Cell<u32>,
     _memory: Rc<dyn Any>,
+    /// What lets its bytes be written to when it is dropped, of a backend that has ended while they are shown.
+    kept: RefCell<Option<Box<dyn Any>>>,
 }
 
 /// Whose input came, and the bytes, if they are here.
@@ -58,9 +62,11 @@ impl Arrivals {
             next: Cell::new(0),
             before_other: Cell::new(usize::MAX),
             is_undecided: Cell::new(false),
+            looked: Cell::new(0),
             has_bytes: Cell::new(false),
             shown: Cell::new(0),
             _memory: memory,
+            kept: RefCell::default(),
         }
     }
 
@@ -113,8 +119,10 @@ impl Arrivals {
 
     /// Forgets those that the core has taken.
     pub(super) fn forget_taken(&self) {
+        let taken = self.next.replace(0);
+        self.looked.set(self.looked.get().saturating_sub(taken));
         // SAFETY: V3.
-        unsafe { self.list().drain(..self.next.replace(0)) };
+        unsafe { self.list().drain(..taken) };
     }
 
     /// So many of them come before something that is no input.
@@ -137,7 +145,8 @@ impl Arrivals {
         declined.drain(..).for_each(|arrival| take(arrival.key, arrival.bytes));
         // It keeps its memory. SAFETY: V3.
         unsafe { *self.declined.get() = declined };
-        for index in self.taken()..self.len() {
+        let first = self.looked.replace(self.len()).max(self.taken());
+        for index in first..self.len() {
             // SAFETY: V3.
             let arrival = unsafe { &mut self.list()[index] };
             let Arrival { key, bytes } = std::mem::replace(arrival, Arrival { bytes: NO_BYTES, ..*arrival });
@@ -150,6 +159,11 @@ impl Arrivals {
     /// Whether bytes are being shown (V2).
     pub(super) fn are_shown(&self) -> bool {
         self.shown.get() > 0
+    }
+
+    /// Keeps this as long as there are arrivals: the backend ends while something is shown (V2).
+    pub(super) fn keep(&self, held: Box<dyn Any>) {
+        self.kept.replace(Some(held));
     }
 
     // For the core.

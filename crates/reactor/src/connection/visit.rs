@@ -147,6 +147,8 @@ impl Shell {
     #[inline(never)]
     fn visit_left(self: &Rc<Self>, key: Key, visit: &mut Visit, is_left: bool) {
         self.put_off_errand();
+        // It is not asked any more.
+        self.flight.stage.set(Stage::Visit);
         let shown = match is_left {
             true => Ok(Flags::INPUT | Flags::LEFT),
             false if self.flight.is_of(key) => {
@@ -413,6 +415,7 @@ impl Shell {
         let key = visit.transport.key();
         self.end_flight(key);
         self.put_off_errand();
+        self.decline_arrived();
         visit.chunk.take().into_iter().for_each(|chunk| self.release(chunk));
         self.conclude_pull(key, protocol, Err(panic));
     }

@@ -99,7 +99,7 @@ impl StreamCell {
         if !state.is_usual || !state.writer.is_vacant() {
             return false;
         }
-        // As above.
+        // As above. Of so few no filter takes anything within the call.
         let Some(transport) = &state.transport else { return false };
         transport.try_write(data).is_some_and(WriteStatus::is_accepted)
     }

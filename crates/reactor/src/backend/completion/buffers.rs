@@ -243,9 +243,9 @@ impl Buffers {
         self.held.clear();
     }
 
-    /// What arrived is being shown while the pool ends: it stays as it is, and its memory is lost.
-    pub(super) fn hold_for_ever(&mut self) {
-        std::mem::forget(std::mem::take(&mut self.held));
+    /// What holds what arrived.
+    pub(super) fn take_held(&mut self) -> Vec<Lent> {
+        std::mem::take(&mut self.held)
     }
 
     #[cfg(test)]

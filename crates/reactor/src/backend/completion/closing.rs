@@ -106,7 +106,7 @@ impl Drop for Uring {
     fn drop(&mut self) {
         self.end_operations();
         if self.answers.arrivals.are_shown() {
-            self.buffers.hold_for_ever();
+            self.answers.arrivals.keep(Box::new(self.buffers.take_held()));
         }
         if self.under_way > 0 || !self.copies.is_empty() {
             tracing::error!(
