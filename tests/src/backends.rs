@@ -1,5 +1,7 @@
 //! The backends that wait for real sockets, and the stamping of tests over them.
 
+use std::sync::OnceLock;
+
 use marline_reactor::backend::{Backend, named};
 use marline_reactor::{Builder, Reactor};
 
@@ -7,13 +9,18 @@ use marline_reactor::{Builder, Reactor};
 use crate::PATIENCE;
 
 /// Whether this system lets a ring be made. If not, what needs one is skipped; in CI that is a failure, unless
-/// `MARLINE_NO_RING` says that it is known.
+/// `MARLINE_NO_RING` says that it is known. It is looked for once, as others may be counting descriptors.
 ///
 /// # Panics
 ///
 /// With `CI` set, where no ring can be made and nobody said so.
 #[must_use]
 pub fn has_completion() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(look_for_completion)
+}
+
+fn look_for_completion() -> bool {
     let Err(error) = named("completion") else { return true };
     println!("skipped: no io_uring here: {error}");
     let is_known = std::env::var_os("MARLINE_NO_RING").is_some();
