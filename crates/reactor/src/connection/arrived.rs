@@ -66,9 +66,9 @@ impl Shell {
         }
     }
 
-    /// As [`fly_home`](Self::fly_home), where the backend sends copies, and knows of what was received.
+    /// As [`fly_home`](Self::fly_home), where sending is no call, and the backend knows of what was received.
     #[inline(always)]
-    fn fly_home_with_copy(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
+    pub(super) fn fly_home_with_copy(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
         let bytes = self.flight.bytes.borrow_mut();
         let mut slots = self.slots();
         let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
@@ -91,7 +91,7 @@ impl Shell {
 
     /// Sends what was written in a flight, and is noted.
     #[inline(always)]
-    pub(super) fn send_flown_copy(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+    fn send_flown_copy(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
         if self.backend_in_turn().send_copy(key, &bytes) {
             self.stats().sent();
             bytes.clear();

@@ -276,17 +276,18 @@ impl Shell {
     /// Ends the flight where it led to nothing but bytes, and sends those. `false` if that is to be looked at more closely.
     #[inline(always)]
     pub(super) fn fly_home(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
+        if !self.gives_room {
+            self.tell_announced(key);
+            return self.fly_home_with_copy(key, note);
+        }
         let bytes = self.flight.bytes.borrow_mut();
         let mut slots = self.slots();
         let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
         if !bytes.is_empty() {
-            if connection.is_sending(self.wait_number()) {
+            if connection.flags.any(Flags::SENDING) {
                 return false;
             }
             connection.traffic.sent += bytes.len() as u64;
-            if !self.gives_room {
-                connection.lend_copy(bytes.len(), self.wait_number());
-            }
         }
         connection.traffic.received += self.flight.received.get() as u64;
         note(connection);
@@ -304,9 +305,6 @@ impl Shell {
     fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
         if let Some(socket) = self.flight.socket.get() {
             return self.send_flown(key, socket, bytes);
-        }
-        if !self.gives_room {
-            return self.send_flown_copy(key, bytes);
         }
         // All of it, nearly always.
         let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);

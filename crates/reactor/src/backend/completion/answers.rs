@@ -19,7 +19,7 @@ use crate::key::Key;
 
 /// What an operation belongs to that was answered.
 #[inline(always)]
-pub(super) fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
+fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
     let found = table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key));
     if found.is_none() {
         tracing::error!(?answer, "an operation was answered that nobody began");
@@ -73,7 +73,6 @@ impl Uring {
             What::Foreign => self.foreign_answered(&answer),
             // What they tell ends a wait, and that is all there is to it.
             What::Alarm | What::Wake if answer.more() => {}
-            What::Copy => self.copy_failed(&answer),
             What::Alarm => self.poll_alarm(),
             What::Wake => self.poll_waker(),
             _ => self.look_at_key(answer),
@@ -81,7 +80,11 @@ impl Uring {
     }
 
     fn look_at_key(&mut self, answer: Answer) {
-        let Some((key, object)) = object_of(&mut self.table, &answer) else { return };
+        let Some((key, _)) = object_of(&mut self.table, &answer) else { return };
+        if answer.tag.is(What::Copy) {
+            self.keep_copy(key);
+        }
+        let Some(object) = self.table.get(key) else { return };
         if !answer.more() {
             self.under_way -= 1;
             match object {
@@ -91,7 +94,7 @@ impl Uring {
             }
         }
         match answer.tag.what() {
-            What::Send => self.send_answered(key, &answer),
+            What::Send | What::Copy => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
             What::Peer => self.peer_polled(key, &answer),
             What::Accept => self.accepted_one(key, answer),

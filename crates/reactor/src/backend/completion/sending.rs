@@ -13,7 +13,6 @@ use std::io::{self, IoSlice};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
-use super::answers::object_of;
 use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
 use super::ring::{Answer, LONGEST, Manner};
@@ -60,33 +59,21 @@ impl Uring {
         connection.is(QUIET) || self.copies.has(key, connection.copied)
     }
 
-    /// A copy was not sent completely.
-    pub(super) fn copy_failed(&mut self, answer: &Answer) {
-        let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else { return };
-        if let Some(outgoing) = self.copies.take(key, connection.copied) {
-            connection.outgoing = Some(outgoing);
-            self.unsent.push(key);
-            self.sent(key, answer, true);
-        } else if connection.is(QUIET) {
-            // It was kept.
-            connection.under_way -= 1;
-            self.under_way -= 1;
-            self.sent(key, answer, true);
-            self.finish_close(key);
-        }
+    /// A copy was not sent completely, or nobody knows: from now on it is a quiet send like others, unless it is one already.
+    pub(super) fn keep_copy(&mut self, key: Key) {
+        let Some(connection) = self.table.connection(key) else { return };
+        let Some(outgoing) = self.copies.take(key, connection.copied) else { return };
+        connection.outgoing = Some(outgoing);
+        connection.submitted(key, Manner::Quiet, &mut self.lists);
+        self.under_way += 1;
+        self.unsent.push(key);
     }
 
-    /// The kernel has not taken all that was submitted, and nobody knows which copies are sent. They go on as other quiet sends.
+    /// The kernel has not taken all that was submitted, so nobody knows which copies are sent.
     #[cold]
     pub(super) fn keep_copies(&mut self) {
         let keys: Vec<_> = self.copies.keys().collect();
-        for key in keys {
-            let Some(connection) = self.table.connection(key) else { continue };
-            connection.outgoing = self.copies.take(key, connection.copied);
-            connection.submitted(key, Manner::Quiet, &mut self.lists);
-            self.under_way += 1;
-            self.unsent.push(key);
-        }
+        keys.into_iter().for_each(|key| self.keep_copy(key));
     }
 
     /// Submits what was sent, if that has waited for long.
@@ -139,14 +126,10 @@ impl Uring {
         self.under_way += 1;
     }
 
-    pub(super) fn send_answered(&mut self, key: Key, answer: &Answer) {
-        let was_quiet = self.table.connection(key).is_some_and(|connection| connection.is(QUIET));
-        self.sent(key, answer, was_quiet);
-    }
-
     /// A send that was patient, or did not succeed completely.
-    pub(super) fn sent(&mut self, key: Key, answer: &Answer, was_quiet: bool) {
+    pub(super) fn sent(&mut self, key: Key, answer: &Answer) {
         let Some(connection) = self.table.connection(key) else { return };
+        let was_quiet = connection.is(QUIET);
         connection.state.remove(QUIET);
         let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
         if again && !connection.is(CLOSING) {

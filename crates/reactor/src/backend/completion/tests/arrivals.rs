@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::connection::OPEN;
 use super::*;
-use crate::backend::Arrivals;
+use crate::backend::{Arrivals, Shown};
 use crate::protocol::Internal;
 
 impl Rig {
@@ -47,6 +47,15 @@ impl Rig {
             assert!(self.backend.now() < deadline, "it never came");
             self.backend.wait(until(deadline)).unwrap();
         }
+    }
+
+    /// Lets this arrive, and goes on showing it.
+    fn hold<'a>(&mut self, arrivals: &'a Arrivals, peer: &mut TcpStream, bytes: &[u8]) -> Shown<'a> {
+        peer.write_all(bytes).unwrap();
+        self.arrive(arrivals);
+        let taken = arrivals.take_next().map(|(_, bytes)| bytes).expect("it arrived");
+        assert!(arrivals.decide());
+        arrivals.show(taken)
     }
 
     /// Lets this arrive: how much of it is shown. The last bytes of a receive come in the other way.
@@ -173,11 +182,7 @@ fn q08_what_is_shown_stays_as_it_is_whatever_else_is_received() {
     for (mut rig, arrivals) in Rig::each_that_lends() {
         let (mut shown, mut other) = (rig.open_connection(), rig.open_connection());
         let first = pattern(3, 2000);
-        shown.1.write_all(&first).unwrap();
-        rig.arrive(&arrivals);
-        let bytes = arrivals.take_next().map(|(_, bytes)| bytes).expect("it arrived");
-        let held = arrivals.show(bytes);
-        assert!(arrivals.decide());
+        let held = rig.hold(&arrivals, &mut shown.1, &first);
         for round in 0..1500 {
             // As long as something is shown nothing is free again, and who has no buffer waits for one.
             if rig.backend.buffers.provided() < 2 {
@@ -211,11 +216,7 @@ fn what_arrived_for_a_connection_that_is_closed_is_nobodys() {
 fn what_is_shown_outlives_the_ring() {
     for (mut rig, arrivals) in Rig::each_that_lends() {
         let (_, mut peer) = rig.open_connection();
-        peer.write_all(b"here to stay").unwrap();
-        rig.arrive(&arrivals);
-        let bytes = arrivals.take_next().map(|(_, bytes)| bytes).expect("it arrived");
-        let held = arrivals.show(bytes);
-        assert!(arrivals.decide());
+        let held = rig.hold(&arrivals, &mut peer, b"here to stay");
         drop(rig);
         assert_eq!(&*held, b"here to stay");
     }
