@@ -125,6 +125,7 @@ mod u_stdio;
 mod u_terminals;
 mod u_unix;
 mod w_asleep;
+mod w_departing;
 mod w_files;
 mod w_flow;
 mod w_small;

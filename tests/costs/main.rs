@@ -6,8 +6,8 @@ mod files;
 mod tasks;
 mod tls;
 
-use std::cell::Cell;
-use std::io;
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::thread;
@@ -63,7 +63,7 @@ fn server(backend: &str, protocol: &Echo) -> (Reactor, Server, SocketAddr) {
     server_on(backends::unhurried_reactor(backend), protocol)
 }
 
-fn server_on(reactor: Reactor, protocol: &Echo) -> (Reactor, Server, SocketAddr) {
+fn server_on(reactor: Reactor, protocol: &(impl Protocol + Clone)) -> (Reactor, Server, SocketAddr) {
     let protocol = protocol.clone();
     let server = reactor.handle().listen("tcp://127.0.0.1:0", move |_: &Addresses| protocol.clone());
     let server = server.expect("a listener");
@@ -177,6 +177,62 @@ fn sends_are_not_held_back_for_longer_than_allowed() {
         let [held, hurried] =
             [PATIENCE, Duration::ZERO].map(|time| in_lock_step(backends::holding_reactor(time)).waits);
         assert!(hurried > held + (ROUNDS * CONNECTIONS / 8) as u64, "{hurried}, and held back {held}");
+    }
+}
+
+/// The last of a turn's callbacks waits for what the first has written.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_callback_wrote_does_not_wait_for_the_callbacks_of_others() {
+    if !backends::has_completion() {
+        return;
+    }
+    let protocol = Waits::default();
+    let (reactor, _server, address) = server_on(backends::holding_reactor(Duration::ZERO), &protocol);
+    let mut streams: Vec<TcpStream> =
+        (0..Waits::TURN).map(|_| echo::connect(address).expect("a connection")).collect();
+    protocol.clients.replace(streams.iter().map(|stream| stream.try_clone().expect("another")).collect());
+    for round in 1..=20 {
+        echo::write_all(&mut streams, round).expect("a write");
+        while protocol.seen.get() < Waits::TURN * round {
+            reactor.turn(Some(PATIENCE)).expect("a turn");
+        }
+        for (index, mut stream) in streams.iter().enumerate() {
+            if index != protocol.first.get() {
+                stream.read_exact(&mut [0; echo::MESSAGE]).expect("a read");
+            }
+        }
+    }
+}
+
+/// Echoes, and reads in the last callback of each round what was written in the first.
+#[derive(Clone, Default)]
+struct Waits {
+    clients: Rc<RefCell<Vec<TcpStream>>>,
+    seen: Rc<Cell<usize>>,
+    first: Rc<Cell<usize>>,
+}
+
+impl Waits {
+    /// So many events are in a turn: enough for the clock to be read more than twice.
+    const TURN: usize = 16;
+}
+
+impl Protocol for Waits {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+        let clients = self.clients.borrow();
+        if self.seen.get() % Self::TURN == 0 {
+            let peer = transport.peer_address().and_then(|peer| peer.as_inet());
+            let first = clients.iter().position(|client| client.local_addr().ok() == peer);
+            self.first.set(first.expect("a client"));
+        }
+        self.seen.set(self.seen.get() + 1);
+        if self.seen.get() % Self::TURN == 0 {
+            let mut first = &clients[self.first.get()];
+            first.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            first.read_exact(&mut [0; echo::MESSAGE]).expect("it was sent");
+        }
     }
 }
 

@@ -9,10 +9,12 @@ use crate::instant::Instant;
 pub(crate) const SHORT: Duration = Duration::from_micros(50);
 /// After so many steps the clock is read at the latest.
 const MOST: u32 = 64;
-/// It is read more often where steps take so many nanoseconds between two readings, and seldom again where they take half of that at most.
+/// It is read more often where steps take so many nanoseconds between two readings, seldom again where they take half of that at most,
+/// and very seldom where that is next to nothing.
 const LONG: u64 = 500_000;
+const NOTHING: u64 = LONG / 16;
 
-/// Tells with which steps the clock is read: the second, the fourth, the eighth and so on, and then each 64th; more often where
+/// Tells with which steps the clock is read: the second, the fourth, the twelfth, the 44th, and then each 64th; more often where
 /// steps are long, with each if need be.
 #[derive(Debug)]
 pub(crate) struct Looks {
@@ -37,11 +39,13 @@ impl Looks {
     /// It was read with this step.
     pub(crate) fn looked(&mut self, step: u32, now: Instant) {
         let took = now.as_nanos().saturating_sub(self.last.as_nanos());
+        // Of the first steps nobody knows how long they took.
+        let took_nothing = took <= NOTHING && self.last != Instant::FAR;
         self.last = now;
         if took > LONG {
             self.gap = (self.gap / 2).max(1);
         } else if took <= LONG / 2 {
-            self.gap = (2 * self.gap).min(MOST);
+            self.gap = (if took_nothing { 4 } else { 2 } * self.gap).min(MOST);
         }
         self.next = step + self.gap;
     }
@@ -92,6 +96,11 @@ impl Patience {
         self.steps
     }
 
+    /// The same for so many.
+    pub(crate) fn count(&mut self, steps: u32) {
+        self.steps += steps;
+    }
+
     pub(crate) fn steps(&self) -> u32 {
         self.steps
     }
@@ -106,6 +115,11 @@ impl Patience {
         self.looks.is_time(self.steps) && self.look(longest, now())
     }
 
+    /// It reads the clock as soon again as at first.
+    pub(crate) fn look_soon(&mut self) {
+        self.looks = Looks { next: self.steps + 2, gap: 1, ..self.looks };
+    }
+
     /// The step with which it reads the clock next.
     pub(crate) fn next(&self) -> u32 {
         self.looks.next
@@ -115,7 +129,8 @@ impl Patience {
     fn look(&mut self, longest: impl FnOnce(Instant) -> Duration, now: Instant) -> bool {
         self.looks.looked(self.steps, now);
         self.since = self.since.min(now);
-        let ends = now.since(self.since) > longest(now);
+        // A duration in between would be divided, and put together again.
+        let ends = u128::from(now.as_nanos() - self.since.as_nanos()) > longest(now).as_nanos();
         if ends {
             *self = Self::since(now);
         }
@@ -147,7 +162,7 @@ mod tests {
     #[test]
     fn short_steps_cost_few_readings() {
         let quick = |_| Duration::from_nanos(300);
-        assert_eq!(ends(100, quick), (vec![], vec![2, 4, 8, 16, 32, 64]));
+        assert_eq!(ends(100, quick), (vec![], vec![2, 4, 12, 44]));
         assert_eq!(ends(1, |_| Duration::from_secs(1)), (vec![], vec![]));
     }
 
@@ -158,7 +173,25 @@ mod tests {
 
     #[test]
     fn many_short_steps_end_it_too() {
-        assert_eq!(ends(1000, |_| Duration::from_nanos(300)).0, [192, 384, 576, 768, 960]);
+        assert_eq!(ends(1000, |_| Duration::from_nanos(300)).0, [172, 344, 516, 688, 860]);
+    }
+
+    #[test]
+    fn it_looks_soon_again_when_asked_to() {
+        let (mut patience, mut read) = (Patience::default(), Vec::new());
+        for step in 1..=40 {
+            patience.ends(
+                |_| SHORT,
+                || {
+                    read.push(step);
+                    Instant::ZERO
+                },
+            );
+            if step == 20 {
+                patience.look_soon();
+            }
+        }
+        assert_eq!(read, [2, 4, 12, 22, 26]);
     }
 
     #[test]
@@ -172,7 +205,7 @@ mod tests {
                 read.push(step);
             }
         }
-        assert_eq!(read[..10], [1, 3, 7, 15, 31, 63, 127, 159, 175, 183]);
+        assert_eq!(read[..10], [1, 3, 11, 43, 107, 139, 155, 163, 167, 169]);
         assert!(read.windows(2).any(|pair| pair == [250, 251]), "{read:?}");
         assert!(read.last().is_some_and(|last| 600 - last < MOST), "{read:?}");
         assert!(read.iter().filter(|step| **step > 300).count() < 15, "{read:?}");

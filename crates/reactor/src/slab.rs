@@ -60,6 +60,14 @@ impl<T> Slab<T> {
         if slot.generation == key.generation() { slot.value.as_mut() } else { None }
     }
 
+    /// The same, of a key that is known to stand.
+    #[inline]
+    pub(crate) fn get_standing(&mut self, key: Key) -> Option<&mut T> {
+        let slot = &mut self.pages.get_mut(key.index() / PAGE)?[key.index() % PAGE];
+        debug_assert!(slot.generation == key.generation() && slot.value.is_some());
+        slot.value.as_mut()
+    }
+
     /// Vacates the slot.
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let value = self.get_slot(key)?.value.take()?;

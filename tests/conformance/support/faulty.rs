@@ -27,6 +27,8 @@ const UNSEEN: usize = 1 << 16;
 pub struct Faults {
     script: Rc<RefCell<Script>>,
     clock_reads: Rc<Cell<usize>>,
+    /// When the clock was stopped, if it was.
+    stopped: Rc<Cell<Option<Instant>>>,
 }
 
 #[derive(Default)]
@@ -173,6 +175,11 @@ impl Faults {
         self.clock_reads.get()
     }
 
+    /// Lets the clock stand still from when it is read next, or go on.
+    pub fn stop_clock(&self, stops: bool) {
+        self.stopped.set(stops.then_some(Instant::FAR));
+    }
+
     pub fn asked(&self) -> Asked {
         self.script.borrow().asked
     }
@@ -242,7 +249,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn now(&self) -> Instant {
         self.faults.clock_reads.set(self.faults.clock_reads.get() + 1);
-        self.inner.now()
+        let now = self.inner.now();
+        let Some(stopped) = self.faults.stopped.get() else { return now };
+        self.faults.stopped.set(Some(now.min(stopped)));
+        now.min(stopped)
     }
 
     fn choices(&self) -> &Choices {

@@ -35,8 +35,6 @@ pub struct Arrivals {
     is_undecided: Cell<bool>,
     /// Of those before this one bytes were taken back, if they were not taken.
     looked: Cell<usize>,
-    /// Whether bytes were put down, or declined, since they were last taken back.
-    has_bytes: Cell<bool>,
     /// How often bytes are being shown.
     shown: Cell<u32>,
     _memory: Rc<dyn Any>,
@@ -63,7 +61,6 @@ impl Arrivals {
             before_other: Cell::new(usize::MAX),
             is_undecided: Cell::new(false),
             looked: Cell::new(0),
-            has_bytes: Cell::new(false),
             shown: Cell::new(0),
             _memory: memory,
             kept: RefCell::default(),
@@ -98,7 +95,6 @@ impl Arrivals {
     pub(super) unsafe fn push_bytes(&self, key: Key, bytes: NonNull<[u8]>) {
         // SAFETY: V3.
         unsafe { self.list().push(Arrival { key, bytes }) };
-        self.has_bytes.set(true);
     }
 
     /// How many there are.
@@ -133,13 +129,14 @@ impl Arrivals {
     /// Whether bytes may be here that nobody has taken.
     #[inline]
     pub(super) fn have_bytes(&self) -> bool {
-        self.has_bytes.get()
+        // SAFETY: V3.
+        let has_declined = unsafe { !(*self.declined.get()).is_empty() };
+        has_declined || self.is_undecided.get() || self.looked.get().max(self.taken()) < self.len()
     }
 
     /// Takes back all bytes that nobody has taken for good, in order. That their keys have input stands.
     pub(super) fn take_back(&self, mut take: impl FnMut(Key, NonNull<[u8]>)) {
         self.decline();
-        self.has_bytes.set(false);
         // SAFETY: V3.
         let mut declined = std::mem::take(unsafe { &mut *self.declined.get() });
         declined.drain(..).for_each(|arrival| take(arrival.key, arrival.bytes));
@@ -189,7 +186,6 @@ impl Arrivals {
     /// The core has no use for what it took last, unless that was decided before.
     pub(crate) fn decline(&self) {
         if let Some(arrival) = self.undecided() {
-            self.has_bytes.set(true);
             // SAFETY: V3.
             unsafe { &mut *self.declined.get() }.push(arrival);
         }

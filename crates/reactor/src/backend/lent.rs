@@ -1,9 +1,9 @@
-//! Sockets on which the core itself receives and sends.
+//! Sockets that the core knows of: on which it receives and sends itself, or lets bytes depart.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -46,7 +46,7 @@ pub trait SocketLender {
 pub struct LentSocket(BorrowedFd<'static>);
 
 impl LentSocket {
-    /// Lends a socket of the Internet's: one whose receives take everything there is room for.
+    /// Lends a socket. One to receive on is of the Internet's: its receives take everything there is room for.
     ///
     /// # Safety
     ///
@@ -55,6 +55,12 @@ impl LentSocket {
     pub unsafe fn new(socket: BorrowedFd<'_>) -> Self {
         // SAFETY: by T1 it is open as long as the core may use it, and by T2 the core does not use it after that.
         Self(unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub(crate) fn number(self) -> RawFd {
+        self.0.as_raw_fd()
     }
 
     /// Receives what there is, without waiting.

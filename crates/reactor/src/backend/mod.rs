@@ -86,6 +86,8 @@ mod chunk;
 #[cfg(all(target_os = "linux", feature = "io-uring"))]
 pub mod completion;
 pub(crate) mod datagram;
+#[cfg_attr(not(all(target_os = "linux", feature = "io-uring")), allow(dead_code))]
+mod departures;
 pub(crate) mod descriptors;
 pub(crate) mod ended;
 mod events;
@@ -121,7 +123,7 @@ use std::sync::Arc;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use alarm::Alarm;
-pub(crate) use arrivals::{Arrivals, Shown};
+pub(crate) use arrivals::{Arrivals, Bytes};
 pub use bell::{Bell, Wakeup};
 pub use choose::{auto, named};
 pub use chunk::Chunk;
@@ -129,6 +131,7 @@ pub use datagram::{
     Datagram, DatagramBackend, DatagramChange, DatagramOpened, DatagramOptions, DatagramQueue, Datagrams,
     Membership, MulticastInterface, ReceivedDatagrams, Room, SentDatagrams,
 };
+pub(crate) use departures::{Departing, Departures, FEW, MOST, Written};
 pub use events::{Close, Completion, Started, Wait, Watchable};
 pub use file::FileRange;
 pub(crate) use lent::{LentSocket, SocketLender};
@@ -372,6 +375,11 @@ pub trait Backend {
         None
     }
 
+    /// The part that lets few bytes depart, if there is one. Only the loop can ask for it, and only backends of this crate have it.
+    fn departing(&mut self, _: Internal) -> Option<&mut dyn Departing> {
+        None
+    }
+
     /// Gives back a chunk. By default it is dropped.
     fn release(&mut self, chunk: Chunk) {
         drop(chunk);
@@ -394,21 +402,6 @@ pub trait Backend {
     fn send_now(&mut self, key: Key, parts: &[IoSlice<'_>]) -> usize {
         let _ = (key, parts);
         0
-    }
-
-    /// Begins to send a copy of `bytes`, as a [`send`](Self::send) of them that is pending: whether it does. Where lending costs more
-    /// than a copy of a few. With the end of the next [`wait`](Self::wait) all of it is sent, and no completion tells that, unless
-    /// [`take_unsent`](Self::take_unsent) names it. By default there is no such thing.
-    fn send_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
-        let _ = (key, bytes);
-        false
-    }
-
-    /// Moves the keys of [copies](Self::send_copy) that were not all sent in the wait to the end of `into`: those sends are pending from
-    /// then on as if their bytes had been lent, and are answered so, with whatever stands for what was lent. The core asks after each
-    /// wait, before anything else. By default there are none.
-    fn take_unsent(&mut self, into: &mut Vec<Key>) {
-        let _ = into;
     }
 
     /// The core waits for the answer to the send of `key` that is under way: more bytes queue behind it, or a close, an

@@ -25,7 +25,7 @@ pub(super) enum Object<C, L> {
 }
 
 impl<C, L> Table<Object<C, L>> {
-    #[cfg(all(target_os = "linux", feature = "io-uring"))]
+    #[cfg(any(test, all(target_os = "linux", feature = "io-uring")))]
     pub(super) fn connection(&mut self, key: Key) -> Option<&mut C> {
         match self.get(key)? {
             Object::Connection(connection) => Some(connection),

@@ -262,17 +262,6 @@ impl Outgoing {
         self.plain.clear();
     }
 
-    /// Takes all of `bytes` without a copy, if it is empty, and leaves it its memory.
-    pub(crate) fn swap_plain(&mut self, bytes: &mut Vec<u8>) {
-        if self.is_void() {
-            self.len = bytes.len();
-            std::mem::swap(&mut self.plain, bytes);
-        } else {
-            self.push_copy(bytes);
-        }
-        bytes.clear();
-    }
-
     /// All of the plain bytes are sent.
     pub(crate) fn clear_plain(&mut self) {
         self.advance_plain(self.len);

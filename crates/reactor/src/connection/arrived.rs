@@ -1,42 +1,72 @@
 //! Input that the backend has received already, and that lies where the core [finds it](crate::backend::Arrivals).
 
-use std::cell::RefMut;
 use std::rc::Rc;
 
-use super::{Connection, Flags, Visit};
-use crate::backend::{Arrivals, Shown};
+use super::{Flags, Visit};
+use crate::backend::{Arrivals, Bytes};
 use crate::key::Key;
-use crate::reactor::{Shell, Slot};
+use crate::reactor::Shell;
 
 impl Shell {
     /// Delivers what comes next, if that is input. Whether it was.
     #[inline(always)]
-    pub(super) fn visit_next_arrived(self: &Rc<Self>, visit: &mut Visit, arrivals: &Arrivals) -> bool {
+    pub(crate) fn visit_next_arrived(self: &Rc<Self>, visit: &mut Visit, arrivals: &Arrivals) -> bool {
         let Some((key, bytes)) = arrivals.take_next() else { return false };
-        if !self.begin_visit(key, visit, Some(self.wait_number())) {
+        let Some(is_usual) = self.begin_visit_and_look(key, visit, Some(self.wait_number())) else {
             arrivals.decline();
             self.deliver_announced(key);
             return true;
-        }
+        };
         self.stats().event();
-        if bytes.is_empty() || !self.flight.is_fresh() {
-            arrivals.decline();
-            self.visit_protocol(key, visit);
-            return true;
-        }
-        let bytes = arrivals.show(bytes);
-        if self.flight.leaves() {
-            self.flight.untold.set(true);
-            self.visit_leaving(key, visit);
+        if bytes.is_empty() || !is_usual {
+            self.visit_behind(key, visit, arrivals, bytes);
+        } else if self.flight.leaves() {
+            self.visit_arrived_leaving(key, visit, arrivals, bytes);
         } else {
-            self.visit_arrived(key, visit, arrivals, bytes);
+            self.visit_arrived(key, visit, arrivals, bytes, true);
         }
         true
     }
 
+    /// Something is under way, or it did not arrive.
+    #[inline(never)]
+    fn visit_behind(self: &Rc<Self>, key: Key, visit: &mut Visit, arrivals: &Arrivals, bytes: Bytes) {
+        if bytes.is_empty() || !self.flight.is_fresh() {
+            arrivals.decline();
+            self.visit_protocol(key, visit);
+        } else if self.flight.leaves() {
+            self.visit_arrived_leaving(key, visit, arrivals, bytes);
+        } else {
+            self.visit_arrived(key, visit, arrivals, bytes, false);
+        }
+    }
+
+    /// The protocol may take what arrived itself. Meanwhile it stays where it is.
+    #[inline(always)]
+    fn visit_arrived_leaving(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        arrivals: &Arrivals,
+        bytes: Bytes,
+    ) {
+        let shown = arrivals.show(bytes);
+        self.flight.untold.set(true);
+        self.visit_leaving(key, visit);
+        drop(shown);
+    }
+
     /// Shows the protocol what arrived for it, where it lies.
     #[inline(always)]
-    fn visit_arrived(self: &Rc<Self>, key: Key, visit: &mut Visit, arrivals: &Arrivals, bytes: Shown<'_>) {
+    fn visit_arrived(
+        self: &Rc<Self>,
+        key: Key,
+        visit: &mut Visit,
+        arrivals: &Arrivals,
+        bytes: Bytes,
+        is_usual: bool,
+    ) {
+        let bytes = arrivals.show(bytes);
         let Some(protocol) = &mut visit.protocol else { return };
         match protocol.receive_buffer() {
             None if self.flight.is_of(key) && arrivals.decide() => {}
@@ -61,42 +91,9 @@ impl Shell {
         self.deliver_bytes(&mut **protocol, key, &visit.transport, &bytes);
         drop(bytes);
         let none = Flags::default();
-        if !self.flight.is_of(key) || !self.fly_home_with_copy(key, |home| visit.leave(home, none)) {
+        if !self.flight.is_of(key) || !self.fly_home_departing(key, is_usual, |home| visit.leave(home, none))
+        {
             self.conclude_elsewhere(key, visit, Ok(none));
-        }
-    }
-
-    /// As [`fly_home`](Self::fly_home), where sending is no call, and the backend knows of what was received.
-    #[inline(always)]
-    pub(super) fn fly_home_with_copy(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
-        let bytes = self.flight.bytes.borrow_mut();
-        let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
-        if !bytes.is_empty() {
-            if !self.flight.is_usual() && connection.is_sending(self.wait_number()) {
-                return false;
-            }
-            connection.traffic.sent += bytes.len() as u64;
-            connection.lend_copy(bytes.len(), self.wait_number());
-        }
-        connection.traffic.received += self.flight.received.get() as u64;
-        note(connection);
-        drop(slots);
-        self.flight.end();
-        if !bytes.is_empty() {
-            self.send_flown_copy(key, bytes);
-        }
-        true
-    }
-
-    /// Sends what was written in a flight, and is noted.
-    #[inline(always)]
-    fn send_flown_copy(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
-        if self.backend_in_turn().send_copy(key, &bytes) {
-            self.stats().sent();
-            bytes.clear();
-        } else {
-            self.lend_flown(key, bytes);
         }
     }
 

@@ -4,7 +4,6 @@
 //! An echo is a visit on such a socket: the bytes are received into the loop's room, the protocol is shown them, and what it wrote is
 //! sent. Nearly all traffic of that kind is of few bytes, so each step here has been counted.
 
-use std::cell::RefMut;
 use std::rc::Rc;
 
 use rustix::io::{Errno, retry_on_intr};
@@ -30,6 +29,9 @@ impl Shell {
         if self.lends {
             let socket = self.backend_in_turn().lender(Internal).and_then(|lender| lender.lend_socket(key));
             connection.keep_socket(socket);
+        } else if self.flight.departs {
+            let mut backend = self.backend_in_turn();
+            connection.keep_socket(backend.departing(Internal).and_then(|departing| departing.departs(key)));
         }
         self.slot(key, |slot| *slot = Slot::Connection(connection));
     }
@@ -101,25 +103,28 @@ impl Shell {
         socket: LentSocket,
         note: impl FnOnce(&mut Connection),
     ) -> bool {
-        let bytes = self.flight.bytes.borrow_mut();
+        let written = self.flight.departures.written();
         let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
+        let Some(Slot::Connection(connection)) = slots.get_standing(key) else { return false };
         connection.traffic.received += self.flight.received.get() as u64;
-        connection.traffic.sent += bytes.len() as u64;
+        connection.traffic.sent += written as u64;
         note(connection);
         drop(slots);
         self.flight.end();
-        if !bytes.is_empty() {
-            self.send_flown(key, socket, bytes);
+        if written > 0 {
+            self.send_flown(key, socket);
         }
         true
     }
 
-    /// Sends what was written in a flight.
+    /// Sends what was written in a flight that is over.
     #[inline(always)]
-    pub(super) fn send_flown(self: &Rc<Self>, key: Key, socket: LentSocket, mut bytes: RefMut<'_, Vec<u8>>) {
+    pub(super) fn send_flown(self: &Rc<Self>, key: Key, socket: LentSocket) {
+        let bytes = self.flight.departures.take_written();
         let sent = self.send_directly(key, socket, &bytes);
-        if sent == bytes.len() { bytes.clear() } else { self.put_off(key, bytes, sent) }
+        if sent < bytes.len() {
+            self.put_off(key, bytes, sent);
+        }
     }
 
     /// Receives for a flight with announced input, if that is less than there is room for: then a socket of the Internet's has no

@@ -13,7 +13,7 @@
 
 use std::ops::BitOr;
 
-/// A set of bits.
+/// A set of bits. Those that are looked at for each event are in the lower half, where a comparison needs no register for them.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flags(u64);
 
@@ -50,17 +50,17 @@ impl Flags {
     /// The protocol was told to pause writing.
     pub(crate) const TOLD_PAUSE: Self = Self(1 << 14);
     /// A flow notice is in the ready queue.
-    pub(crate) const FLOW_QUEUED: Self = Self(1 << 15);
+    pub(crate) const FLOW_QUEUED: Self = Self(1 << 33);
     /// Flow is checked after the next wait.
     pub(crate) const FLOW_CHECK: Self = Self(1 << 16);
     /// A notice is wanted when everything is sent.
     pub(crate) const DRAIN_ASKED: Self = Self(1 << 17);
     /// A notice that everything is sent is in the ready queue.
-    pub(crate) const DRAIN_QUEUED: Self = Self(1 << 21);
+    pub(crate) const DRAIN_QUEUED: Self = Self(1 << 35);
     /// A callback of this connection runs.
     pub(crate) const BUSY: Self = Self(1 << 18);
     /// The watched peer closed.
-    pub(crate) const PEER_CLOSED: Self = Self(1 << 19);
+    pub(crate) const PEER_CLOSED: Self = Self(1 << 32);
     /// It stands on the list of connections to flush at the end of the turn, maybe for nothing by then.
     pub(crate) const FLUSH_LISTED: Self = Self(1 << 20);
 
@@ -89,11 +89,11 @@ impl Flags {
     /// The protocol takes input itself, where that can be.
     pub(crate) const TAKES: Self = Self(1 << 31);
     /// It said that it takes what there is now, and has not taken all of it. Nothing is pulled meanwhile.
-    pub(crate) const LEFT: Self = Self(1 << 32);
+    pub(crate) const LEFT: Self = Self(1 << 19);
 
-    /// A [copy](super::copied) was sent last, and nobody has looked since.
-    pub(crate) const COPIED: Self = Self(1 << 33);
-    /// The copy that is under way was not sent by the wait that it was for.
+    /// Something [departed](super::departing) last, and nobody has looked since.
+    pub(crate) const DEPARTED: Self = Self(1 << 15);
+    /// What departed and is under way was not sent by the wait that it was for.
     pub(crate) const UNSENT: Self = Self(1 << 34);
 
     pub(crate) const fn union(sets: &[Self]) -> Self {

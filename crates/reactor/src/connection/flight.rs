@@ -2,8 +2,8 @@
 //!
 //! A protocol that is shown what came mostly answers by some bytes, and asks its connection nothing. As long as that is so, the
 //! connection is not touched: what is written waits here, in memory that all connections share, and goes from here to the
-//! backend. That is a flight. Whoever wants to know or change anything about the connection meanwhile ends it, by
-//! [landing](Shell::land): then everything is noted in the connection, where it would have been noted at once otherwise.
+//! backend, or where that finds what [departs](Departures). That is a flight. Whoever wants to know or change anything about the
+//! connection meanwhile ends it, by [landing](Shell::land): then everything is noted in the connection, where it would have been noted at once otherwise.
 //!
 //! Where the backend lends the socket, the calls to the system are made from here too. Input that it has announced is then received
 //! before it is told that we have come to it; who lands meanwhile tells it.
@@ -11,27 +11,30 @@
 //! A protocol that takes its input itself may name a call that does it, its [errand](super::errand). Then the flight goes on with
 //! that, and keeps the protocol meanwhile.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::{Connection, Flags};
-use crate::backend::LentSocket;
+use crate::backend::{Departures, FEW, LentSocket, MOST, Written};
 use crate::filter::AT_ONCE;
 use crate::key::Key;
 use crate::protocol::Protocol;
 use crate::reactor::{Shell, Slot};
 use crate::ready::Waiting;
 
-/// No more than this waits here.
-const MOST: u32 = 64 * 1024;
-
 /// How many bytes may be written where nothing waits.
 #[allow(clippy::cast_possible_truncation)]
 pub(super) const fn most(high: usize, write_limit: usize) -> u32 {
     let most = if high < write_limit { high } else { write_limit };
-    if most < MOST as usize { most as u32 } else { MOST }
+    if most < MOST { most as u32 } else { MOST as u32 }
+}
+
+/// Room for no more than few, where bytes may depart.
+#[inline(always)]
+fn capped(room: usize, wait: Option<u32>) -> usize {
+    if wait.is_some() { room.min(FEW) } else { room }
 }
 
 /// What goes on in a flight.
@@ -56,7 +59,9 @@ pub(crate) struct Flight {
     key: Cell<Key>,
     /// How many bytes may be written, and nothing follows from that.
     room: Cell<usize>,
-    pub(super) bytes: RefCell<Vec<u8>>,
+    /// Where they are written; and whether the backend lets them depart from there.
+    pub(super) departures: Rc<Departures>,
+    pub(super) departs: bool,
     /// How many bytes were received for it.
     pub(super) received: Cell<usize>,
     /// Whether its input is left to the protocol.
@@ -89,12 +94,14 @@ pub(crate) enum Errands {
     Ran,
 }
 
-impl Default for Flight {
-    fn default() -> Self {
+impl Flight {
+    /// None yet, of a loop whose backend lets few bytes depart, or does not.
+    pub(crate) fn new(departures: Option<Rc<Departures>>) -> Self {
         Self {
+            departs: departures.is_some(),
+            departures: departures.unwrap_or_else(|| Rc::new(Departures::never())),
             key: Cell::new(Key::NOBODY),
             room: Cell::new(0),
-            bytes: RefCell::default(),
             received: Cell::new(0),
             leaves: Cell::default(),
             socket: Cell::default(),
@@ -107,9 +114,7 @@ impl Default for Flight {
             errands: Cell::default(),
         }
     }
-}
 
-impl Flight {
     #[inline]
     pub(crate) fn is_of(&self, key: Key) -> bool {
         self.key.get() == key
@@ -120,25 +125,28 @@ impl Flight {
         self.is_of(Key::NOBODY)
     }
 
-    /// Copies that will be sent in that wait may be under way, if one is named.
+    /// What departs with that wait may be under way, if one is named. Whether nothing is under way.
     #[inline(always)]
-    pub(super) fn begin(&self, key: Key, connection: &Connection, wait: Option<u32>) {
+    pub(super) fn begin(&self, key: Key, connection: &Connection, wait: Option<u32>) -> bool {
         self.received.set(0);
         self.leaves.set(connection.flags.any(Flags::TAKES));
         let unusual = Flags::NO_STRAIGHT_END | Flags::INPUT | Flags::SENDING;
         let is_usual = !connection.flags.any(unusual) && wait.is_none_or(|wait| connection.lent_in != wait);
-        if connection.outgoing.is_none() && is_usual {
-            self.room.set(connection.most as usize);
-            self.socket.set(connection.socket);
+        let is_usual = connection.outgoing.is_none() && is_usual;
+        if is_usual {
+            self.room.set(capped(connection.most as usize, wait));
             if wait.is_some() {
                 self.is_usual.set(true);
                 self.is_fresh.set(true);
+            } else {
+                self.socket.set(connection.socket);
             }
         } else {
             self.begin_behind(connection, wait);
         }
         self.stage.set(Stage::Visit);
         self.key.set(key);
+        is_usual
     }
 
     /// The same where something is under way already.
@@ -146,15 +154,12 @@ impl Flight {
     fn begin_behind(&self, connection: &Connection, wait: Option<u32>) {
         // A send that is under way is seen to at the end of the flight.
         let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
-        self.room.set(if writes {
-            (connection.most as usize)
-                .saturating_sub(wait.map_or(connection.lent, |wait| connection.lent_by(wait)))
-        } else {
-            0
-        });
+        let lent = wait.map_or(connection.lent, |wait| connection.lent_by(wait));
+        let room = if writes { (connection.most as usize).saturating_sub(lent) } else { 0 };
+        self.room.set(capped(room, wait));
         self.is_usual.set(false);
         self.is_fresh.set(!connection.flags.any(Flags::INPUT));
-        let is_free = !connection.flags.any(Flags::INPUT | Flags::SENDING);
+        let is_free = wait.is_none() && !connection.flags.any(Flags::INPUT | Flags::SENDING);
         self.socket.set(connection.socket.filter(|_| is_free));
     }
 
@@ -219,15 +224,8 @@ impl Flight {
     /// Takes what is written to the connection, if that is something, and all there is to it.
     #[inline]
     pub(super) fn takes(&self, key: Key, data: &[u8]) -> bool {
-        if !self.is_of(key) || data.is_empty() || data.len() >= AT_ONCE {
-            return false;
-        }
-        let mut bytes = self.bytes.borrow_mut();
-        let fits = bytes.len() + data.len() <= self.room.get();
-        if fits {
-            bytes.extend_from_slice(data);
-        }
-        fits
+        let may = self.is_of(key) && !data.is_empty() && data.len() < AT_ONCE;
+        may && self.departures.write(data, self.room.get())
     }
 }
 
@@ -237,7 +235,7 @@ impl Shell {
     #[inline(never)]
     pub(crate) fn land(&self) {
         let key = self.flight.key.replace(Key::NOBODY);
-        let (mut bytes, mut list) = (self.flight.bytes.borrow_mut(), false);
+        let (bytes, mut list) = (self.flight.departures.take_written(), false);
         if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
             connection.traffic.received += self.flight.received.get() as u64;
             let written = !bytes.is_empty();
@@ -257,7 +255,6 @@ impl Shell {
                 }
             }
         }
-        bytes.clear();
         drop(bytes);
         self.tell_announced(key);
         if list {
@@ -278,63 +275,56 @@ impl Shell {
     pub(super) fn fly_home(self: &Rc<Self>, key: Key, note: impl FnOnce(&mut Connection)) -> bool {
         if !self.gives_room {
             self.tell_announced(key);
-            return self.fly_home_with_copy(key, note);
+            return match self.flight.departs {
+                true => self.fly_home_departing(key, self.flight.is_usual(), note),
+                false => self.fly_home_lending(key, note),
+            };
         }
-        let bytes = self.flight.bytes.borrow_mut();
+        let written = self.flight.departures.written();
         let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
-        if !bytes.is_empty() {
+        let Some(Slot::Connection(connection)) = slots.get_standing(key) else { return false };
+        if written > 0 {
             if connection.flags.any(Flags::SENDING) {
                 return false;
             }
-            connection.traffic.sent += bytes.len() as u64;
+            connection.traffic.sent += written as u64;
         }
         connection.traffic.received += self.flight.received.get() as u64;
         note(connection);
         drop(slots);
         self.tell_announced(key);
         self.flight.end();
-        if !bytes.is_empty() {
-            self.send_written(key, bytes);
+        if written > 0 {
+            self.send_written(key);
         }
         true
     }
 
-    /// Sends what was written in a flight.
+    /// Sends what was written in a flight that is over.
     #[inline(always)]
-    fn send_written(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
+    fn send_written(self: &Rc<Self>, key: Key) {
         if let Some(socket) = self.flight.socket.get() {
-            return self.send_flown(key, socket, bytes);
+            return self.send_flown(key, socket);
         }
         // All of it, nearly always.
+        let bytes = self.flight.departures.take_written();
         let sent = self.backend_in_turn().send_now(key, &[IoSlice::new(&bytes)]);
         if sent > 0 {
             self.stats().sent();
         }
-        if sent >= bytes.len() { bytes.clear() } else { self.put_off(key, bytes, sent) }
-    }
-
-    /// It is not sent as a copy, but as others are.
-    #[inline(never)]
-    pub(super) fn lend_flown(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>) {
-        let mut outgoing = self.take_spare();
-        outgoing.swap_plain(&mut bytes);
-        drop(bytes);
-        if let Some(Slot::Connection(connection)) = self.slots().get_mut(key) {
-            connection.mark_copy();
+        if sent < bytes.len() {
+            self.put_off(key, bytes, sent);
         }
-        self.send_lent(key, outgoing);
     }
 
     /// Only some of it was sent.
     #[cold]
-    pub(super) fn put_off(self: &Rc<Self>, key: Key, mut bytes: RefMut<'_, Vec<u8>>, sent: usize) {
+    pub(super) fn put_off(self: &Rc<Self>, key: Key, bytes: Written<'_>, sent: usize) {
         self.alter(key, |connection| {
             let rest = &bytes[sent..];
             connection.traffic.sent -= rest.len() as u64;
             connection.outgoing.get_or_insert_with(|| self.take_spare()).push_copy(rest);
         });
-        bytes.clear();
         drop(bytes);
         self.flush_closely(key);
     }

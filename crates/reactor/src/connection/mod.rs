@@ -6,7 +6,7 @@
 //! * `dispatch`: calls protocols, and puts things right after a callback.
 //! * `input`: bytes in; `show`: what a protocol is shown of them; `unread`: bytes that a protocol gave back.
 //! * `taking`: bytes in that a protocol takes itself.
-//! * `output`: bytes out, and their flow control; `copied`: copies of few.
+//! * `output`: bytes out, and their flow control; `departing`: few of them.
 //! * `descriptors`: those that are passed over it.
 //! * `files`: files among them.
 //! * `spares`: queues of bytes that nobody uses just now.
@@ -18,7 +18,7 @@
 mod announced;
 mod arrived;
 mod chain;
-mod copied;
+mod departing;
 mod descriptors;
 mod direct;
 mod dispatch;
@@ -82,7 +82,7 @@ pub(crate) struct Connection {
     lent_in: u32,
     /// In milliseconds, which need less room than a `Duration`.
     close_timeout: u32,
-    /// The socket, if the backend lends it.
+    /// The socket, if the backend lends it, or lets bytes depart on it.
     socket: Option<LentSocket>,
     /// How many bytes may be written in a [flight] where nothing waits.
     most: u32,

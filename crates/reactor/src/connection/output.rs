@@ -221,8 +221,8 @@ impl Shell {
         lent.flatten()
     }
 
-    /// All of a copy was sent. It was written before there were filters, if there are any.
-    pub(crate) fn copy_sent(self: &Rc<Self>, key: Key, count: usize) {
+    /// All of what departed was sent. It was written before there were filters, if there are any.
+    pub(crate) fn departed_sent(self: &Rc<Self>, key: Key, count: usize) {
         if !self.lent_came_back(key, count, &mut None) {
             self.extend_close_timer(key);
         }

@@ -249,7 +249,9 @@ impl Shell {
             connection.flags.clear(Flags::SENDING);
             if connection.flags.any(Flags::LOST) {
                 let lent = std::mem::take(&mut connection.lent);
-                connection.correct_unsent(lent, if is_out { 0 } else { lent });
+                let sent = if is_out { lent } else { 0 };
+                connection.traffic.sent += sent as u64;
+                connection.correct_unsent(lent, lent - sent);
                 return false;
             }
             if let Some(chain) = connection.chain_mut() {

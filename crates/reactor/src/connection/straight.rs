@@ -163,17 +163,18 @@ impl Shell {
             return self.give_back(key, outgoing, sent);
         }
         let (len, wait) = (outgoing.len(), self.wait_number());
-        if self.backend().send_copy(key, outgoing.front()) {
-            self.stats().sent();
-            self.alter(key, |connection| connection.lend_copy(len, wait));
-            return self.keep_spare(outgoing);
-        }
-        self.alter(key, |connection| {
-            // It is under way, and not sent.
-            connection.traffic.sent -= len as u64;
-            connection.lend_straight(len, wait);
+        let departs = self.ask(key, |connection| {
+            let departs = self.departs(key, connection, outgoing.front());
+            if departs {
+                connection.lend_departing(len, wait);
+            } else {
+                // It is under way, and not sent.
+                connection.traffic.sent -= len as u64;
+                connection.lend_straight(len, wait);
+            }
+            departs
         });
-        self.send_lent(key, outgoing);
+        if departs { self.keep_spare(outgoing) } else { self.send_lent(key, outgoing) }
     }
 
     /// Only some of it was sent.

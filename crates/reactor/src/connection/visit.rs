@@ -46,18 +46,7 @@ pub(super) type Shown = Result<Flags, bool>;
 impl Shell {
     /// Delivers what comes next, if that is input. Whether it was.
     #[inline(always)]
-    pub(crate) fn visit_next(self: &Rc<Self>, visit: &mut Visit) -> bool {
-        if self.lends {
-            self.visit_next_lent(visit)
-        } else if let Some(arrivals) = &self.arrivals {
-            self.visit_next_arrived(visit, arrivals)
-        } else {
-            self.visit_next_announced(visit)
-        }
-    }
-
-    #[inline(never)]
-    fn visit_next_announced(self: &Rc<Self>, visit: &mut Visit) -> bool {
+    pub(crate) fn visit_next_announced(self: &Rc<Self>, visit: &mut Visit) -> bool {
         let Some(key) = self.next_announced() else { return false };
         if self.begin_visit(key, visit, Some(self.wait_number())) {
             self.stats().event();
@@ -68,9 +57,9 @@ impl Shell {
         true
     }
 
-    /// The same, where the backend lends sockets. It has no copies under way, and no input by itself.
+    /// The same, where the backend lends sockets. Nothing departs there, and it has no input by itself.
     #[inline(always)]
-    fn visit_next_lent(self: &Rc<Self>, visit: &mut Visit) -> bool {
+    pub(crate) fn visit_next_lent(self: &Rc<Self>, visit: &mut Visit) -> bool {
         let Some(key) = self.next_announced() else { return false };
         if !self.begin_visit(key, visit, None) {
             self.deliver_announced(key);
@@ -113,7 +102,8 @@ impl Shell {
 
     /// The backend may have input.
     pub(crate) fn visit_or_deliver(self: &Rc<Self>, key: Key, visit: &mut Visit) {
-        if self.begin_visit(key, visit, Some(self.wait_number())) {
+        let wait = (!self.lends).then(|| self.wait_number());
+        if self.begin_visit(key, visit, wait) {
             self.visit_protocol(key, visit);
         } else {
             self.deliver_input(key);
@@ -164,23 +154,34 @@ impl Shell {
         self.conclude_visit(key, visit, shown);
     }
 
-    /// Takes the protocol out of a connection that is as usual and has input for it. Whether it is so.
+    /// Takes the protocol out of a connection that is as usual and has input for it. Whether it is so. The next wait is named unless the
+    /// backend lends sockets.
     #[inline(always)]
     pub(super) fn begin_visit(&self, key: Key, visit: &mut Visit, wait: Option<u32>) -> bool {
+        self.begin_visit_and_look(key, visit, wait).is_some()
+    }
+
+    /// The same: if it is so, whether nothing is under way.
+    #[inline(always)]
+    pub(super) fn begin_visit_and_look(
+        &self,
+        key: Key,
+        visit: &mut Visit,
+        wait: Option<u32>,
+    ) -> Option<bool> {
         if self.debug.is_on() || !self.flight.is_over() {
-            return false;
+            return None;
         }
         let mut slots = self.slots();
-        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return false };
+        let Some(Slot::Connection(connection)) = slots.get_mut(key) else { return None };
         let is_usual = !connection.flags.any(Flags::NO_STRAIGHT_INPUT) && !connection.has_rarities();
         if !is_usual || connection.protocol.is_none() {
-            return false;
+            return None;
         }
         // One of the two has it, so nothing is dropped.
         std::mem::swap(&mut visit.protocol, &mut connection.protocol);
         visit.transport.point_to(key);
-        self.flight.begin(key, connection, wait);
-        true
+        Some(self.flight.begin(key, connection, wait))
     }
 
     // What the protocol is shown.
@@ -304,6 +305,7 @@ impl Shell {
     }
 
     /// Receives into memory of the protocol's. It may have done something to its connection when it was asked for that.
+    #[inline(never)]
     pub(super) fn receive_into(
         self: &Rc<Self>,
         key: Key,
@@ -409,7 +411,7 @@ impl Shell {
         }
         let Some(protocol) = visit.protocol.take() else {
             self.end_flight(visit.transport.key());
-            self.flight.bytes.borrow_mut().clear();
+            drop(self.flight.departures.take_written());
             resume_unwind(panic.take_payload().unwrap_or_else(|| Box::new(panic)));
         };
         let key = visit.transport.key();

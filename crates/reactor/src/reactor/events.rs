@@ -19,7 +19,7 @@ use crate::watch::Ready;
 /// in the processor's cache then, and need not all be kept at once.
 const EVENTS: u32 = 32;
 /// Where they had woken nothing by then, it is looked at again after so many more each time.
-const MORE_EVENTS: u32 = 4;
+const MORE_EVENTS: u32 = 16;
 
 /// Tells after which events to look whether there were enough of them. That is a comparison with each.
 #[derive(Default)]
@@ -37,6 +37,11 @@ impl Pace {
         self.patience.step() >= self.next
     }
 
+    /// After how many more events to look, which are counted then.
+    fn steps_to_next(&self) -> u32 {
+        self.next.saturating_sub(self.patience.steps()).max(1)
+    }
+
     fn looked(&mut self) {
         let count = self.patience.steps();
         let others = if count < EVENTS { EVENTS } else { count + MORE_EVENTS };
@@ -47,7 +52,7 @@ impl Pace {
 /// A send of which everything was sent, and from which something follows.
 pub(super) enum Answered {
     Lent(SentWhole),
-    Copy(Key, usize),
+    Departed(Key, usize),
 }
 
 /// What input comes for.
@@ -95,11 +100,11 @@ impl Shell {
         self.sent.set(sent);
     }
 
-    /// All of a copy was sent that somebody knows of.
-    pub(crate) fn end_copy(&self, key: Key, len: usize) {
+    /// All of what departed was sent, and somebody knows of it.
+    pub(crate) fn end_departure(&self, key: Key, len: usize) {
         self.stats().event();
         if !self.ask(key, |connection| connection.ends_straight(len)) {
-            self.answered.borrow_mut().push_back(Answered::Copy(key, len));
+            self.answered.borrow_mut().push_back(Answered::Departed(key, len));
         }
     }
 
@@ -112,7 +117,7 @@ impl Shell {
                     let result = Ok(outgoing.len());
                     self.send_completed(key, Sent { outgoing, result });
                 }
-                Answered::Copy(key, len) => self.copy_sent(key, len),
+                Answered::Departed(key, len) => self.departed_sent(key, len),
             }
             if pace.is_time() {
                 if let Some(somebody_waits) = self.is_enough(pace) {
@@ -120,17 +125,37 @@ impl Shell {
                 }
             }
         }
-        loop {
-            if !self.visit_next(visit) {
-                let completion = self.backend_in_turn().next();
-                let completion = completion?;
-                self.stats().event();
-                self.deliver_completion(completion, visit);
+        match &self.arrivals {
+            _ if self.lends => self.deliver_each(visit, pace, |visit| self.visit_next_lent(visit)),
+            Some(arrivals) => {
+                self.deliver_each(visit, pace, |visit| self.visit_next_arrived(visit, arrivals))
             }
-            if pace.is_time() {
-                if let Some(somebody_waits) = self.is_enough(pace) {
-                    return Some(somebody_waits);
+            None => self.deliver_each(visit, pace, |visit| self.visit_next_announced(visit)),
+        }
+    }
+
+    /// The same for input, which is delivered by `visit_next` if it comes next, and whatever else there is. There is one of these for each
+    /// kind of backend, so that what runs for each event has nothing to decide on.
+    #[inline(never)]
+    fn deliver_each(
+        self: &Rc<Self>,
+        visit: &mut Visit,
+        pace: &mut Pace,
+        visit_next: impl Fn(&mut Visit) -> bool,
+    ) -> Option<bool> {
+        loop {
+            let steps = pace.steps_to_next();
+            for _ in 0..steps {
+                if !visit_next(visit) {
+                    let completion = self.backend_in_turn().next();
+                    let completion = completion?;
+                    self.stats().event();
+                    self.deliver_completion(completion, visit);
                 }
+            }
+            pace.patience.count(steps);
+            if let Some(somebody_waits) = self.is_enough(pace) {
+                return Some(somebody_waits);
             }
         }
     }
@@ -146,9 +171,17 @@ impl Shell {
         if pace.patience.steps() >= EVENTS && (somebody_waits || self.sends_wait()) {
             return Some(true);
         }
-        let longest = |now| if somebody_waits { SHORT } else { self.longest(now) };
+        let mut departed = false;
+        let longest = |now| {
+            departed = self.depart_in_time(now);
+            if somebody_waits { SHORT } else { self.longest(now) }
+        };
         if pace.patience.has_ended(longest, || self.now()) {
             return Some(somebody_waits);
+        }
+        if departed {
+            // What departs next is not to wait for longer because events take long.
+            pace.patience.look_soon();
         }
         pace.looked();
         None
@@ -159,8 +192,13 @@ impl Shell {
         self.flight.errands.get() != Errands::NoneYet && !self.dirty.borrow().is_empty()
     }
 
-    /// For how long one phase may go on.
-    pub(super) fn longest(&self, now: Instant) -> Duration {
+    /// The clock was read: what departs has not waited for long then. For how long one phase may go on.
+    pub(super) fn looked(&self, now: Instant) -> Duration {
+        self.depart_in_time(now);
+        self.longest(now)
+    }
+
+    fn longest(&self, now: Instant) -> Duration {
         if self.timers.are_due(now) { TIMELY } else { TIME }
     }
 
@@ -242,7 +280,7 @@ impl Shell {
     pub(super) fn pull_listed(self: &Rc<Self>, left_over: usize) {
         let mut patience = Patience::default();
         for _ in 0..left_over {
-            if patience.ends(|now| self.longest(now), || self.now()) {
+            if patience.ends(|now| self.looked(now), || self.now()) {
                 return;
             }
             let key = self.listed.borrow_mut().pop_front();

@@ -104,8 +104,8 @@ pub(crate) struct Shell {
     pub(super) answered: RefCell<VecDeque<Answered>>,
     /// How many waits have ended, as their number wraps.
     pub(crate) waits: Cell<u32>,
-    /// Connections with a copy that is marked as under way, and the empty list of those that were not sent.
-    pub(crate) copies: RefCell<Vec<Key>>,
+    /// Connections of which something departed that is marked as under way, and the empty list of those of whom it was not sent.
+    pub(crate) departed: RefCell<Vec<Key>>,
     pub(crate) unsent: Cell<Vec<Key>>,
     pub(crate) flight: Flight,
     pub(crate) announced: Announced,
@@ -154,6 +154,7 @@ impl Shell {
             gives_room: backend.takes_room(),
             lends: backend.lender(Internal).is_some(),
             arrivals: backend.arrivals(Internal),
+            flight: Flight::new(backend.departing(Internal).map(|departing| departing.departures())),
             backend: RefCell::new(backend),
             host: Host::default(),
             debug: Debugging::new(config.debug),
@@ -177,9 +178,8 @@ impl Shell {
             sent: Cell::default(),
             answered: RefCell::default(),
             waits: Cell::default(),
-            copies: RefCell::default(),
+            departed: RefCell::default(),
             unsent: Cell::default(),
-            flight: Flight::default(),
             announced: Announced::default(),
             delivery: Delivery::default(),
             spares: RefCell::default(),
@@ -292,7 +292,7 @@ impl Shell {
         // If nothing is there, `change` and what it holds of the user's is dropped after the borrow: as an argument.
         let slot = slots.get_mut(key)?;
         if let Slot::Connection(connection) = slot {
-            self.look_at_copy(key, connection);
+            self.look_at_departure(key, connection);
         }
         Some(change(slot))
     }
@@ -303,7 +303,7 @@ impl Shell {
         self.end_flight(key);
         match self.slots.borrow_mut().get_mut(key) {
             Some(Slot::Connection(connection)) => {
-                self.look_at_copy(key, connection);
+                self.look_at_departure(key, connection);
                 Some(change(connection))
             }
             _ => None,
@@ -316,7 +316,7 @@ impl Shell {
         self.end_flight(key);
         match self.slots.borrow_mut().get_mut(key) {
             Some(Slot::Connection(connection)) => {
-                self.look_at_copy(key, connection);
+                self.look_at_departure(key, connection);
                 Some(look(connection))
             }
             _ => None,

@@ -32,12 +32,15 @@ use crate::ready::{Entry, Other};
 const BATCHES: usize = 64;
 /// so many callbacks,
 const CALLBACKS: u32 = 8192;
-/// and so much time. The clock is read before the second callback, the fourth, the eighth and so on, then before every 64th
+/// and so much time. The clock is read before the second callback, the fourth, the twelfth, the 44th, then before every 64th
 /// (before each, where they are slow), and after the last. Events are delivered, and those who were left over served, for no
 /// longer either.
 pub(super) const TIME: Duration = Duration::from_millis(10);
 /// None of this goes on for longer than so much while a timer is due: that is how exact timers are.
 pub(super) const TIMELY: Duration = Duration::from_millis(1);
+
+/// How many are flushed before the clock is read.
+const MANY: usize = 64;
 
 /// What a turn's callbacks have used of their budget.
 struct Budget {
@@ -68,7 +71,7 @@ impl Budget {
         let now = shell.now();
         self.looks.looked(self.callbacks, now);
         self.looks.come_before(CALLBACKS);
-        self.callbacks >= CALLBACKS || now - begun > shell.longest(now)
+        self.callbacks >= CALLBACKS || now - begun > shell.looked(now)
     }
 }
 
@@ -77,7 +80,7 @@ impl Shell {
         let _entered = context::enter(self);
         let _turn = InTurn::begin(self);
         self.wait(limit)?;
-        self.end_copies();
+        self.end_departures();
         let left_over = self.listed.borrow().len();
         let mut goes_on = self.deliver_completions();
         if left_over > 0 {
@@ -237,7 +240,10 @@ impl Shell {
 
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
-        for key in dirty.drain(..) {
+        for (count, key) in dirty.drain(..).enumerate() {
+            if count % MANY == MANY - 1 {
+                self.depart_in_time(self.now());
+            }
             match self.alter(key, Connection::leave_flush_list) {
                 Some(Flush::Straight(outgoing)) => self.send_straight(key, outgoing),
                 Some(Flush::Closely) => self.flush_closely(key),

@@ -7,7 +7,7 @@ use std::io;
 use super::Object;
 use super::bulk::Bulk;
 use super::connection::{
-    CLOSING, CONNECTING, EOF, OPEN, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
+    CLOSING, CONNECTING, EOF, PEER_TOLD, POLLING, RECEIVING, SHUT, STOPPING, TOLD, WATCHED,
 };
 use super::ring::Answer;
 use super::tag::{Tag, What};
@@ -18,13 +18,17 @@ use crate::backend::table::Table;
 use crate::key::Key;
 
 /// What an operation belongs to that was answered.
-#[inline(always)]
 fn object_of<'a>(table: &'a mut Table<Object>, answer: &Answer) -> Option<(Key, &'a mut Object)> {
-    let found = table.at(answer.tag.index()).filter(|(key, _)| answer.tag.is_of(*key));
+    let found = object_at(table, answer.tag);
     if found.is_none() {
         tracing::error!(?answer, "an operation was answered that nobody began");
     }
     found
+}
+
+#[inline(always)]
+fn object_at(table: &mut Table<Object>, tag: Tag) -> Option<(Key, &mut Object)> {
+    table.at(tag.index()).filter(|(key, _)| tag.is_of(*key))
 }
 
 impl Uring {
@@ -36,7 +40,7 @@ impl Uring {
         let took_all = loop {
             // Asked before: to look at an answer may enter the kernel, and what that call brings was not read yet.
             let took_all = self.ring.took_all();
-            while let Some(answer) = self.ring.next_answer() {
+            while let Some(answer) = self.put_down() {
                 self.look_at(answer);
             }
             if !self.ring.overflowed() {
@@ -48,25 +52,17 @@ impl Uring {
         if took_all {
             self.conclude_quiet_sends();
         } else {
-            self.keep_copies();
+            self.keep_departures();
         }
         self.look_at_foreign()?;
         self.answers.settle();
         Ok(())
     }
 
-    #[inline(always)]
-    fn look_at(&mut self, answer: Answer) {
-        if !answer.tag.is(What::Receive) {
-            self.look_at_rarer(answer);
-        } else if !self.arrives(&answer) {
-            self.received(&answer);
-        }
-    }
-
     #[inline(never)]
-    fn look_at_rarer(&mut self, answer: Answer) {
+    fn look_at(&mut self, answer: Answer) {
         match answer.tag.what() {
+            What::Receive => self.received(&answer),
             What::Ignored => {}
             // The polls of the backend's own end with it.
             What::Alarm | What::Wake | What::Foreign if self.ending => {}
@@ -81,8 +77,8 @@ impl Uring {
 
     fn look_at_key(&mut self, answer: Answer) {
         let Some((key, _)) = object_of(&mut self.table, &answer) else { return };
-        if answer.tag.is(What::Copy) {
-            self.keep_copy(key);
+        if answer.tag.is(What::Departure) {
+            self.keep_departure(key);
         }
         let Some(object) = self.table.get(key) else { return };
         if !answer.more() {
@@ -94,7 +90,7 @@ impl Uring {
             }
         }
         match answer.tag.what() {
-            What::Send | What::Copy => self.sent(key, &answer),
+            What::Send | What::Departure => self.sent(key, &answer),
             What::Connect => self.connected(key, &answer),
             What::Peer => self.peer_polled(key, &answer),
             What::Accept => self.accepted_one(key, answer),
@@ -103,25 +99,31 @@ impl Uring {
         self.finish_close(key);
     }
 
-    /// Most of what is received is a few bytes for somebody who takes them at once, so they are put where the core finds them: whether
-    /// they are.
-    #[inline(always)]
-    fn arrives(&mut self, answer: &Answer) -> bool {
-        if !answer.more() || !(1..self.few).contains(&answer.count()) {
-            return false;
-        }
-        let Some((key, Object::Connection(connection))) = object_of(&mut self.table, answer) else {
-            return false;
-        };
-        let Some(buffer) = answer.buffer().filter(|_| connection.is_open_to_arrivals()) else { return false };
-        if let Some(bytes) = self.buffers.hold(buffer, answer.count()) {
-            self.gathering.note(&mut connection.busy);
-            connection.arrived = self.collection;
-            // SAFETY: the pool's memory is what the arrivals own (V1), and the buffer is held until they were taken back, and while they
-            // are shown (V2, B5).
-            unsafe { self.answers.arrivals.push_bytes(key, bytes) };
-        }
-        true
+    /// Most of what is received is a few bytes for somebody who takes them at once, so they are put down where the core finds them:
+    /// what comes next that is not.
+    #[inline]
+    fn put_down(&mut self) -> Option<Answer> {
+        let Self { ring, table, buffers, gathering, answers, few, collection, .. } = self;
+        let arrivals = &*answers.arrivals;
+        ring.answers().find(|answer| {
+            if !answer.tag.is(What::Receive) || !answer.more() || !(1..*few).contains(&answer.count()) {
+                return true;
+            }
+            let Some((key, Object::Connection(connection))) = object_at(table, answer.tag) else {
+                return true;
+            };
+            let Some(buffer) = answer.buffer().filter(|_| connection.is_open_to_arrivals()) else {
+                return true;
+            };
+            if let Some(bytes) = buffers.hold(buffer, answer.count()) {
+                gathering.note(&mut connection.busy);
+                connection.arrived = *collection;
+                // SAFETY: the pool's memory is what the arrivals own (V1), and the buffer is held until they were taken back, and while
+                // they are shown (V2, B5).
+                unsafe { arrivals.push_bytes(key, bytes) };
+            }
+            false
+        })
     }
 
     #[inline(never)]
@@ -210,7 +212,6 @@ impl Uring {
             };
             connection.keep(key, piece, inputs, lists);
             // The core was told, or will be. What comes next waits until it has been asked for.
-            connection.state.remove(OPEN);
             connection.state.insert(TOLD);
         });
     }

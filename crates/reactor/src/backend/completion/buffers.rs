@@ -59,6 +59,9 @@ const INCREMENTAL: Cut = Cut { size: 64 * 1024, first: 4, most: 16 };
 /// Where each receive takes a whole one.
 const WHOLE: Cut = Cut { size: 16 * 1024, first: 64, most: 1024 };
 
+/// No buffer's number.
+const NONE: usize = usize::MAX;
+
 /// The pool.
 #[derive(Debug)]
 pub(super) struct Buffers {
@@ -70,8 +73,9 @@ pub(super) struct Buffers {
     /// How many the kernel has.
     provided: u16,
     cut: Cut,
-    /// Those that are held (B5).
+    /// Those that are held (B5), and the number of the last.
     held: Vec<Lent>,
+    held_last: usize,
 }
 
 /// The memory, and whose each buffer is.
@@ -125,7 +129,8 @@ impl Buffers {
             buffers: (0..cut.most).map(|_| Buffer::default()).collect(),
             free: RefCell::default(),
         });
-        let mut pool = Self { region, entries, tail: 0, used: 0, provided: 0, cut, held: Vec::new() };
+        let mut pool =
+            Self { region, entries, tail: 0, used: 0, provided: 0, cut, held: Vec::new(), held_last: NONE };
         pool.grow_to(cut.first);
         Ok(pool)
     }
@@ -215,16 +220,19 @@ impl Buffers {
     #[inline(always)]
     pub(super) fn hold(&mut self, (number, goes_on): (u16, bool), count: usize) -> Option<NonNull<[u8]>> {
         let (start, len) = self.fill(number, count, goes_on)?;
-        if self.held.last().is_none_or(|held| held.buffer != number) {
+        if self.held_last != usize::from(number) {
             self.begin_to_hold(number);
         }
-        let place = NonNull::new(self.region.place(number, start as usize)).filter(|_| len > 0)?;
+        // SAFETY: it lies within its buffer, and that within the region (B3).
+        let place =
+            unsafe { self.region.map.base.add(usize::from(number) * self.region.size + start as usize) };
         Some(NonNull::slice_from_raw_parts(place, len as usize))
     }
 
     #[cold]
     fn begin_to_hold(&mut self, number: u16) {
         self.held.push(self.region.lend(number, 0, 0));
+        self.held_last = usize::from(number);
     }
 
     /// What arrived counts from now on.
@@ -241,10 +249,12 @@ impl Buffers {
     #[inline]
     pub(super) fn let_go(&mut self) {
         self.held.clear();
+        self.held_last = NONE;
     }
 
     /// What holds what arrived.
     pub(super) fn take_held(&mut self) -> Vec<Lent> {
+        self.held_last = NONE;
         std::mem::take(&mut self.held)
     }
 

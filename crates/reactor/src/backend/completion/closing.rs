@@ -1,5 +1,6 @@
 //! The end of a key, and of the ring.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Object;
@@ -16,6 +17,7 @@ const LAST_WAIT: Duration = Duration::from_millis(20);
 
 impl Uring {
     pub(super) fn begin_close(&mut self, key: Key, how: Close) -> Started<()> {
+        self.send_departures();
         match self.table.get(key) {
             Some(Object::Connection(_)) => self.close_connection(key, how),
             Some(Object::Listener(_)) => self.close_listener(key),
@@ -34,6 +36,7 @@ impl Uring {
         }
         let unread = how == Close::Orderly && !connection.is_over() && !connection.is(CONNECTING);
         let busy = connection.under_way > 0;
+        connection.note_full(false, &mut self.full);
         let Some(fd) = connection.give_up_socket() else { return };
         connection.under_way += 1;
         self.under_way += 1;
@@ -81,9 +84,10 @@ impl Uring {
     /// Cancels everything, and waits until it is over, or until nothing has ended for a while.
     pub(super) fn end_operations(&mut self) {
         self.ending = true;
+        self.send_departures();
         self.ring.cancel_everything(&mut self.calls);
         let mut last = Instant::monotonic() + PATIENCE;
-        while (self.under_way > 0 || !self.copies.is_empty()) && Instant::monotonic() < last {
+        while (self.under_way > 0 || !self.departures.is_empty()) && Instant::monotonic() < last {
             let before = self.under_way;
             // The answer to the cancelling is not what is waited for.
             let waited = self.ring.wait(2, Some(LAST_WAIT), None, &mut self.calls);
@@ -108,14 +112,15 @@ impl Drop for Uring {
         if self.answers.arrivals.are_shown() {
             self.answers.arrivals.keep(Box::new(self.buffers.take_held()));
         }
-        if self.under_way > 0 || !self.copies.is_empty() {
+        if self.under_way > 0 || !self.departures.is_empty() {
             tracing::error!(
                 operations = self.under_way,
                 "a ring ends with operations that do not; their memory is lost"
             );
             std::mem::forget(std::mem::take(&mut self.table));
             self.buffers.leak();
-            self.copies.leak();
+            // Their memory (O1).
+            std::mem::forget(Rc::clone(&self.departures));
         }
     }
 }

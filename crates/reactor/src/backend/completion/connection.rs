@@ -7,7 +7,6 @@ use rustix::io::Errno;
 
 use super::buffers::Lent;
 use super::bulk::Bulk;
-use super::copies::Last;
 use super::input::Input;
 use super::{INPUTS, Lists};
 use crate::backend::bits::Bits;
@@ -45,7 +44,8 @@ pub(super) const PEER_TOLD: Bits = Bits::bit(13);
 /// It is being closed: everything that is under way only has to end.
 pub(super) const CLOSING: Bits = Bits::bit(14);
 
-/// Whoever took its input last took all of it at once: what comes next goes where the core [finds it](super::Arrivals).
+/// Whoever took its input last took all of it, and nothing was kept since, nor is it broken: what comes next goes where the core
+/// [finds it](super::Arrivals).
 pub(super) const OPEN: Bits = Bits::bit(15);
 
 /// A connection, or an attempt at one.
@@ -66,8 +66,6 @@ pub(super) struct Connection {
     error: u16,
     /// What was received and not pulled; not empty.
     pub(super) input: Option<Box<Input>>,
-    /// The [copy](super::copies) that was sent last.
-    pub(super) copied: Last,
     /// When anything of it last went where the core finds it: which collection that was, as their number wraps.
     pub(super) arrived: u16,
     /// The bytes of the send that is under way (R2).
@@ -85,7 +83,6 @@ impl Connection {
             busy: 0,
             error: 0,
             input: None,
-            copied: Last::default(),
             arrived: 0,
             outgoing: None,
         }
@@ -116,12 +113,15 @@ impl Connection {
     #[inline]
     pub(super) fn is_open_to_arrivals(&self) -> bool {
         let (those, others) = (RECEIVING.or(OPEN), STOPPING.or(TOLD).or(EOF).or(CLOSING).or(CONNECTING));
-        self.state.has_of(those.or(others), those) && self.error == 0 && self.input.is_none()
+        let is_open = self.state.has_of(those.or(others), those);
+        debug_assert!(!is_open || (self.error == 0 && self.input.is_none()));
+        is_open
     }
 
     /// A piece of the pool is kept until it is pulled.
     #[allow(clippy::vec_box)] // As in `Uring`.
     pub(super) fn keep(&mut self, key: Key, piece: Lent, spares: &mut Vec<Box<Input>>, lists: &mut Lists) {
+        self.state.remove(OPEN);
         self.input.get_or_insert_with(|| spares.pop().unwrap_or_default()).push(piece);
         if !self.is(HOLDS) {
             self.state.insert(HOLDS);
@@ -173,6 +173,7 @@ impl Connection {
         let more = self.has_input();
         if !more {
             self.state.remove(TOLD);
+            self.state.insert(OPEN);
             self.want_receive(key, lists);
         }
         more
@@ -208,6 +209,7 @@ impl Connection {
     pub(super) fn fail(&mut self, number: i32) {
         let number = if number == libc::EPIPE { libc::ECONNRESET } else { number };
         self.error = u16::try_from(number).unwrap_or(self.error);
+        self.state.remove(OPEN.when(self.error != 0));
     }
 
     /// Notes the error that the socket holds, if it holds one that is not known yet.

@@ -51,8 +51,10 @@ impl Gathering {
     #[inline]
     pub(super) fn note(&mut self, busy: &mut u8) {
         self.brought += 1;
-        self.busy += usize::from(*busy != self.epoch);
-        *busy = self.epoch;
+        if *busy != self.epoch {
+            self.busy += 1;
+            *busy = self.epoch;
+        }
     }
 
     /// How much input the next wait goes on for, and for how long at most.

@@ -102,7 +102,7 @@ impl Uring {
             }
         }
         // Nobody hears of a quiet send that succeeded, so another turn tells of it: the host may look at what is buffered.
-        let quiet = !self.lists.quiet.is_empty() || !self.copies.is_empty();
+        let quiet = !self.lists.quiet.is_empty() || !self.departures.is_empty();
         busy |= self.host.is_some() && (quiet || self.has_events() || self.is_late());
         let Some(host) = &mut self.host else { return };
         if busy {

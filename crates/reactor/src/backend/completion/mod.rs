@@ -11,8 +11,8 @@
 //!   bring so much at a time that it is better received by calls. `listener.rs`, `accepting.rs`: one
 //!   listener, and what it accepts.
 //! - `waiting.rs`: what comes before a wait, and the wait. `gathering.rs`: whether that gathers answers. `answers.rs`: what came of
-//!   operations; `told.rs`: what the core is told of it. `sending.rs`, `copies.rs`: sends, most of which are quiet, and copies of a
-//!   few bytes. `closing.rs`: the end of a key, and of the ring.
+//!   operations; `told.rs`: what the core is told of it. `sending.rs`: sends, most of which are quiet.
+//!   `closing.rs`: the end of a key, and of the ring.
 //! - `datagrams.rs`: datagram sockets. `foreign.rs`: sources that somebody else owns, streams that are no sockets, and sockets
 //!   that descriptors are passed over. `host.rs`: a descriptor for a foreign loop that drives this one.
 //!   `waker.rs`: waking the loop from another thread.
@@ -35,7 +35,6 @@ mod buffers;
 mod bulk;
 mod closing;
 mod connection;
-mod copies;
 mod datagrams;
 mod foreign;
 mod gathering;
@@ -69,6 +68,7 @@ pub use options::{Feature, Options};
 
 use super::arrivals::Arrivals;
 use super::datagram::Desk;
+use super::departures::{Departing, Departures};
 use super::object::{self, unknown};
 use super::poller::{Event, Poller, due};
 use super::stream::{Scratch, TakenOver, take_over};
@@ -88,7 +88,6 @@ use crate::watch::Interest;
 use buffers::Buffers;
 pub(super) use buffers::Lent;
 use connection::Connection;
-use copies::Copies;
 use gathering::Gathering;
 use host::Host;
 use input::Input;
@@ -117,9 +116,11 @@ pub struct Uring {
     table: Table<Object>,
     ring: Ring,
     buffers: Buffers,
-    copies: Copies,
-    /// Whose copies were not sent in the last wait.
+    /// What departs, and whose was not sent in the last wait.
+    departures: Rc<Departures>,
     unsent: Vec<Key>,
+    /// How many sockets are full.
+    full: usize,
     answers: Answers,
     /// What is less than so many bytes may arrive where the core takes it, if it does.
     few: usize,
@@ -200,8 +201,9 @@ impl Uring {
         let mut this = Self {
             buffers,
             ring,
-            copies: Copies::default(),
+            departures: Rc::new(Departures::new(options.hold)),
             unsent: Vec::new(),
+            full: 0,
             table: Table::default(),
             answers: Answers::new(arrivals),
             few: 0,
@@ -362,6 +364,10 @@ impl Backend for Uring {
         Some(Rc::clone(&self.answers.arrivals))
     }
 
+    fn departing(&mut self, _: Internal) -> Option<&mut dyn Departing> {
+        Some(self)
+    }
+
     fn may_receive(&mut self, key: Key) -> bool {
         self.take_back_arrivals_of(key);
         if let Some(stream) = self.table.stream(key) {
@@ -395,14 +401,6 @@ impl Backend for Uring {
             return stream.send_now(parts, &mut self.calls);
         }
         self.send_at_once(key, parts)
-    }
-
-    fn send_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
-        self.begin_copy(key, bytes)
-    }
-
-    fn take_unsent(&mut self, into: &mut Vec<Key>) {
-        into.append(&mut self.unsent);
     }
 
     fn expedite(&mut self, key: Key) {

@@ -68,7 +68,7 @@ impl Options {
 
     /// For how long the sends of one turn wait to be submitted together: 50 microseconds by default. One call for all of them is
     /// what a ring is for; but where callbacks take long, as handshakes do, the peer of the first would wait for those of all
-    /// others. It is looked at when there is another send, so it may be exceeded.
+    /// others. That is looked at from time to time between events and callbacks, so it may be exceeded.
     #[must_use]
     pub fn hold(mut self, time: Duration) -> Self {
         self.hold = time;

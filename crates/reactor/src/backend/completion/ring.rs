@@ -8,8 +8,8 @@
 //! - **R1, one end.** An operation begins when its entry is pushed, and is over when its last completion was read: the
 //!   one without `IORING_CQE_F_MORE`, or, for a quiet send, when the call that submitted it has returned and no completion of it is
 //!   there (`sending.rs`). Nobody else ends it: not a close, an abort, or a panic of the user's.
-//! - **R2, bytes to send** belong to their connection's entry in the table, as the [`Outgoing`] that was lent, or are a copy in
-//!   [`Copies`](super::copies), of whose memory nothing is used again before all its sends are over. They are neither
+//! - **R2, bytes to send** belong to their connection's entry in the table, as the [`Outgoing`] that was lent, or [depart](super::Departures), of
+//!   whose memory nothing is used again before all its sends are over. They are neither
 //!   changed nor dropped until the send is over. The entry stays in the table until all of its operations are over,
 //!   closed or not.
 //! - **R3, buffers to receive into** belong to the [pool](super::buffers) and are named by number alone. The memory of the pool outlives the
@@ -29,6 +29,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem::transmute;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
@@ -244,11 +245,14 @@ impl Ring {
         }
     }
 
-    /// The next answer, if one is there.
+    /// The answers that are there.
     #[inline]
-    pub(super) fn next_answer(&mut self) -> Option<Answer> {
-        let entry = self.inner.completion().next()?;
-        Some(Answer { tag: Tag::from(entry.user_data()), result: entry.result(), flags: entry.flags() })
+    pub(super) fn answers(&mut self) -> impl Iterator<Item = Answer> {
+        self.inner.completion().map(|entry| Answer {
+            tag: Tag::from(entry.user_data()),
+            result: entry.result(),
+            flags: entry.flags(),
+        })
     }
 
     fn refill(&mut self) {
@@ -333,17 +337,31 @@ impl Ring {
         unsafe { self.push(&entry.user_data(tag.into())) }
     }
 
-    /// Sends few bytes quietly.
+    /// Sends few bytes of each quietly, as long as there is a next one.
     ///
     /// # Safety
     ///
-    /// They must not be changed or freed until the operation is over (R2).
-    #[inline]
-    pub(super) unsafe fn send_few(&mut self, fd: RawFd, bytes: &[u8], tag: Tag, calls: &mut SystemCalls) {
-        #[allow(clippy::cast_possible_truncation)]
-        let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(QUIETLY).build();
-        // SAFETY: the caller's promise.
-        unsafe { self.push_at_once(&quiet(entry.user_data(tag.into())), calls) }
+    /// They must not be changed or freed until the operations are over (R2).
+    #[inline(always)]
+    pub(super) unsafe fn send_each(
+        &mut self,
+        mut next: impl FnMut() -> Option<(RawFd, NonNull<[u8]>, Tag)>,
+        calls: &mut SystemCalls,
+    ) {
+        // It is opened once for all of them.
+        let mut queue = self.inner.submission();
+        while let Some((fd, bytes, tag)) = next() {
+            #[allow(clippy::cast_possible_truncation)]
+            let send = opcode::Send::new(Fd(fd), bytes.as_ptr().cast(), bytes.len() as u32).flags(QUIETLY);
+            let entry = quiet(send.build().user_data(tag.into()));
+            // SAFETY: the caller's promise.
+            if !self.backlog.is_empty() || unsafe { queue.push(&entry) }.is_err() {
+                drop(queue);
+                // SAFETY: as above.
+                unsafe { self.push_after_all(&entry, calls) };
+                queue = self.inner.submission();
+            }
+        }
     }
 
     /// Sends from the front of `outgoing`. How much that is, `offered` in `sending.rs` tells.
@@ -450,11 +468,11 @@ mod tests {
         for submitted in [8, 16] {
             ring.wait(20, None, None, &mut calls).unwrap();
             assert!(!ring.took_all());
-            answers.extend(std::iter::from_fn(|| ring.next_answer()));
+            answers.extend(ring.answers());
             assert_eq!(answers.len(), submitted);
         }
         ring.wait(4, None, None, &mut calls).unwrap();
-        answers.extend(std::iter::from_fn(|| ring.next_answer()));
+        answers.extend(ring.answers());
         assert!(ring.took_all() && answers.len() == 20 && calls.waits == 3);
     }
 }

@@ -9,6 +9,8 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
@@ -17,8 +19,8 @@ use super::connection::{CLOSING, FULL, QUIET};
 use super::message::PARTS;
 use super::ring::{Answer, LONGEST, Manner};
 use super::tag::{Tag, What};
-use super::{Connection, Lists, Object, Uring, aborted, unknown};
-use crate::backend::{Completion, Outgoing, Sent, SentWhole, Started};
+use super::{Connection, Lists, Uring, aborted, unknown};
+use crate::backend::{Completion, Departing, Departures, LentSocket, Outgoing, Sent, SentWhole, Started};
 use crate::instant::Instant;
 use crate::key::Key;
 
@@ -38,50 +40,74 @@ impl Uring {
         Started::Pending
     }
 
-    /// Sends a copy of few bytes, if there is room for that, and in the socket as far as is known. Whether it does.
+    /// Begins the sends of what departs.
     #[inline]
-    pub(super) fn begin_copy(&mut self, key: Key, bytes: &[u8]) -> bool {
-        let Some(Object::Connection(connection)) = self.table.get(key) else { return false };
-        let Some(fd) = connection.fd().filter(|_| !connection.is(FULL)) else { return false };
-        debug_assert!(!self.copies.has(key, connection.copied), "one send is under way at a time");
-        let Some((last, copy)) = self.copies.put(key, bytes) else { return false };
-        connection.copied = last;
-        // SAFETY: the bytes stay where they are, untouched, until all sends of copies are over (R2): the memory is cleared only
-        // where those are concluded, and the backend keeps it as long as the ring.
-        unsafe { self.ring.send_few(fd, copy, Tag::new(key, What::Copy), &mut self.calls) };
-        self.submit_in_time();
-        true
+    pub(super) fn send_departures(&mut self) {
+        if self.departures.are_waiting() {
+            self.send_waiting();
+        }
     }
 
-    /// Whether a send of it is under way that is not answered if it succeeds.
+    #[inline(never)]
+    fn send_waiting(&mut self) {
+        if self.full > 0 {
+            self.lend_where_full();
+        }
+        let Self { departures, ring, calls, .. } = self;
+        let departures = &**departures;
+        let next = || {
+            let (key, socket, bytes) = departures.begin_next()?;
+            Some((socket, bytes, Tag::new(key, What::Departure)))
+        };
+        // SAFETY: the bytes stay where they are, untouched, until all sends of departures are over (R2, O2): they are cleared only where
+        // those are concluded, and the backend keeps them as long as the ring (O1).
+        unsafe { ring.send_each(next, calls) };
+    }
+
+    /// What departs to a socket that is full is lent: it has to wait there.
+    #[cold]
+    fn lend_where_full(&mut self) {
+        for key in self.departures.waiting() {
+            if !self.table.connection(key).is_some_and(|connection| connection.is(FULL)) {
+                continue;
+            }
+            let Some(outgoing) = self.departures.take_back(key) else { continue };
+            self.unsent.push(key);
+            if let Started::Done(sent) = self.begin_send(key, outgoing) {
+                // Not before the core knows that it is not sent.
+                self.answers.push_late(Completion::Sent(key, sent));
+            }
+        }
+    }
+
+    /// Whether a send of it may be under way that is not answered if it succeeds.
     pub(super) fn is_quiet(&mut self, key: Key) -> bool {
         let Some(connection) = self.table.connection(key) else { return false };
-        connection.is(QUIET) || self.copies.has(key, connection.copied)
+        // Whether it is among those who departed need not be known.
+        connection.is(QUIET) || (connection.outgoing.is_none() && !self.departures.is_empty())
     }
 
-    /// A copy was not sent completely, or nobody knows: from now on it is a quiet send like others, unless it is one already.
-    pub(super) fn keep_copy(&mut self, key: Key) {
+    /// What departed was not sent completely, or nobody knows: from now on it is a quiet send like others, unless it is one already.
+    pub(super) fn keep_departure(&mut self, key: Key) {
         let Some(connection) = self.table.connection(key) else { return };
-        let Some(outgoing) = self.copies.take(key, connection.copied) else { return };
+        let Some(outgoing) = self.departures.take_back(key) else { return };
         connection.outgoing = Some(outgoing);
         connection.submitted(key, Manner::Quiet, &mut self.lists);
         self.under_way += 1;
         self.unsent.push(key);
     }
 
-    /// The kernel has not taken all that was submitted, so nobody knows which copies are sent.
+    /// The kernel has not taken all that was submitted, so nobody knows what is sent of that which departed.
     #[cold]
-    pub(super) fn keep_copies(&mut self) {
-        let keys: Vec<_> = self.copies.keys().collect();
-        keys.into_iter().for_each(|key| self.keep_copy(key));
+    pub(super) fn keep_departures(&mut self) {
+        self.departures.keys().into_iter().for_each(|key| self.keep_departure(key));
     }
 
     /// Submits what was sent, if that has waited for long.
     #[inline]
     fn submit_in_time(&mut self) {
         if self.patience.ends(|_| self.hold, Instant::monotonic) {
-            // What fails is met again by the wait.
-            let _ = self.ring.submit_alone(&mut self.calls);
+            self.depart();
         }
     }
 
@@ -100,11 +126,11 @@ impl Uring {
         };
         match sent {
             Ok(count) => {
-                connection.state.insert(FULL.when(count < parts.iter().map(|part| part.len()).sum()));
+                connection.note_full(count < parts.iter().map(|part| part.len()).sum(), &mut self.full);
                 count
             }
             Err(Errno::AGAIN) => {
-                connection.state.insert(FULL);
+                connection.note_full(true, &mut self.full);
                 0
             }
             Err(Errno::INTR) => 0,
@@ -133,15 +159,14 @@ impl Uring {
         connection.state.remove(QUIET);
         let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
         if again && !connection.is(CLOSING) {
-            connection.state.insert(FULL);
+            connection.note_full(true, &mut self.full);
             return self.submit_send(key, Manner::Patient);
         }
         let Some(outgoing) = connection.outgoing.take() else { return };
         match usize::try_from(answer.result) {
             Ok(count) if count > 0 => {
                 let full = was_quiet || count < offered(&outgoing);
-                connection.state.remove(FULL);
-                connection.state.insert(FULL.when(full));
+                connection.note_full(full && !connection.is(CLOSING), &mut self.full);
                 self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
             }
             _ => {
@@ -178,11 +203,41 @@ impl Uring {
             }
         }
         self.lists.quiet = quiet;
-        self.copies.clear();
+        self.departures.clear();
+    }
+}
+
+impl Departing for Uring {
+    fn departures(&mut self) -> Rc<Departures> {
+        Rc::clone(&self.departures)
+    }
+
+    fn departs(&mut self, key: Key) -> Option<LentSocket> {
+        let socket = self.table.connection(key)?.socket()?;
+        // SAFETY: it is closed only by an operation that is submitted behind what departed, when the core has closed the key, or after
+        // the end of all operations (T1).
+        Some(unsafe { LentSocket::new(socket.as_fd()) })
+    }
+
+    fn depart(&mut self) {
+        self.send_departures();
+        // What fails is met again by the wait.
+        let _ = self.ring.submit_alone(&mut self.calls);
+    }
+
+    fn take_unsent(&mut self, into: &mut Vec<Key>) {
+        into.append(&mut self.unsent);
     }
 }
 
 impl Connection {
+    /// Notes whether its socket is full, and with that how many are.
+    pub(super) fn note_full(&mut self, is_full: bool, full: &mut usize) {
+        *full = *full + usize::from(is_full) - usize::from(self.is(FULL));
+        self.state.remove(FULL);
+        self.state.insert(FULL.when(is_full));
+    }
+
     /// A send is under way.
     #[inline]
     fn submitted(&mut self, key: Key, manner: Manner, lists: &mut Lists) {

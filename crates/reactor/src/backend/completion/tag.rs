@@ -22,8 +22,8 @@ pub(super) enum What {
     Ignored,
     Receive,
     Send,
-    /// The send of a copy. It is answered only if it fails.
-    Copy,
+    /// The send of what departs. It is answered only if it fails.
+    Departure,
     Connect,
     Close,
     /// The poll for the peer's end.
@@ -41,7 +41,7 @@ const ALL: [What; 11] = [
     What::Ignored,
     What::Receive,
     What::Send,
-    What::Copy,
+    What::Departure,
     What::Connect,
     What::Close,
     What::Peer,

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::bulk::{Bulk, MOST, NEVER};
-use super::connection::{CLOSING, HOLDS, OPEN, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
+use super::connection::{CLOSING, HOLDS, POLLING, RECEIVING, TO_RECEIVE, TOLD, WATCHED};
 use super::ring::{PEER_ENDED, READABLE};
 use super::tag::{Tag, What};
 use super::{Object, Uring};
@@ -64,6 +64,7 @@ impl Uring {
 
     /// Does what is due before the kernel is entered.
     pub(super) fn prepare(&mut self) {
+        self.send_departures();
         self.take_back_arrivals();
         if !self.answers.arrivals.are_shown() {
             self.buffers.let_go();
@@ -119,10 +120,7 @@ impl Uring {
             return chunk.map_or(Received::Dry, Received::Chunk);
         };
         let count = match input.take_small(memory) {
-            Some(count) => {
-                connection.state.insert(OPEN);
-                count
-            }
+            Some(count) => count,
             None => {
                 let count = input.take_into(memory);
                 connection.offers(memory.len(), self.much);
@@ -142,7 +140,6 @@ impl Uring {
         let Some(input) = &mut connection.input else { return self.receive_what_came(key, None, more) };
         match input.take_small(room) {
             Some(count) => {
-                connection.state.insert(OPEN);
                 *more = connection.was_pulled(key, &mut self.inputs, &mut self.lists);
                 Received::Filled(count)
             }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::connection::OPEN;
 use super::*;
-use crate::backend::{Arrivals, Shown};
+use crate::backend::arrivals::{Arrivals, Shown};
 use crate::protocol::Internal;
 
 impl Rig {
@@ -89,6 +89,35 @@ fn what_is_taken_at_once_arrives_where_it_is_found() {
         }
         assert!(shown > all / 2, "{shown} of {all} bytes");
         rig.take_nothing(pair.0);
+    }
+}
+
+/// In whatever way it was taken, if all of it was.
+#[test]
+fn what_follows_a_large_piece_that_was_taken_arrives_again() {
+    for (mut rig, arrivals) in Rig::each_that_lends() {
+        let (key, mut peer) = rig.open_connection();
+        for as_chunk in [true, false, true] {
+            let large = pattern(3, 9000);
+            peer.write_all(&large).unwrap();
+            let (mut all, mut memory) = (Vec::new(), [0; 20_000]);
+            while all.len() < large.len() {
+                rig.input(key);
+                let into = if as_chunk { None } else { Some(&mut memory[..]) };
+                match rig.backend.receive(key, into) {
+                    Received::Chunk(chunk) => {
+                        all.extend_from_slice(chunk.bytes());
+                        rig.backend.release(chunk);
+                    }
+                    Received::Filled(count) => all.extend_from_slice(&memory[..count]),
+                    other => assert!(matches!(other, Received::Dry), "{other:?}"),
+                }
+            }
+            assert!(all == large, "the bytes differ");
+            rig.take_nothing(key);
+            assert!(rig.at(key).is(OPEN));
+        }
+        assert_eq!(rig.show(&arrivals, &mut (key, peer), b"and shown"), 9);
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! - `late.rs`: answers that come after the close, and operations that end early.
 //! - `exhausted.rs`: no buffers left to receive into. `overflow.rs`: no room in the queues.
-//! - `arrivals.rs`: input where the core finds it. `bulk.rs`: connections that bring much. `copies.rs`: sends of a few bytes. `dropped.rs`: the end of a ring with operations under way.
+//! - `arrivals.rs`: input where the core finds it. `bulk.rs`: connections that bring much. `departures.rs`: sends of few bytes. `dropped.rs`: the end of a ring with operations under way.
 
 mod arrivals;
 mod bulk;
-mod copies;
+mod departures;
 mod dropped;
 mod edges;
 mod exhausted;
