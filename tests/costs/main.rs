@@ -211,6 +211,7 @@ struct Waits {
     clients: Rc<RefCell<Vec<TcpStream>>>,
     seen: Rc<Cell<usize>>,
     first: Rc<Cell<usize>>,
+    peer: Option<SocketAddr>,
 }
 
 impl Waits {
@@ -219,12 +220,15 @@ impl Waits {
 }
 
 impl Protocol for Waits {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.peer = transport.peer_address().and_then(|peer| peer.as_inet());
+    }
+
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.write(data);
         let clients = self.clients.borrow();
         if self.seen.get() % Self::TURN == 0 {
-            let peer = transport.peer_address().and_then(|peer| peer.as_inet());
-            let first = clients.iter().position(|client| client.local_addr().ok() == peer);
+            let first = clients.iter().position(|client| client.local_addr().ok() == self.peer);
             self.first.set(first.expect("a client"));
         }
         self.seen.set(self.seen.get() + 1);

@@ -10,9 +10,10 @@ pub(crate) const SHORT: Duration = Duration::from_micros(50);
 /// After so many steps the clock is read at the latest.
 const MOST: u32 = 64;
 /// It is read more often where steps take so many nanoseconds between two readings, seldom again where they take half of that at most,
-/// and very seldom where that is next to nothing.
+/// and very seldom where four times as many are short as well.
 const LONG: u64 = 500_000;
-const NOTHING: u64 = LONG / 16;
+#[allow(clippy::cast_possible_truncation)]
+const NOTHING: u64 = SHORT.as_nanos() as u64 / 4;
 
 /// Tells with which steps the clock is read: the second, the fourth, the twelfth, the 44th, and then each 64th; more often where
 /// steps are long, with each if need be.
@@ -115,7 +116,7 @@ impl Patience {
         self.looks.is_time(self.steps) && self.look(longest, now())
     }
 
-    /// It reads the clock as soon again as at first.
+    /// It reads the clock again two steps from now, and soon after that.
     pub(crate) fn look_soon(&mut self) {
         self.looks = Looks { next: self.steps + 2, gap: 1, ..self.looks };
     }

@@ -191,6 +191,12 @@ impl Departures {
         fits
     }
 
+    /// How many are here.
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: O3.
+        unsafe { self.made() }.len()
+    }
+
     /// Whether some have waited for too long by now, as far as is known.
     #[inline]
     pub(crate) fn wait_for_long(&self, now: Instant) -> bool {
@@ -207,8 +213,13 @@ impl Departures {
     /// Whether the sends of some are not begun.
     #[inline]
     pub(super) fn are_waiting(&self) -> bool {
+        self.begun.get() < self.len()
+    }
+
+    /// Whether the send of this one's is not begun.
+    pub(super) fn is_waiting(&self, key: Key) -> bool {
         // SAFETY: O3.
-        self.begun.get() < unsafe { self.made() }.len()
+        unsafe { self.made() }.iter().skip(self.begun.get()).any(|departure| departure.key == key)
     }
 
     /// The next whose send is to begin. The bytes stay as they are until all are [cleared](Self::clear).
@@ -226,14 +237,7 @@ impl Departures {
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        // SAFETY: O3.
-        unsafe { self.made() }.is_empty()
-    }
-
-    /// Of whom some wait for their sends to begin.
-    pub(super) fn waiting(&self) -> Vec<Key> {
-        // SAFETY: O3.
-        unsafe { self.made() }.iter().skip(self.begun.get()).map(|departure| departure.key).collect()
+        self.len() == 0
     }
 
     /// A queue of the bytes of this connection's, if some are here: from now on that queue stands for them.
@@ -255,10 +259,10 @@ impl Departures {
         Some(outgoing)
     }
 
-    /// Whose are here.
-    pub(super) fn keys(&self) -> Vec<Key> {
+    /// Whose sends have begun.
+    pub(super) fn begun(&self) -> Vec<Key> {
         // SAFETY: O3.
-        let made = unsafe { self.made() };
+        let made = unsafe { &self.made()[..self.begun.get()] };
         made.iter().map(|departure| departure.key).filter(|key| *key != Key::NOBODY).collect()
     }
 
@@ -269,7 +273,7 @@ impl Departures {
         made.drain(..self.begun.replace(0));
         self.taken_back.set(0);
         // If somebody has written meanwhile the memory is free again only after the next time.
-        if made.is_empty() && self.written() == 0 {
+        if made.is_empty() && self.written() == 0 && self.size.get() > 0 {
             self.begin_at(0);
         }
     }
@@ -336,7 +340,7 @@ mod tests {
         }
 
         /// The next, and its bytes.
-        fn begun(&self) -> Option<(Key, &[u8])> {
+        fn begins(&self) -> Option<(Key, &[u8])> {
             // SAFETY: the tests write to nothing that departs before they clear it.
             self.begin_next().map(|(key, _, bytes)| (key, unsafe { bytes.as_ref() }))
         }
@@ -353,11 +357,12 @@ mod tests {
             kept.push(bytes);
         }
         assert!(kept.len() > SIZE / (2 * FEW) && kept.len() <= SIZE / LINE);
-        assert_eq!(departures.keys().len(), kept.len());
+        assert_eq!((departures.begun().len(), departures.len()), (0, kept.len()));
         for (number, bytes) in kept.iter().enumerate() {
-            assert_eq!(departures.begun(), Some((key(number), &bytes[..])));
+            assert_eq!(departures.begins(), Some((key(number), &bytes[..])));
         }
-        assert!(departures.begun().is_none() && !departures.are_waiting());
+        assert!(departures.begins().is_none() && !departures.are_waiting());
+        assert_eq!(departures.begun().len(), kept.len());
         // In order, but for the last.
         let order = std::iter::once(kept.len() - 1).chain(0..kept.len() - 1);
         for number in order {
@@ -365,10 +370,10 @@ mod tests {
             assert_eq!(taken.front(), &kept[number][..]);
             assert!(departures.take_back(key(number)).is_none());
         }
-        assert_eq!((departures.keys().len(), departures.is_empty()), (0, false));
+        assert_eq!((departures.begun().len(), departures.is_empty()), (0, false));
         departures.clear();
         assert!(departures.is_empty() && departures.puts(0, &kept[0]));
-        assert_eq!(departures.begun(), Some((key(0), &kept[0][..])));
+        assert_eq!(departures.begins(), Some((key(0), &kept[0][..])));
     }
 
     #[test]
@@ -376,7 +381,7 @@ mod tests {
         let departures = none();
         let count = (0..).take_while(|number| departures.puts(*number, b"x")).count();
         assert_eq!(count, SIZE / LINE);
-        let places = std::iter::from_fn(|| departures.begun()).map(|(_, bytes)| bytes.as_ptr() as usize);
+        let places = std::iter::from_fn(|| departures.begins()).map(|(_, bytes)| bytes.as_ptr() as usize);
         let places: Vec<_> = places.collect();
         assert!(places.len() == count && places.windows(2).all(|pair| pair[1] - pair[0] == LINE));
     }
@@ -397,7 +402,7 @@ mod tests {
         );
         assert_eq!(departures.written(), 10);
         departures.depart(key(7), socket(), 10);
-        assert_eq!(departures.begun(), Some((key(7), &b"one two 3."[..])));
+        assert_eq!(departures.begins(), Some((key(7), &b"one two 3."[..])));
         assert!(departures.written() == 0 && !departures.write(b"no room", 0));
         assert!(departures.write(&[1; FEW], FEW) && !departures.write(b"one more", FEW));
     }
@@ -413,7 +418,7 @@ mod tests {
             assert!(departures.written() == 0 && departures.is_empty());
             assert!(departures.write(b"more", 100) && departures.take_written().len() == 4);
             assert_eq!(departures.take_written().len(), 0);
-            assert!(departures.puts(1, b"departs") && departures.begun().is_some());
+            assert!(departures.puts(1, b"departs") && departures.begins().is_some());
         }
     }
 
@@ -423,7 +428,7 @@ mod tests {
         assert!(departures.puts(1, b"somebody else's"));
         assert!(departures.write(b"mine", 5) && !departures.puts(2, b"too late"));
         departures.depart(key(3), socket(), 4);
-        let begun: Vec<_> = std::iter::from_fn(|| departures.begun()).map(|(key, _)| key).collect();
+        let begun: Vec<_> = std::iter::from_fn(|| departures.begins()).map(|(key, _)| key).collect();
         assert_eq!(begun, [key(1), key(3)]);
     }
 
@@ -431,23 +436,24 @@ mod tests {
     fn who_waits_is_taken_back_before_it_begins() {
         let departures = none();
         (0..4).for_each(|number| assert!(departures.puts(number, &[number as u8; 9])));
-        assert_eq!(departures.begun().map(|(key, _)| key), Some(key(0)));
-        assert_eq!(departures.waiting(), [key(1), key(2), key(3)]);
+        assert_eq!(departures.begins().map(|(key, _)| key), Some(key(0)));
+        assert!(!departures.is_waiting(key(0)) && departures.is_waiting(key(2)));
         assert_eq!(departures.take_back(key(2)).expect("it waits").front(), [2; 9]);
-        let begun: Vec<_> = std::iter::from_fn(|| departures.begun()).collect();
+        assert!(!departures.is_waiting(key(2)) && departures.is_waiting(key(3)));
+        let begun: Vec<_> = std::iter::from_fn(|| departures.begins()).collect();
         assert_eq!(begun, [(key(1), &[1; 9][..]), (key(3), &[3; 9])]);
     }
 
     #[test]
     fn what_departs_after_the_others_have_begun_is_not_cleared_with_them() {
         let departures = none();
-        assert!(departures.puts(1, b"first") && departures.begun().is_some());
+        assert!(departures.puts(1, b"first") && departures.begins().is_some());
         assert!(departures.puts(2, b"second") && departures.write(b"thi", 9));
         departures.clear();
         assert!(departures.write(b"rd", 9));
         departures.depart(key(3), socket(), 5);
-        assert_eq!(departures.begun(), Some((key(2), &b"second"[..])));
-        assert_eq!(departures.begun(), Some((key(3), &b"third"[..])));
+        assert_eq!(departures.begins(), Some((key(2), &b"second"[..])));
+        assert_eq!(departures.begins(), Some((key(3), &b"third"[..])));
         departures.clear();
         assert!(departures.is_empty() && departures.start.get() == 0);
     }
@@ -460,7 +466,7 @@ mod tests {
         assert!(departures.puts(1, b"x"));
         assert!(!departures.wait_for_long(at(100)) && !departures.wait_for_long(at(150)));
         assert!(departures.wait_for_long(at(151)));
-        assert!(departures.begun().is_some() && departures.begun().is_none());
+        assert!(departures.begins().is_some() && departures.begins().is_none());
         assert!(!departures.wait_for_long(at(152)));
         assert!(departures.puts(1, b"y"));
         assert!(!departures.wait_for_long(at(300)) && departures.wait_for_long(at(351)));

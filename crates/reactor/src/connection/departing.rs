@@ -14,6 +14,9 @@ use crate::key::Key;
 use crate::protocol::Internal;
 use crate::reactor::{Shell, Slot};
 
+/// After how many that depart outside of flights the clock is read.
+const MANY: usize = 64;
+
 impl Connection {
     /// So much departs with the next wait. It counts as sent.
     #[inline]
@@ -78,12 +81,16 @@ impl Shell {
     /// Lets these bytes depart, which were written outside of a flight: whether they do.
     pub(super) fn departs(&self, key: Key, connection: &Connection, bytes: &[u8]) -> bool {
         let socket = connection.socket.filter(|_| self.flight.departs);
-        let departs = socket.is_some_and(|socket| self.flight.departures.put(key, socket, bytes));
-        if departs {
-            self.stats().sent();
-            self.changed();
+        socket.is_some_and(|socket| self.flight.departures.put(key, socket, bytes))
+    }
+
+    /// Some departed so.
+    pub(super) fn departed(&self) {
+        self.stats().sent();
+        self.changed();
+        if self.flight.departures.len() % MANY == 0 {
+            self.depart_in_time(self.now());
         }
-        departs
     }
 
     fn with_departing(&self, call: impl FnOnce(&mut dyn Departing)) {

@@ -31,12 +31,6 @@ pub(super) const fn most(high: usize, write_limit: usize) -> u32 {
     if most < MOST { most as u32 } else { MOST as u32 }
 }
 
-/// Room for no more than few, where bytes may depart.
-#[inline(always)]
-fn capped(room: usize, wait: Option<u32>) -> usize {
-    if wait.is_some() { room.min(FEW) } else { room }
-}
-
 /// What goes on in a flight.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -59,6 +53,8 @@ pub(crate) struct Flight {
     key: Cell<Key>,
     /// How many bytes may be written, and nothing follows from that.
     room: Cell<usize>,
+    /// How many it may be at most.
+    most: usize,
     /// Where they are written; and whether the backend lets them depart from there.
     pub(super) departures: Rc<Departures>,
     pub(super) departs: bool,
@@ -97,11 +93,13 @@ pub(crate) enum Errands {
 impl Flight {
     /// None yet, of a loop whose backend lets few bytes depart, or does not.
     pub(crate) fn new(departures: Option<Rc<Departures>>) -> Self {
+        let most = if departures.is_some() { FEW } else { MOST };
         Self {
             departs: departures.is_some(),
             departures: departures.unwrap_or_else(|| Rc::new(Departures::never())),
             key: Cell::new(Key::NOBODY),
             room: Cell::new(0),
+            most,
             received: Cell::new(0),
             leaves: Cell::default(),
             socket: Cell::default(),
@@ -134,7 +132,7 @@ impl Flight {
         let is_usual = !connection.flags.any(unusual) && wait.is_none_or(|wait| connection.lent_in != wait);
         let is_usual = connection.outgoing.is_none() && is_usual;
         if is_usual {
-            self.room.set(capped(connection.most as usize, wait));
+            self.room.set(self.capped(connection.most as usize, wait));
             if wait.is_some() {
                 self.is_usual.set(true);
                 self.is_fresh.set(true);
@@ -149,6 +147,12 @@ impl Flight {
         is_usual
     }
 
+    /// Where sockets are lent it is no more in any case.
+    #[inline(always)]
+    fn capped(&self, room: usize, wait: Option<u32>) -> usize {
+        if wait.is_some() { room.min(self.most) } else { room }
+    }
+
     /// The same where something is under way already.
     #[inline(never)]
     fn begin_behind(&self, connection: &Connection, wait: Option<u32>) {
@@ -156,7 +160,7 @@ impl Flight {
         let writes = connection.outgoing.is_none() && !connection.flags.any(Flags::NO_STRAIGHT_END);
         let lent = wait.map_or(connection.lent, |wait| connection.lent_by(wait));
         let room = if writes { (connection.most as usize).saturating_sub(lent) } else { 0 };
-        self.room.set(capped(room, wait));
+        self.room.set(self.capped(room, wait));
         self.is_usual.set(false);
         self.is_fresh.set(!connection.flags.any(Flags::INPUT));
         let is_free = wait.is_none() && !connection.flags.any(Flags::INPUT | Flags::SENDING);

@@ -174,7 +174,12 @@ impl Shell {
             }
             departs
         });
-        if departs { self.keep_spare(outgoing) } else { self.send_lent(key, outgoing) }
+        if departs {
+            self.keep_spare(outgoing);
+            self.departed();
+        } else {
+            self.send_lent(key, outgoing);
+        }
     }
 
     /// Only some of it was sent.

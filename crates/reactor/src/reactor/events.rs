@@ -81,7 +81,8 @@ impl Shell {
                 }
                 Err(panic) => {
                     self.visit_failed(&mut visit, panic);
-                    pace.patience.step();
+                    // Which of them it was is not known, so it is looked soon.
+                    pace.patience.count(pace.steps_to_next());
                 }
             }
         }

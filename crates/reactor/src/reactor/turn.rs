@@ -39,9 +39,6 @@ pub(super) const TIME: Duration = Duration::from_millis(10);
 /// None of this goes on for longer than so much while a timer is due: that is how exact timers are.
 pub(super) const TIMELY: Duration = Duration::from_millis(1);
 
-/// How many are flushed before the clock is read.
-const MANY: usize = 64;
-
 /// What a turn's callbacks have used of their budget.
 struct Budget {
     begun: Option<Instant>,
@@ -240,10 +237,7 @@ impl Shell {
 
     pub(super) fn flush_dirty(self: &Rc<Self>) {
         let mut dirty = self.dirty.take();
-        for (count, key) in dirty.drain(..).enumerate() {
-            if count % MANY == MANY - 1 {
-                self.depart_in_time(self.now());
-            }
+        for key in dirty.drain(..) {
             match self.alter(key, Connection::leave_flush_list) {
                 Some(Flush::Straight(outgoing)) => self.send_straight(key, outgoing),
                 Some(Flush::Closely) => self.flush_closely(key),

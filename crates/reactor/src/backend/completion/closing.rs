@@ -36,7 +36,6 @@ impl Uring {
         }
         let unread = how == Close::Orderly && !connection.is_over() && !connection.is(CONNECTING);
         let busy = connection.under_way > 0;
-        connection.note_full(false, &mut self.full);
         let Some(fd) = connection.give_up_socket() else { return };
         connection.under_way += 1;
         self.under_way += 1;

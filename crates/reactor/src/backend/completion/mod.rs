@@ -119,8 +119,8 @@ pub struct Uring {
     /// What departs, and whose was not sent in the last wait.
     departures: Rc<Departures>,
     unsent: Vec<Key>,
-    /// How many sockets are full.
-    full: usize,
+    /// Whose sockets are full, with nothing under way to them; those of others, too.
+    full: Vec<Key>,
     answers: Answers,
     /// What is less than so many bytes may arrive where the core takes it, if it does.
     few: usize,
@@ -203,7 +203,7 @@ impl Uring {
             ring,
             departures: Rc::new(Departures::new(options.hold)),
             unsent: Vec::new(),
-            full: 0,
+            full: Vec::new(),
             table: Table::default(),
             answers: Answers::new(arrivals),
             few: 0,

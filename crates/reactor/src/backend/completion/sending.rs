@@ -50,7 +50,7 @@ impl Uring {
 
     #[inline(never)]
     fn send_waiting(&mut self) {
-        if self.full > 0 {
+        if !self.full.is_empty() {
             self.lend_where_full();
         }
         let Self { departures, ring, calls, .. } = self;
@@ -64,19 +64,33 @@ impl Uring {
         unsafe { ring.send_each(next, calls) };
     }
 
-    /// What departs to a socket that is full is lent: it has to wait there.
+    /// What departs to a socket that is full is lent: it has to wait there. Who has something under way, or has gone, leaves the list: once
+    /// before each wait, and so that stays short.
     #[cold]
-    fn lend_where_full(&mut self) {
-        for key in self.departures.waiting() {
-            if !self.table.connection(key).is_some_and(|connection| connection.is(FULL)) {
+    pub(super) fn lend_where_full(&mut self) {
+        for key in std::mem::take(&mut self.full) {
+            let is_idle = |connection: &mut Connection| connection.is(FULL) && connection.outgoing.is_none();
+            if !self.table.connection(key).is_some_and(is_idle) {
                 continue;
             }
-            let Some(outgoing) = self.departures.take_back(key) else { continue };
+            let departs = self.departures.is_waiting(key);
+            let Some(outgoing) = departs.then(|| self.departures.take_back(key)).flatten() else {
+                self.full.push(key);
+                continue;
+            };
             self.unsent.push(key);
             if let Started::Done(sent) = self.begin_send(key, outgoing) {
                 // Not before the core knows that it is not sent.
                 self.answers.push_late(Completion::Sent(key, sent));
             }
+        }
+    }
+
+    /// Nothing is under way any more to a socket that is full.
+    pub(super) fn note_full(&mut self, key: Key) {
+        if let Some(connection) = self.table.connection(key) {
+            connection.state.insert(FULL);
+            self.full.push(key);
         }
     }
 
@@ -100,7 +114,7 @@ impl Uring {
     /// The kernel has not taken all that was submitted, so nobody knows what is sent of that which departed.
     #[cold]
     pub(super) fn keep_departures(&mut self) {
-        self.departures.keys().into_iter().for_each(|key| self.keep_departure(key));
+        self.departures.begun().into_iter().for_each(|key| self.keep_departure(key));
     }
 
     /// Submits what was sent, if that has waited for long.
@@ -126,11 +140,13 @@ impl Uring {
         };
         match sent {
             Ok(count) => {
-                connection.note_full(count < parts.iter().map(|part| part.len()).sum(), &mut self.full);
+                if count < parts.iter().map(|part| part.len()).sum() {
+                    self.note_full(key);
+                }
                 count
             }
             Err(Errno::AGAIN) => {
-                connection.note_full(true, &mut self.full);
+                self.note_full(key);
                 0
             }
             Err(Errno::INTR) => 0,
@@ -159,14 +175,17 @@ impl Uring {
         connection.state.remove(QUIET);
         let again = matches!(-answer.result, 0 | libc::EAGAIN | libc::EINTR);
         if again && !connection.is(CLOSING) {
-            connection.note_full(true, &mut self.full);
+            connection.state.insert(FULL);
             return self.submit_send(key, Manner::Patient);
         }
         let Some(outgoing) = connection.outgoing.take() else { return };
         match usize::try_from(answer.result) {
             Ok(count) if count > 0 => {
                 let full = was_quiet || count < offered(&outgoing);
-                connection.note_full(full && !connection.is(CLOSING), &mut self.full);
+                connection.state.remove(FULL);
+                if full {
+                    self.note_full(key);
+                }
                 self.answers.push(Completion::Sent(key, Sent { outgoing, result: Ok(count) }));
             }
             _ => {
@@ -231,13 +250,6 @@ impl Departing for Uring {
 }
 
 impl Connection {
-    /// Notes whether its socket is full, and with that how many are.
-    pub(super) fn note_full(&mut self, is_full: bool, full: &mut usize) {
-        *full = *full + usize::from(is_full) - usize::from(self.is(FULL));
-        self.state.remove(FULL);
-        self.state.insert(FULL.when(is_full));
-    }
-
     /// A send is under way.
     #[inline]
     fn submitted(&mut self, key: Key, manner: Manner, lists: &mut Lists) {

@@ -101,15 +101,17 @@ fn what_departs_to_a_socket_that_is_known_to_be_full_is_lent() {
     for mut rig in Rig::each() {
         let (mut full, mut other) = (rig.connection(), rig.connection());
         rig.settle();
-        rig.at(full.0).note_full(true, &mut 0);
-        rig.backend.full = 1;
+        rig.backend.note_full(full.0);
         assert!(rig.departs(full.0, b"waits") && rig.departs(other.0, b"does not"));
         assert_eq!(rig.unsent(), [full.0]);
         assert!(!rig.at(full.0).is(QUIET));
         let sent = rig.sent(full.0);
         assert_eq!((sent.result.unwrap(), sent.outgoing.front()), (5, &b"waits"[..]));
         assert_eq!((read(&mut full.1, 5), read(&mut other.1, 8)), (b"waits".to_vec(), b"does not".to_vec()));
-        assert_eq!(rig.backend.full, 0, "there was room for all of it");
+        // There was room for all of it. Who is not full leaves the list, and so does nobody.
+        rig.backend.full.extend([full.0, other.0, Key::new(1000, 1)]);
+        assert!(rig.departs(full.0, b"and sent") && rig.unsent().is_empty());
+        assert_eq!((read(&mut full.1, 8), rig.backend.full.len()), (b"and sent".to_vec(), 0));
     }
 }
 
