@@ -68,22 +68,26 @@ impl Uring {
     /// before each wait, and so that stays short.
     #[cold]
     pub(super) fn lend_where_full(&mut self) {
-        for key in std::mem::take(&mut self.full) {
-            let is_idle = |connection: &mut Connection| connection.is(FULL) && connection.outgoing.is_none();
-            if !self.table.connection(key).is_some_and(is_idle) {
-                continue;
-            }
-            let departs = self.departures.is_waiting(key);
-            let Some(outgoing) = departs.then(|| self.departures.take_back(key)).flatten() else {
-                self.full.push(key);
-                continue;
-            };
-            self.unsent.push(key);
-            if let Started::Done(sent) = self.begin_send(key, outgoing) {
-                // Not before the core knows that it is not sent.
-                self.answers.push_late(Completion::Sent(key, sent));
-            }
+        let mut full = std::mem::take(&mut self.full);
+        full.retain(|key| self.stays_full(*key));
+        full.append(&mut self.full);
+        self.full = full;
+    }
+
+    /// Whether its socket is full with nothing under way to it, also after this.
+    fn stays_full(&mut self, key: Key) -> bool {
+        let is_idle = |connection: &mut Connection| connection.is(FULL) && connection.outgoing.is_none();
+        if !self.table.connection(key).is_some_and(is_idle) {
+            return false;
         }
+        let departs = self.departures.is_waiting(key);
+        let Some(outgoing) = departs.then(|| self.departures.take_back(key)).flatten() else { return true };
+        self.unsent.push(key);
+        if let Started::Done(sent) = self.begin_send(key, outgoing) {
+            // Not before the core knows that it is not sent.
+            self.answers.push_late(Completion::Sent(key, sent));
+        }
+        false
     }
 
     /// Nothing is under way any more to a socket that is full.
