@@ -1,6 +1,6 @@
 //! Sends of few bytes, of which next to nothing is noted as long as nobody looks.
 //!
-//! Where sending is no call to the system, few bytes [depart](crate::backend::Backend::departures). All of them are sent by the end of
+//! Where sending is no call to the system, few bytes [depart](crate::backend::Backend::departing). All of them are sent by the end of
 //! the next wait, nearly always, and the backend names the others then. So the connection keeps how much it was and with which wait it
 //! departs, without the mark of a send that is under way. Whoever looks at the connection before that wait has ended finds
 //! the send under way: it is marked so then, and ended after the wait. Whoever looks later finds all of it sent.
