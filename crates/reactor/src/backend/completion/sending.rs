@@ -43,6 +43,9 @@ impl Uring {
     /// Begins the sends of what departs.
     #[inline]
     pub(super) fn send_departures(&mut self) {
+        if !self.full.is_empty() {
+            self.lend_where_full();
+        }
         if self.departures.are_waiting() {
             self.send_waiting();
         }
@@ -50,9 +53,6 @@ impl Uring {
 
     #[inline(never)]
     fn send_waiting(&mut self) {
-        if !self.full.is_empty() {
-            self.lend_where_full();
-        }
         let Self { departures, ring, calls, .. } = self;
         let departures = &**departures;
         let next = || {
@@ -67,7 +67,7 @@ impl Uring {
     /// What departs to a socket that is full is lent: it has to wait there. Who has something under way, or has gone, leaves the list: once
     /// before each wait, and so that stays short.
     #[cold]
-    pub(super) fn lend_where_full(&mut self) {
+    fn lend_where_full(&mut self) {
         let mut full = std::mem::take(&mut self.full);
         full.retain(|key| self.stays_full(*key));
         full.append(&mut self.full);

@@ -64,9 +64,6 @@ impl Uring {
 
     /// Does what is due before the kernel is entered.
     pub(super) fn prepare(&mut self) {
-        if !self.full.is_empty() {
-            self.lend_where_full();
-        }
         self.send_departures();
         self.take_back_arrivals();
         if !self.answers.arrivals.are_shown() {
