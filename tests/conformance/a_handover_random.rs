@@ -8,11 +8,11 @@ use std::thread;
 use futures::AsyncBufRead;
 use futures::executor::block_on;
 use futures::future::poll_fn;
-use marline_reactor::{ChoiceKind, Choices, Handle, Lost, OnEof, Protocol, Transport};
+use marline_reactor::{Handle, Lost, OnEof, Protocol, Transport};
 use marline_tasks::{ReadHalf, Stream, WriteHalf, spawn};
 
 use crate::streams;
-use crate::support::World;
+use crate::support::{Dice, World};
 
 /// What all the holders of the one connection share.
 struct Game {
@@ -38,30 +38,6 @@ struct Tally {
     lost: Cell<usize>,
     dropped: Cell<usize>,
     pauses: Cell<usize>,
-}
-
-enum Dice {
-    OfTheWorld(Handle),
-    Own(Choices),
-}
-
-impl Dice {
-    /// A seeded world decides by its seed; others have dice of their own, because tame worlds would do the same always.
-    fn of(world: &World) -> Self {
-        if world.is_seeded() { Self::OfTheWorld(world.handle()) } else { Self::Own(Choices::seeded(18)) }
-    }
-
-    fn below(&self, limit: usize) -> usize {
-        match self {
-            _ if limit == 0 => 0,
-            Self::OfTheWorld(handle) => handle.choose(ChoiceKind::Event, limit),
-            Self::Own(choices) => choices.choose(ChoiceKind::Event, limit),
-        }
-    }
-
-    fn one_in(&self, count: usize) -> bool {
-        self.below(count) == 0
-    }
 }
 
 fn bump(counter: &Cell<usize>) {
@@ -282,7 +258,7 @@ streams! {
     fn a18_ownership_changes_while_bytes_flow_both_ways(world: &World) {
         let payload = world.payload();
         let game = Rc::new(Game {
-            dice: Dice::of(world),
+            dice: Dice::of(world, 18),
             payload: payload.iter().rev().copied().collect(),
             sent: Cell::default(),
             received: RefCell::default(),

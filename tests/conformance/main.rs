@@ -128,6 +128,7 @@ mod w_asleep;
 mod w_departing;
 mod w_files;
 mod w_flow;
+mod w_random;
 mod w_small;
 mod w_writing;
 mod x_async;

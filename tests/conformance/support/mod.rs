@@ -14,6 +14,7 @@
 //! * `framing`: messages, and protocols of frames that write down what they get.
 //! * `traffic`: steps that many tests take.
 //! * `datagrams`: a protocol for datagrams that writes down what happens, and far ends.
+//! * `dice`: what decides where a test leaves something to chance.
 //! * `dead_end`: addresses that never answer, or refuse.
 //! * `ending`: what is left when a test is over.
 //! * `names`: a backend that answers look-ups.
@@ -32,6 +33,7 @@ mod announce;
 mod attempt;
 mod datagrams;
 mod dead_end;
+mod dice;
 mod driver;
 mod ending;
 mod failures;
@@ -66,12 +68,14 @@ mod worlds;
 pub use attempt::Attempt;
 pub use datagrams::{ANY, Said, Talk, Talked};
 pub use dead_end::{DeadEnd, DeadPorts};
+pub use dice::Dice;
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
 pub use faulty::{Faults, Faulty};
 pub use framing::{Framing, Got, Session, encoded, messages};
 pub use hands::Hands;
 pub use hosted::{Hosted, is_readable};
+pub use kind::seeds;
 pub use nosy::{Act, Nosy, nosy};
 pub use notes::{Moment, Notes};
 pub use pipes::FarPipe;
