@@ -4,6 +4,9 @@
 //! of how many there are, so that a thousand children have their wakers for one allocation, and the one that a child is
 //! polled with costs nothing until it is cloned.
 //!
+//! Who was woken stands in a list that the slots make up. A few children that are polled in the order of their indices have a bit each
+//! instead: to wake one is a single atomic operation then, and none is needed when it is polled.
+//!
 //! # Rules
 //!
 //! * **L1** A block is `len` slots behind a head, in one allocation of the layout that [`layout`] computes from `len`, which
@@ -11,7 +14,7 @@
 //! * **L2** The block lives as long as its count is not zero. The [`Block`] and every waker that was cloned own one each; the
 //!   one that a child is polled with owns none, and is gone before the borrow of the `Block` ends.
 //! * **L3** What is in it is shared by threads, and nothing else is done with it than what `&Head` and `&[Slot]` allow,
-//!   until the last owner drops it.
+//!   until one owner is left, who has it alone.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -19,7 +22,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::process::abort;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use parking_lot::Mutex;
@@ -27,30 +30,33 @@ use parking_lot::Mutex;
 use super::wakes::WHAT;
 use crate::wake::wake;
 
-/// No child.
-const NONE: usize = usize::MAX;
+/// No child. Others are named by their index and one.
+const NONE: usize = 0;
 
 pub(super) struct Head {
     owners: AtomicUsize,
     len: usize,
-    /// The child that was woken last, with the one before it in its slot.
+    /// Whether the woken are a set of bits.
+    is_few: bool,
+    /// The child that was woken last, with the one before it in its slot. Of few, a bit for each.
     woken: AtomicUsize,
     /// Taken by the first child that is woken after they were collected, since one wake of the parent is enough.
     pub(super) parent: Mutex<Option<Waker>>,
 }
 
 pub(super) struct Slot {
-    /// Whether waking the child would tell nothing new: it is among the woken already, or has finished.
+    /// Whether waking the child would tell nothing new: it is among the woken already, or has finished. Not used for few.
     mark: AtomicBool,
     has_finished: AtomicBool,
-    index: usize,
+    index: u32,
     /// Who was woken before it, if it is among the woken; who comes after it, if it stands in a line.
-    link: AtomicUsize,
+    link: AtomicU32,
 }
 
 /// Children of a block, one after the other, for the combinator alone.
 #[derive(Debug)]
 pub(super) struct Line {
+    /// The first, with the next one in its slot. Of few, a bit for each.
     first: usize,
     /// Whether each has a higher index than the one before it.
     pub(super) ascends: bool,
@@ -82,21 +88,23 @@ const _: () = {
 };
 
 impl Block {
-    /// One for so many children, none of which can be woken before it is [polled](Self::lend).
-    pub(super) fn new(len: usize) -> Self {
+    /// One for so many children, none of which can be woken before it is [polled](Self::lend). If they are `sorted`, those that were
+    /// woken may come by index.
+    pub(super) fn new(len: usize, sorted: bool) -> Self {
         let layout = layout(len);
         // SAFETY: a head has a size.
         let Some(head) = NonNull::new(unsafe { alloc(layout) }.cast::<Head>()) else {
             handle_alloc_error(layout)
         };
         let (owners, woken) = (AtomicUsize::new(1), AtomicUsize::new(NONE));
+        let is_few = sorted && len <= usize::BITS as usize;
         // SAFETY: L1: it has room for that.
-        unsafe { head.write(Head { owners, len, woken, parent: Mutex::default() }) };
-        for index in 0..len {
+        unsafe { head.write(Head { owners, len, is_few, woken, parent: Mutex::default() }) };
+        for index in 0..number(len) {
             let (mark, has_finished) = (AtomicBool::new(true), AtomicBool::new(false));
-            let slot = Slot { mark, has_finished, index, link: AtomicUsize::new(NONE) };
+            let slot = Slot { mark, has_finished, index, link: AtomicU32::new(0) };
             // SAFETY: as above.
-            unsafe { slot_of(head, index).write(slot) };
+            unsafe { slot_of(head, index as usize).write(slot) };
         }
         Self { head }
     }
@@ -114,36 +122,51 @@ impl Block {
         unsafe { slot_of(self.head, index).as_ref() }
     }
 
-    /// Calls `poll` with the waker of this child, which may be woken from now on.
+    /// Calls `poll` with the waker of this child, which may be woken from now on. Before the first time nobody can have woken it.
     #[inline]
-    pub(super) fn lend<R>(&self, index: usize, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        self.slot(index).begin();
+    pub(super) fn lend<R>(
+        &self,
+        index: usize,
+        is_first: bool,
+        poll: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let slot = self.slot(index);
+        if !self.head().is_few {
+            slot.begin(is_first);
+        }
         let raw = RawWaker::new(slot_of(self.head, index).as_ptr().cast_const().cast(), &VTABLE);
         // SAFETY: L1, as the table wants it, and L2: it is not dropped, and `self` is borrowed as long as it is lent.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw) });
         poll(&mut Context::from_waker(&waker))
     }
 
-    /// Takes the woken children out, as they were woken.
+    /// Takes the woken children out, as they were woken; few by their indices.
     #[inline]
     pub(super) fn collect(&self) -> Line {
-        let mut line = Line::EMPTY;
         let mut next = self.head().woken.swap(NONE, Ordering::AcqRel);
+        if self.head().is_few {
+            return Line { first: next, ascends: true };
+        }
+        let mut line = Line::EMPTY;
         while next != NONE {
+            let index = next - 1;
             // Whose mark is set, and who is not among the woken, is nobody's but the combinator's.
-            let before = self.slot(next).link.load(Ordering::Relaxed);
-            self.put_first(&mut line, next);
-            next = before;
+            next = self.slot(index).link.load(Ordering::Relaxed) as usize;
+            self.put_first(&mut line, index);
         }
         line
     }
 
-    /// Puts a child whose mark is set to the front.
+    /// Puts a child whom no wake names meanwhile to the front. Few stand by their indices, and may be named meanwhile.
     #[inline]
     pub(super) fn put_first(&self, line: &mut Line, index: usize) {
-        self.slot(index).link.store(line.first, Ordering::Relaxed);
-        line.ascends &= index < line.first;
-        line.first = index;
+        if self.head().is_few {
+            line.first |= 1 << index;
+            return;
+        }
+        self.slot(index).link.store(number(line.first), Ordering::Relaxed);
+        line.ascends &= line.first == NONE || index + 1 < line.first;
+        line.first = index + 1;
     }
 
     /// Takes the first child out.
@@ -153,8 +176,22 @@ impl Block {
         if first == NONE {
             return None;
         }
-        line.first = self.slot(first).link.load(Ordering::Relaxed);
-        Some(first)
+        if self.head().is_few {
+            line.first &= first - 1;
+            return Some(first.trailing_zeros() as usize);
+        }
+        line.first = self.slot(first - 1).link.load(Ordering::Relaxed) as usize;
+        Some(first - 1)
+    }
+
+    /// Where the parent is, if no waker of a child's is anywhere: then no other thread can look there.
+    #[inline]
+    pub(super) fn own_parent(&mut self) -> Option<&mut Option<Waker>> {
+        if self.head().owners.load(Ordering::Acquire) > 1 {
+            return None;
+        }
+        // SAFETY: L2: the one owner is borrowed, so that nothing is lent either, and nobody else has a reference.
+        Some(unsafe { self.head.as_mut() }.parent.get_mut())
     }
 
     /// Whether no child was woken since they were collected.
@@ -179,10 +216,15 @@ impl fmt::Debug for Block {
 
 impl Slot {
     /// Its poll begins. Cleared before it, so that no wake during the poll is lost; a swap, so that what was written before
-    /// the wake that set the mark is seen in the poll.
+    /// the wake that set the mark is seen in the poll. Before its first poll nobody has a waker of it, and a swap takes a
+    /// processor as long as most polls.
     #[inline]
-    fn begin(&self) {
-        self.mark.swap(false, Ordering::AcqRel);
+    fn begin(&self, is_first: bool) {
+        if is_first {
+            self.mark.store(false, Ordering::Relaxed);
+        } else {
+            self.mark.swap(false, Ordering::AcqRel);
+        }
     }
 
     /// Nobody has to poll it any more.
@@ -192,7 +234,7 @@ impl Slot {
         self.has_finished.store(true, Ordering::Relaxed);
     }
 
-    /// Only the combinator asks, which also said so.
+    /// Who is none of the combinator's may learn it late.
     #[inline]
     pub(super) fn has_finished(&self) -> bool {
         self.has_finished.load(Ordering::Relaxed)
@@ -201,31 +243,63 @@ impl Slot {
 
 impl Head {
     /// Notes that the child was woken, and wakes the parent if it is the first.
+    #[inline]
     fn wake(&self, slot: &Slot) {
+        let before = if self.is_few { self.note_bit(slot) } else { self.note_last(slot) };
+        if before == Some(NONE) {
+            self.wake_parent();
+        }
+    }
+
+    #[inline(never)]
+    fn wake_parent(&self) {
+        let parent = self.parent.lock().take();
+        if let Some(parent) = parent {
+            wake(parent, WHAT);
+        }
+    }
+
+    /// Who was woken before this one, unless that is no news.
+    #[inline]
+    fn note_bit(&self, slot: &Slot) -> Option<usize> {
+        if slot.has_finished() {
+            return None;
+        }
+        Some(self.woken.fetch_or(1 << slot.index, Ordering::AcqRel))
+    }
+
+    #[inline]
+    fn note_last(&self, slot: &Slot) -> Option<usize> {
         if slot.mark.swap(true, Ordering::AcqRel) {
-            return;
+            return None;
         }
         let mut before = self.woken.load(Ordering::Relaxed);
         loop {
-            slot.link.store(before, Ordering::Relaxed);
-            let pushed =
-                self.woken.compare_exchange_weak(before, slot.index, Ordering::AcqRel, Ordering::Relaxed);
+            slot.link.store(number(before), Ordering::Relaxed);
+            let pushed = self.woken.compare_exchange_weak(
+                before,
+                slot.index as usize + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             match pushed {
-                Ok(_) => break,
+                Ok(_) => return Some(before),
                 Err(now) => before = now,
-            }
-        }
-        if before == NONE {
-            let parent = self.parent.lock().take();
-            if let Some(parent) = parent {
-                wake(parent, WHAT);
             }
         }
     }
 }
 
+/// A number of one child, or of all: [`layout`] sees to it that there are no more.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+fn number(number: usize) -> u32 {
+    number as u32
+}
+
 fn layout(len: usize) -> Layout {
     const { assert!(align_of::<Head>() >= align_of::<Slot>()) };
+    assert!(len < u32::MAX as usize, "{len} futures at a time are too many");
     let slots = Layout::array::<Slot>(len);
     let whole = slots.and_then(|slots| Layout::new::<Head>().extend(slots));
     // More children than that have no place in memory either.
@@ -247,7 +321,7 @@ fn slot_of(head: NonNull<Head>, index: usize) -> NonNull<Slot> {
 #[inline]
 unsafe fn head_of(slot: NonNull<Slot>) -> NonNull<Head> {
     // SAFETY: L1.
-    unsafe { slot.sub((*slot.as_ptr()).index).cast::<Head>().sub(1) }
+    unsafe { slot.sub((*slot.as_ptr()).index as usize).cast::<Head>().sub(1) }
 }
 
 /// Ends the hold of an owner.
@@ -310,8 +384,8 @@ unsafe fn forget(data: *const ()) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU32;
     use std::task::Wake;
     use std::thread;
 
@@ -327,7 +401,7 @@ mod tests {
     }
 
     fn waker(block: &Block, index: usize) -> Waker {
-        block.lend(index, |context| context.waker().clone())
+        block.lend(index, false, |context| context.waker().clone())
     }
 
     fn woken(block: &Block) -> Vec<usize> {
@@ -337,21 +411,28 @@ mod tests {
 
     #[test]
     fn the_first_wake_tells_the_parent_and_each_child_is_named_once() {
-        let (block, parent) = (Block::new(3), Arc::new(Parent::default()));
-        *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
-        let wakers = [2, 0].map(|index| waker(&block, index));
-        wakers.iter().chain(&wakers).for_each(Waker::wake_by_ref);
-        assert!(!block.sleeps());
-        assert_eq!((woken(&block), parent.0.load(Ordering::Relaxed)), (vec![2, 0], 1));
-        assert!(block.sleeps());
-        wakers[0].wake_by_ref();
-        assert_eq!(woken(&block), [] as [usize; 0], "it was not polled meanwhile");
-        assert!(wakers[0].will_wake(&waker(&block, 2)) && !wakers[0].will_wake(&wakers[1]));
+        for (sorted, order) in [(false, [2, 0]), (true, [0, 2])] {
+            let (block, parent) = (Block::new(3, sorted), Arc::new(Parent::default()));
+            *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
+            let wakers = [2, 0].map(|index| waker(&block, index));
+            wakers.iter().chain(&wakers).for_each(Waker::wake_by_ref);
+            assert!(!block.sleeps());
+            assert_eq!((woken(&block), parent.0.load(Ordering::Relaxed)), (order.to_vec(), 1));
+            assert!(block.sleeps());
+            if !sorted {
+                wakers[0].wake_by_ref();
+                assert_eq!(woken(&block), [] as [usize; 0], "it was not polled meanwhile");
+            }
+            block.slot(0).finish();
+            wakers[1].wake_by_ref();
+            assert!(block.sleeps(), "it has finished");
+            assert!(wakers[0].will_wake(&waker(&block, 2)) && !wakers[0].will_wake(&wakers[1]));
+        }
     }
 
     #[test]
     fn wakers_that_are_left_over_keep_the_memory() {
-        let block = Block::new(2);
+        let block = Block::new(2, false);
         let (left, other) = (waker(&block, 1), waker(&block, 0));
         block.slot(0).finish();
         assert!(block.slot(0).has_finished() && !block.slot(1).has_finished());
@@ -364,30 +445,61 @@ mod tests {
 
     #[test]
     fn a_block_for_nobody_is_dropped() {
-        assert_eq!(woken(&Block::new(0)), [] as [usize; 0]);
+        assert_eq!(woken(&Block::new(0, false)), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn few_are_as_many_as_a_word_has_bits() {
+        const MOST: usize = usize::BITS as usize;
+        for (len, ascends) in [(MOST, true), (MOST + 1, false)] {
+            let block = Block::new(len, true);
+            [len - 1, 0, len / 2].iter().for_each(|&index| waker(&block, index).wake());
+            let mut line = block.collect();
+            assert_eq!(line.ascends, ascends);
+            let expected = if ascends { [0, len / 2, len - 1] } else { [len - 1, 0, len / 2] };
+            assert_eq!(expected.map(Some), [(); 3].map(|()| block.take_first(&mut line)));
+            assert!(line.is_empty());
+            for index in [3, len - 1, 1] {
+                block.put_first(&mut line, index);
+            }
+            let put = if ascends { [1, 3, len - 1] } else { [1, len - 1, 3] };
+            assert_eq!(put.map(Some), [(); 3].map(|()| block.take_first(&mut line)));
+        }
+    }
+
+    #[test]
+    fn the_parent_is_at_hand_while_no_waker_is_elsewhere() {
+        let mut block = Block::new(2, true);
+        assert!(block.own_parent().is_some());
+        let elsewhere = waker(&block, 1);
+        assert!(block.own_parent().is_none());
+        thread::spawn(move || elsewhere.wake()).join().expect("no waker panics");
+        assert!(block.own_parent().is_some());
     }
 
     #[test]
     fn children_that_are_woken_on_many_threads_are_all_named() {
         const CHILDREN: usize = 16;
-        let (block, parent) = (Block::new(CHILDREN), Arc::new(Parent::default()));
-        *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
-        let wakers: Vec<_> = (0..CHILDREN).map(|index| waker(&block, index)).collect();
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let own = wakers.clone();
-                thread::spawn(move || own.into_iter().for_each(Waker::wake))
-            })
-            .collect();
-        drop(wakers);
-        let mut named = Vec::new();
-        while named.len() < CHILDREN {
-            named.extend(woken(&block));
-            thread::yield_now();
+        for sorted in [false, true] {
+            let (block, parent) = (Block::new(CHILDREN, sorted), Arc::new(Parent::default()));
+            *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
+            let wakers: Vec<_> = (0..CHILDREN).map(|index| waker(&block, index)).collect();
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let own = wakers.clone();
+                    thread::spawn(move || own.into_iter().for_each(Waker::wake))
+                })
+                .collect();
+            drop(wakers);
+            // Of few, who is woken again before it is polled is named again.
+            let mut named = BTreeSet::new();
+            while named.len() < CHILDREN {
+                named.extend(woken(&block));
+                thread::yield_now();
+            }
+            threads.into_iter().for_each(|thread| thread.join().expect("no waker panics"));
+            assert!(sorted || woken(&block).is_empty());
+            assert_eq!(parent.0.load(Ordering::Relaxed), 1);
         }
-        named.sort_unstable();
-        assert_eq!(named, (0..CHILDREN).collect::<Vec<_>>());
-        threads.into_iter().for_each(|thread| thread.join().expect("no waker panics"));
-        assert_eq!((woken(&block), parent.0.load(Ordering::Relaxed)), (Vec::new(), 1));
     }
 }

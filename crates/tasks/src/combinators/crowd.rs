@@ -20,9 +20,10 @@ pub(crate) struct Crowd<F: Future> {
 }
 
 impl<F: Future> Crowd<F> {
-    pub(crate) fn new(futures: impl IntoIterator<Item = F>) -> Self {
+    /// Of these. `order` is that of all rounds, or `Fair` if it is not known yet.
+    pub(crate) fn new(futures: impl IntoIterator<Item = F>, order: Order) -> Self {
         let slots: Box<[_]> = futures.into_iter().map(Slot::new).collect();
-        let wakes = WakeSet::new(slots.len());
+        let wakes = WakeSet::new(slots.len(), order);
         Self { slots: Box::into_pin(slots), wakes }
     }
 
@@ -37,10 +38,10 @@ impl<F: Future> Crowd<F> {
 
     /// Goes on polling until a future is ready, whose output is kept; `None` ends the round.
     pub(crate) fn next_finished(&mut self) -> Option<usize> {
-        while let Some(index) = self.wakes.next() {
-            let slot = at(&mut self.slots, index);
-            if self.wakes.poll(index, |context| slot.poll(context)).is_ready() {
-                return Some(index);
+        while let Some(turn) = self.wakes.next() {
+            let slot = at(&mut self.slots, turn.index);
+            if self.wakes.poll(turn, |context| slot.poll(context)).is_ready() {
+                return Some(turn.index);
             }
         }
         None

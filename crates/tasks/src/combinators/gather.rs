@@ -45,7 +45,7 @@ where
     I: IntoIterator<Item = F>,
     F: Future<Output = Result<T, E>>,
 {
-    Gather { crowd: Some(Crowd::new(futures)) }
+    Gather { crowd: Some(Crowd::new(futures, Order::Fixed)) }
 }
 
 /// The future that [`gather()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -156,7 +156,7 @@ pub fn gather_tuple<T>(futures: T) -> GatherTuple<T::Futures>
 where
     T: FutureTuple<Futures: FallibleFutures>,
 {
-    GatherTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN)) }
+    GatherTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN, Order::Fixed)) }
 }
 
 pin_project! {
@@ -187,8 +187,9 @@ impl<C: FallibleFutures> Future for GatherTuple<C> {
             return Poll::Pending;
         };
         wakes.begin(cx, Order::Fixed);
-        while let Some(index) = wakes.next() {
-            let _ = wakes.poll(index, |cx| this.futures.as_mut().poll_at(index, cx));
+        while let Some(turn) = wakes.next() {
+            let index = turn.index;
+            let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(index, cx));
             if let Some(error) = this.futures.as_mut().take_error(index) {
                 *this.wakes = None;
                 drop(this.futures.take_all());

@@ -34,7 +34,7 @@ pub fn race<I>(futures: I) -> Race<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    Race { crowd: Some(Crowd::new(futures)), order: Order::Fair }
+    Race { crowd: Some(Crowd::new(futures, Order::Fair)), order: Order::Fair }
 }
 
 /// The future that [`race`] returns. Polled again after it has resolved, it is pending for ever.

@@ -30,7 +30,7 @@ pub fn settle<I>(futures: I) -> Settle<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    Settle { crowd: Some(Crowd::new(futures)) }
+    Settle { crowd: Some(Crowd::new(futures, Order::Fixed)) }
 }
 
 /// The future that [`settle()`] returns. Polled again after it has resolved, it is pending for ever.
@@ -84,7 +84,7 @@ impl<F: Future> fmt::Debug for Settle<F> {
 /// # });
 /// ```
 pub fn settle_tuple<T: FutureTuple>(futures: T) -> SettleTuple<T::Futures> {
-    SettleTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN)) }
+    SettleTuple { futures: futures.into_futures(), wakes: Some(WakeSet::new(T::Futures::LEN, Order::Fixed)) }
 }
 
 pin_project! {
@@ -115,8 +115,8 @@ impl<C: Futures> Future for SettleTuple<C> {
             return Poll::Pending;
         };
         wakes.begin(cx, Order::Fixed);
-        while let Some(index) = wakes.next() {
-            let _ = wakes.poll(index, |cx| this.futures.as_mut().poll_at(index, cx));
+        while let Some(turn) = wakes.next() {
+            let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(turn.index, cx));
         }
         if wakes.unfinished() > 0 {
             return Poll::Pending;

@@ -26,6 +26,14 @@ pub(crate) enum Order {
     Fixed,
 }
 
+/// A child whose turn it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    pub(crate) index: usize,
+    /// It is the first one.
+    is_first: bool,
+}
+
 /// The wakers of a fixed number of children.
 #[derive(Debug)]
 pub(crate) struct WakeSet {
@@ -40,9 +48,10 @@ pub(crate) struct WakeSet {
 }
 
 impl WakeSet {
-    pub(crate) fn new(len: usize) -> Self {
+    /// Of so many. `order` is that of all rounds, or `Fair` if it is not known yet.
+    pub(crate) fn new(len: usize, order: Order) -> Self {
         Self {
-            block: Block::new(len),
+            block: Block::new(len, order == Order::Fixed),
             fresh: [0..0, 0..0],
             round: Line::EMPTY,
             unfinished: len,
@@ -74,15 +83,24 @@ impl WakeSet {
     }
 
     /// Sees to it that `parent` is woken.
-    fn expect(&self, parent: &Waker) {
-        let place = &self.block.head().parent;
-        // It was taken by the first who was woken.
-        if self.block.sleeps() && place.lock().as_ref().is_some_and(|known| known.will_wake(parent)) {
-            return;
-        }
+    #[inline]
+    fn expect(&mut self, parent: &Waker) {
+        let is_known = |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(parent));
         // To clone a waker, and to drop the one before, is to call code of others.
-        let fresh = parent.clone();
-        let replaced = place.lock().replace(fresh);
+        let replaced = if let Some(place) = self.block.own_parent() {
+            if is_known(place) {
+                return;
+            }
+            place.replace(parent.clone())
+        } else {
+            let place = &self.block.head().parent;
+            // It was taken by the first who was woken.
+            if self.block.sleeps() && is_known(&place.lock()) {
+                return;
+            }
+            let fresh = parent.clone();
+            place.lock().replace(fresh)
+        };
         discard(replaced, WHAT);
     }
 
@@ -111,28 +129,24 @@ impl WakeSet {
 
     /// The next child to be polled in this round.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<usize> {
+    pub(crate) fn next(&mut self) -> Option<Turn> {
         if let Some(index) = self.fresh[0].next().or_else(|| self.fresh[1].next()) {
-            return Some(index);
+            return Some(Turn { index, is_first: true });
         }
         loop {
             let index = self.block.take_first(&mut self.round)?;
             if !self.block.slot(index).has_finished() {
-                return Some(index);
+                return Some(Turn { index, is_first: false });
             }
         }
     }
 
-    /// Polls the child at `index` through `poll`, and lets it rest for ever once it is ready.
+    /// Polls the child whose turn it is through `poll`, and lets it rest for ever once it is ready.
     #[inline]
-    pub(crate) fn poll<T>(
-        &mut self,
-        index: usize,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        let polled = self.block.lend(index, poll);
+    pub(crate) fn poll<T>(&mut self, turn: Turn, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let polled = self.block.lend(turn.index, turn.is_first, poll);
         if polled.is_ready() {
-            self.block.slot(index).finish();
+            self.block.slot(turn.index).finish();
             self.unfinished -= 1;
         }
         polled
@@ -142,7 +156,10 @@ impl WakeSet {
 impl Drop for WakeSet {
     /// Lets go of the parent: the children's wakers may live on in foreign hands, and must not keep its task alive.
     fn drop(&mut self) {
-        let parent = self.block.head().parent.lock().take();
+        let parent = match self.block.own_parent() {
+            Some(place) => place.take(),
+            None => self.block.head().parent.lock().take(),
+        };
         discard(parent, WHAT);
     }
 }
