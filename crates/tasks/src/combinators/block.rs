@@ -4,8 +4,9 @@
 //! of how many there are, so that a thousand children have their wakers for one allocation, and the one that a child is
 //! polled with costs nothing until it is cloned.
 //!
-//! Who was woken stands in a list that the slots make up. A few children that are polled in the order of their indices have a bit each
-//! instead: to wake one is a single atomic operation then, and none is needed when it is polled.
+//! Who was woken stands in a list that the slots make up. If it is known from the start that they are polled by index, and a word has
+//! a bit for each, they are few, and such a word is there instead: to wake one is a single atomic operation then, and none is
+//! needed when it is polled.
 //!
 //! # Rules
 //!
@@ -88,9 +89,13 @@ const _: () = {
 };
 
 impl Block {
-    /// One for so many children, none of which can be woken before it is [polled](Self::lend). If they are `sorted`, those that were
-    /// woken may come by index.
+    /// One for so many children, none of which can be woken before it is [polled](Self::lend). If they are `sorted`, those that
+    /// were woken may come by index.
     pub(super) fn new(len: usize, sorted: bool) -> Self {
+        // So many have no place in memory either.
+        if len >= u32::MAX as usize {
+            abort();
+        }
         let layout = layout(len);
         // SAFETY: a head has a size.
         let Some(head) = NonNull::new(unsafe { alloc(layout) }.cast::<Head>()) else {
@@ -130,9 +135,11 @@ impl Block {
         is_first: bool,
         poll: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
-        let slot = self.slot(index);
-        if !self.head().is_few {
+        let (head, slot) = (self.head(), self.slot(index));
+        if !head.is_few {
             slot.begin(is_first);
+        } else if !is_first {
+            head.forget_bit(slot);
         }
         let raw = RawWaker::new(slot_of(self.head, index).as_ptr().cast_const().cast(), &VTABLE);
         // SAFETY: L1, as the table wants it, and L2: it is not dropped, and `self` is borrowed as long as it is lent.
@@ -268,6 +275,15 @@ impl Head {
         Some(self.woken.fetch_or(1 << slot.index, Ordering::AcqRel))
     }
 
+    /// Its poll begins, which is for all wakes until now. The parent may have been woken for that one, and finds nothing then.
+    #[inline]
+    fn forget_bit(&self, slot: &Slot) {
+        let bit = 1 << slot.index;
+        if self.woken.load(Ordering::Relaxed) & bit != 0 {
+            self.woken.fetch_and(!bit, Ordering::AcqRel);
+        }
+    }
+
     #[inline]
     fn note_last(&self, slot: &Slot) -> Option<usize> {
         if slot.mark.swap(true, Ordering::AcqRel) {
@@ -290,7 +306,7 @@ impl Head {
     }
 }
 
-/// A number of one child, or of all: [`layout`] sees to it that there are no more.
+/// A number of one child, or of all: [`Block::new`] sees to it that there are no more.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
 fn number(number: usize) -> u32 {
@@ -299,7 +315,6 @@ fn number(number: usize) -> u32 {
 
 fn layout(len: usize) -> Layout {
     const { assert!(align_of::<Head>() >= align_of::<Slot>()) };
-    assert!(len < u32::MAX as usize, "{len} futures at a time are too many");
     let slots = Layout::array::<Slot>(len);
     let whole = slots.and_then(|slots| Layout::new::<Head>().extend(slots));
     // More children than that have no place in memory either.

@@ -39,9 +39,10 @@ impl<F: Future> Crowd<F> {
     /// Goes on polling until a future is ready, whose output is kept; `None` ends the round.
     pub(crate) fn next_finished(&mut self) -> Option<usize> {
         while let Some(turn) = self.wakes.next() {
-            let slot = at(&mut self.slots, turn.index);
+            let index = turn.index;
+            let slot = at(&mut self.slots, index);
             if self.wakes.poll(turn, |context| slot.poll(context)).is_ready() {
-                return Some(turn.index);
+                return Some(index);
             }
         }
         None

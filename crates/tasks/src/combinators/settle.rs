@@ -116,7 +116,8 @@ impl<C: Futures> Future for SettleTuple<C> {
         };
         wakes.begin(cx, Order::Fixed);
         while let Some(turn) = wakes.next() {
-            let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(turn.index, cx));
+            let index = turn.index;
+            let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(index, cx));
         }
         if wakes.unfinished() > 0 {
             return Poll::Pending;

@@ -26,8 +26,8 @@ pub(crate) enum Order {
     Fixed,
 }
 
-/// A child whose turn it is.
-#[derive(Debug, Clone, Copy)]
+/// A child whose turn it is, once.
+#[derive(Debug)]
 pub(crate) struct Turn {
     pub(crate) index: usize,
     /// It is the first one.
@@ -91,6 +91,7 @@ impl WakeSet {
             if is_known(place) {
                 return;
             }
+            // What that may do does not come here: no waker leads here from anywhere, and this is borrowed exclusively.
             place.replace(parent.clone())
         } else {
             let place = &self.block.head().parent;
@@ -141,12 +142,14 @@ impl WakeSet {
         }
     }
 
-    /// Polls the child whose turn it is through `poll`, and lets it rest for ever once it is ready.
+    /// Polls the child whose turn it is through `poll`, and lets it rest for ever once it is ready. That uses the turn up.
     #[inline]
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn poll<T>(&mut self, turn: Turn, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        let polled = self.block.lend(turn.index, turn.is_first, poll);
+        let Turn { index, is_first } = turn;
+        let polled = self.block.lend(index, is_first, poll);
         if polled.is_ready() {
-            self.block.slot(turn.index).finish();
+            self.block.slot(index).finish();
             self.unfinished -= 1;
         }
         polled

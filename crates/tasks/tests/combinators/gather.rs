@@ -1,12 +1,14 @@
 //! `gather` and `gather!`.
 
-use std::pin::pin;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use futures::executor::block_on;
 use marline_tasks::{GatherError, gather};
 
-use crate::support::{Noisy, Parent, poll, poll_quietly, polls, probe, probes};
+use crate::support::{FEW, Noisy, Parent, poll, poll_quietly, polls, probe, probes};
 
 #[test]
 fn a10_gather_polls_only_the_children_that_were_woken() {
@@ -64,6 +66,42 @@ fn a10_the_parent_of_the_last_poll_is_woken() {
     assert!(poll(&mut all, &second_waker).is_pending());
     controls[0].wake();
     assert_eq!((first.wakes(), second.wakes()), (0, 1));
+}
+
+#[test]
+fn a10_who_is_woken_again_before_its_turn_is_polled_once() {
+    for count in [2, FEW, FEW + 1] {
+        let (controls, children, _) = probes::<Result<(), ()>>(count);
+        let controls = Arc::new(controls);
+        let others = Arc::clone(&controls);
+        let mut all = gather(children.into_iter().enumerate().map(|(index, mut child)| {
+            let others = Arc::clone(&others);
+            poll_fn(move |context| {
+                if index == 0 {
+                    others[1].wake();
+                }
+                Pin::new(&mut child).poll(context)
+            })
+        }));
+        let (_parent, waker) = Parent::new();
+        assert!(poll(&mut all, &waker).is_pending());
+        controls[1].wake();
+        controls[0].wake();
+        for _ in 0..3 {
+            assert!(poll(&mut all, &waker).is_pending());
+            assert_eq!(polls(&controls)[..2], [2, 2], "{count} children");
+        }
+    }
+}
+
+#[test]
+fn a10_the_parent_of_the_last_poll_is_let_go_when_another_polls() {
+    let mut all = gather([pending::<Result<(), ()>>(), pending()]);
+    let ((first, first_waker), (second, second_waker)) = (Parent::new(), Parent::new());
+    assert!(poll(&mut all, &first_waker).is_pending());
+    assert_eq!(Arc::strong_count(&first), 3);
+    assert!(poll(&mut all, &second_waker).is_pending());
+    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (2, 3));
 }
 
 #[test]

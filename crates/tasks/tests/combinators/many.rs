@@ -6,7 +6,7 @@ use std::thread;
 use futures::executor::block_on;
 use marline_tasks::{deferred, gather, race, settle};
 
-use crate::support::{Parent, poll, polls, probes};
+use crate::support::{FEW, Parent, poll, polls, probes};
 
 const MANY: usize = 10_000;
 
@@ -56,7 +56,7 @@ fn a10_no_wake_is_lost_when_children_hop_between_threads() {
         total
     }
     // How many there are decides how it is noted who was woken.
-    for count in [8, 64, 65].into_iter().flat_map(|count| vec![count; 160 / count]) {
+    for count in [8, FEW, FEW + 1].into_iter().flat_map(|count| vec![count; 160 / count]) {
         assert_eq!(block_on(settle((0..count).map(hops))), (0..count).collect::<Vec<_>>());
     }
 }

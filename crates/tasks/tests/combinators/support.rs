@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 /// What happened, in order.
 pub(crate) type Log = Arc<Mutex<Vec<String>>>;
 
+/// Up to so many children are few: who of them was woken is noted in another way.
+pub(crate) const FEW: usize = usize::BITS as usize;
+
 /// A future that ends when its [`Control`] says so.
 pub(crate) struct Probe<T> {
     shared: Arc<Shared<T>>,

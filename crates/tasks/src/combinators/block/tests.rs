@@ -1,6 +1,5 @@
 //! What blocks do, without futures.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread;
@@ -94,27 +93,58 @@ fn the_parent_is_at_hand_while_no_waker_is_elsewhere() {
 }
 
 #[test]
-fn children_that_are_woken_on_many_threads_are_all_named() {
+fn children_that_are_woken_on_many_threads_are_all_named_and_what_was_written_before_is_seen() {
     const CHILDREN: usize = 16;
     for sorted in [false, true] {
         let (block, parent) = (Block::new(CHILDREN, sorted), Arc::new(Parent::default()));
         *block.head().parent.lock() = Some(Waker::from(Arc::clone(&parent)));
+        let written = Arc::new([const { AtomicBool::new(false) }; CHILDREN]);
         let wakers: Vec<_> = (0..CHILDREN).map(|index| waker(&block, index)).collect();
         let threads: Vec<_> = (0..4)
             .map(|_| {
-                let own = wakers.clone();
-                thread::spawn(move || own.into_iter().for_each(Waker::wake))
+                let (own, written) = (wakers.clone(), Arc::clone(&written));
+                thread::spawn(move || {
+                    for (waker, written) in own.into_iter().zip(&*written) {
+                        written.store(true, Ordering::Relaxed);
+                        waker.wake();
+                    }
+                })
             })
             .collect();
         drop(wakers);
-        // Of few, who is woken again before it is polled is named again.
-        let mut named = BTreeSet::new();
+        let mut named = Vec::new();
         while named.len() < CHILDREN {
-            named.extend(woken(&block));
+            let more = woken(&block);
+            assert!(more.iter().all(|&index| written[index].load(Ordering::Relaxed)));
+            named.extend(more);
+            if sorted {
+                // Who is woken again before it is polled is named again.
+                named.sort_unstable();
+                named.dedup();
+            }
             thread::yield_now();
         }
         threads.into_iter().for_each(|thread| thread.join().expect("no waker panics"));
-        assert!(sorted || woken(&block).is_empty());
+        let again = woken(&block);
+        assert!(again.iter().all(|index| sorted && named.contains(index)));
+        named.sort_unstable();
+        assert_eq!(named, (0..CHILDREN).collect::<Vec<_>>());
         assert_eq!(parent.0.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[test]
+fn a_poll_is_for_all_wakes_before_it() {
+    for sorted in [false, true] {
+        let block = Block::new(3, sorted);
+        let wakers = [0, 1].map(|index| waker(&block, index));
+        wakers.iter().for_each(Waker::wake_by_ref);
+        let mut line = block.collect();
+        wakers[1].wake_by_ref();
+        let _ = waker(&block, 1);
+        assert!(block.sleeps());
+        assert_eq!([(); 3].map(|()| block.take_first(&mut line)), [Some(0), Some(1), None]);
+        wakers[1].wake_by_ref();
+        assert_eq!(woken(&block), [1]);
     }
 }
