@@ -12,7 +12,7 @@ use marline_reactor::{Handle, Lost, OnEof, Protocol, Transport};
 use marline_tasks::{ReadHalf, Stream, WriteHalf, spawn};
 
 use crate::streams;
-use crate::support::{Dice, World};
+use crate::support::{Dice, World, bump};
 
 /// What all the holders of the one connection share.
 struct Game {
@@ -38,10 +38,6 @@ struct Tally {
     lost: Cell<usize>,
     dropped: Cell<usize>,
     pauses: Cell<usize>,
-}
-
-fn bump(counter: &Cell<usize>) {
-    counter.set(counter.get() + 1);
 }
 
 impl Game {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use marline_reactor::{Handle, Lost, OnEof, Protocol, Transport, WriteStatus};
 
 use crate::streams;
-use crate::support::{Dice, Place, Raw, World, pattern, seeds};
+use crate::support::{Dice, Place, Raw, World, bump, pattern, seeds};
 
 const PLAYERS: usize = 9;
 /// More than the system keeps for a far end that reads nothing for a while.
@@ -48,10 +48,6 @@ struct Player {
     /// It is no good end.
     is_early: Cell<bool>,
     lost: RefCell<Option<(Lost, u64)>>,
-}
-
-fn bump(counter: &Cell<usize>) {
-    counter.set(counter.get() + 1);
 }
 
 impl Game {
@@ -102,7 +98,9 @@ impl Game {
             let whose = if is_other { self.dice.below(PLAYERS) } else { number };
             let transport = self.players[whose].transport.borrow().clone();
             if let Some(transport) = transport.filter(|transport| !transport.is_closing()) {
-                self.rare.to_others.set(self.rare.to_others.get() + usize::from(is_other));
+                if is_other {
+                    bump(&self.rare.to_others);
+                }
                 self.act_on(whose, &transport);
             }
         }

@@ -1,5 +1,7 @@
 //! What decides for a test that leaves something to chance.
 
+use std::cell::Cell;
+
 use marline_reactor::{ChoiceKind, Choices, Handle};
 
 use super::World;
@@ -27,4 +29,9 @@ impl Dice {
     pub fn one_in(&self, count: usize) -> bool {
         self.below(count) == 0
     }
+}
+
+/// Counts what chance brought about.
+pub fn bump(counter: &Cell<usize>) {
+    counter.set(counter.get() + 1);
 }

@@ -68,7 +68,7 @@ mod worlds;
 pub use attempt::Attempt;
 pub use datagrams::{ANY, Said, Talk, Talked};
 pub use dead_end::{DeadEnd, DeadPorts};
-pub use dice::Dice;
+pub use dice::{Dice, bump};
 pub use ending::{is_over, runs_out};
 pub use failures::failures;
 pub use faulty::{Faults, Faulty};

@@ -20,7 +20,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::process::abort;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ pub(super) struct Head {
     /// The child that was woken last, with the one before it in its slot. Of few, a bit for each.
     woken: AtomicUsize,
     /// Taken by the first child that is woken after they were collected, since one wake of the parent is enough.
-    pub(super) parent: Mutex<Option<Waker>>,
+    parent: Mutex<Option<Waker>>,
 }
 
 pub(super) struct Slot {
@@ -106,7 +106,7 @@ impl Block {
         // SAFETY: L1: it has room for that.
         unsafe { head.write(Head { owners, len, is_few, woken, parent: Mutex::default() }) };
         for index in 0..number(len) {
-            let (mark, has_finished) = (AtomicBool::new(true), AtomicBool::new(false));
+            let (mark, has_finished) = (AtomicBool::new(false), AtomicBool::new(false));
             let slot = Slot { mark, has_finished, index, link: AtomicU32::new(0) };
             // SAFETY: as above.
             unsafe { slot_of(head, index as usize).write(slot) };
@@ -115,7 +115,7 @@ impl Block {
     }
 
     #[inline]
-    pub(super) fn head(&self) -> &Head {
+    fn head(&self) -> &Head {
         // SAFETY: L2, L3.
         unsafe { self.head.as_ref() }
     }
@@ -127,7 +127,8 @@ impl Block {
         unsafe { slot_of(self.head, index).as_ref() }
     }
 
-    /// Calls `poll` with the waker of this child, which may be woken from now on. Before the first time nobody can have woken it.
+    /// Calls `poll` with the waker of this child, which may be woken from now on. Before the first time nobody can have woken it, so there
+    /// is nothing to forget then; and to forget may take a processor as long as most polls.
     #[inline]
     pub(super) fn lend<R>(
         &self,
@@ -135,11 +136,9 @@ impl Block {
         is_first: bool,
         poll: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
-        let (head, slot) = (self.head(), self.slot(index));
-        if !head.is_few {
-            slot.begin(is_first);
-        } else if !is_first {
-            head.forget_bit(slot);
+        let slot = self.slot(index);
+        if !is_first {
+            self.head().forget(slot);
         }
         let raw = RawWaker::new(slot_of(self.head, index).as_ptr().cast_const().cast(), &VTABLE);
         // SAFETY: L1, as the table wants it, and L2: it is not dropped, and `self` is borrowed as long as it is lent.
@@ -193,7 +192,7 @@ impl Block {
 
     /// Where the parent is, if no waker of a child's is anywhere: then no other thread can look there.
     #[inline]
-    pub(super) fn own_parent(&mut self) -> Option<&mut Option<Waker>> {
+    fn own_parent(&mut self) -> Option<&mut Option<Waker>> {
         if self.head().owners.load(Ordering::Acquire) > 1 {
             return None;
         }
@@ -201,9 +200,29 @@ impl Block {
         Some(unsafe { self.head.as_mut() }.parent.get_mut())
     }
 
+    /// Whether this is the parent that the next child to be woken wakes.
+    #[inline]
+    pub(super) fn knows_parent(&mut self, parent: &Waker) -> bool {
+        let is_it = |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(parent));
+        match self.own_parent() {
+            Some(known) => is_it(known),
+            // It was taken by the first who was woken.
+            None => self.sleeps() && is_it(&self.head().parent.lock()),
+        }
+    }
+
+    /// Puts another parent in its place, or none.
+    #[inline]
+    pub(super) fn replace_parent(&mut self, parent: Option<Waker>) -> Option<Waker> {
+        match self.own_parent() {
+            Some(place) => mem::replace(place, parent),
+            None => mem::replace(&mut *self.head().parent.lock(), parent),
+        }
+    }
+
     /// Whether no child was woken since they were collected.
     #[inline]
-    pub(super) fn sleeps(&self) -> bool {
+    fn sleeps(&self) -> bool {
         self.head().woken.load(Ordering::Relaxed) == NONE
     }
 }
@@ -222,18 +241,6 @@ impl fmt::Debug for Block {
 }
 
 impl Slot {
-    /// Its poll begins. Cleared before it, so that no wake during the poll is lost; a swap, so that what was written before
-    /// the wake that set the mark is seen in the poll. Before its first poll nobody has a waker of it, and a swap takes a
-    /// processor as long as most polls.
-    #[inline]
-    fn begin(&self, is_first: bool) {
-        if is_first {
-            self.mark.store(false, Ordering::Relaxed);
-        } else {
-            self.mark.swap(false, Ordering::AcqRel);
-        }
-    }
-
     /// Nobody has to poll it any more.
     #[inline]
     pub(super) fn finish(&self) {
@@ -275,9 +282,15 @@ impl Head {
         Some(self.woken.fetch_or(1 << slot.index, Ordering::AcqRel))
     }
 
-    /// Its poll begins, which is for all wakes until now. The parent may have been woken for that one, and finds nothing then.
+    /// Its poll begins, which is for all wakes until now. Before it, so that no wake during the poll is lost; with an operation that
+    /// reads, so that what was written before a wake is seen in the poll. If it is the bit of one of few, the parent may have been
+    /// woken for that one, and finds nothing then.
     #[inline]
-    fn forget_bit(&self, slot: &Slot) {
+    fn forget(&self, slot: &Slot) {
+        if !self.is_few {
+            slot.mark.swap(false, Ordering::AcqRel);
+            return;
+        }
         let bit = 1 << slot.index;
         if self.woken.load(Ordering::Relaxed) & bit != 0 {
             self.woken.fetch_and(!bit, Ordering::AcqRel);

@@ -20,7 +20,6 @@ pub(crate) struct Crowd<F: Future> {
 }
 
 impl<F: Future> Crowd<F> {
-    /// Of these. `order` is that of all rounds, or `Fair` if it is not known yet.
     pub(crate) fn new(futures: impl IntoIterator<Item = F>, order: Order) -> Self {
         let slots: Box<[_]> = futures.into_iter().map(Slot::new).collect();
         let wakes = WakeSet::new(slots.len(), order);
@@ -32,8 +31,13 @@ impl<F: Future> Crowd<F> {
     }
 
     /// Begins a round, which [`next_finished`](Self::next_finished) goes through.
-    pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
-        self.wakes.begin(parent, order);
+    pub(crate) fn begin(&mut self, parent: &Context<'_>) {
+        self.wakes.begin(parent);
+    }
+
+    /// From now on they are polled by index.
+    pub(crate) fn fix_order(&mut self) {
+        self.wakes.fix_order();
     }
 
     /// Goes on polling until a future is ready, whose output is kept; `None` ends the round.

@@ -76,7 +76,7 @@ where
         let Some(crowd) = &mut this.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx, Order::Fixed);
+        crowd.begin(cx);
         while let Some(index) = crowd.next_finished() {
             if let Some(Err(error)) = crowd.take_if(index, Result::is_err) {
                 let mut left = this.crowd.take();
@@ -186,7 +186,7 @@ impl<C: FallibleFutures> Future for GatherTuple<C> {
         let Some(wakes) = this.wakes else {
             return Poll::Pending;
         };
-        wakes.begin(cx, Order::Fixed);
+        wakes.begin(cx);
         while let Some(turn) = wakes.next() {
             let index = turn.index;
             let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(index, cx));

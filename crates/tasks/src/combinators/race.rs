@@ -34,7 +34,7 @@ pub fn race<I>(futures: I) -> Race<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    Race { crowd: Some(Crowd::new(futures, Order::Fair)), order: Order::Fair }
+    Race { crowd: Some(Crowd::new(futures, Order::Fair)) }
 }
 
 /// The future that [`race`] returns. Polled again after it has resolved, it is pending for ever.
@@ -49,7 +49,6 @@ where
 pub struct Race<F: Future> {
     /// `None` once resolved.
     crowd: Option<Crowd<F>>,
-    order: Order,
 }
 
 impl<F: Future> Race<F> {
@@ -61,8 +60,9 @@ impl<F: Future> Race<F> {
     /// let ready = race(["a", "b", "c"].map(std::future::ready)).fixed();
     /// assert_eq!(futures::executor::block_on(ready), (0, "a"));
     /// ```
-    pub fn fixed(self) -> Self {
-        Self { order: Order::Fixed, ..self }
+    pub fn fixed(mut self) -> Self {
+        self.crowd.iter_mut().for_each(Crowd::fix_order);
+        self
     }
 }
 
@@ -70,11 +70,10 @@ impl<F: Future> Future for Race<F> {
     type Output = (usize, F::Output);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let order = self.order;
         let Some(crowd) = &mut self.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx, order);
+        crowd.begin(cx);
         let winner = crowd.next_finished().and_then(|index| Some((index, crowd.take_if(index, |_| true)?)));
         if winner.is_some() {
             self.crowd = None;

@@ -58,7 +58,7 @@ impl<F: Future> Future for Settle<F> {
         let Some(crowd) = &mut this.crowd else {
             return Poll::Pending;
         };
-        crowd.begin(cx, Order::Fixed);
+        crowd.begin(cx);
         while crowd.next_finished().is_some() {}
         if !crowd.all_finished() {
             return Poll::Pending;
@@ -114,7 +114,7 @@ impl<C: Futures> Future for SettleTuple<C> {
         let Some(wakes) = this.wakes else {
             return Poll::Pending;
         };
-        wakes.begin(cx, Order::Fixed);
+        wakes.begin(cx);
         while let Some(turn) = wakes.next() {
             let index = turn.index;
             let _ = wakes.poll(turn, |cx| this.futures.as_mut().poll_at(index, cx));

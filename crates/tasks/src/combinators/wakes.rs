@@ -44,11 +44,12 @@ pub(crate) struct WakeSet {
     round: Line,
     unfinished: usize,
     len: usize,
+    order: Order,
     started: bool,
 }
 
 impl WakeSet {
-    /// Of so many. `order` is that of all rounds, or `Fair` if it is not known yet.
+    /// Of so many.
     pub(crate) fn new(len: usize, order: Order) -> Self {
         Self {
             block: Block::new(len, order == Order::Fixed),
@@ -56,8 +57,14 @@ impl WakeSet {
             round: Line::EMPTY,
             unfinished: len,
             len,
+            order,
             started: false,
         }
+    }
+
+    /// From now on they are polled by index.
+    pub(crate) fn fix_order(&mut self) {
+        self.order = Order::Fixed;
     }
 
     /// How many children have not been ready yet.
@@ -67,17 +74,17 @@ impl WakeSet {
     }
 
     /// Begins a round; from now on, the first child to be woken wakes `parent`.
-    pub(crate) fn begin(&mut self, parent: &Context<'_>, order: Order) {
+    pub(crate) fn begin(&mut self, parent: &Context<'_>) {
         // Before the woken are collected: who is woken after that finds the parent, and a parent that is woken for one who is
         // collected anyway is only polled once too often.
         self.expect(parent.waker());
         if !mem::replace(&mut self.started, true) {
-            return self.begin_with_all(order);
+            return self.begin_with_all();
         }
         let left_over = !self.round.is_empty() || !self.fresh.iter().all(Range::is_empty);
         let woken = self.block.collect();
-        if left_over || (order == Order::Fixed && !woken.ascends) {
-            return self.line_up(woken, order);
+        if left_over || (self.order == Order::Fixed && !woken.ascends) {
+            return self.line_up(woken);
         }
         self.round = woken;
     }
@@ -85,28 +92,17 @@ impl WakeSet {
     /// Sees to it that `parent` is woken.
     #[inline]
     fn expect(&mut self, parent: &Waker) {
-        let is_known = |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(parent));
+        if self.block.knows_parent(parent) {
+            return;
+        }
         // To clone a waker, and to drop the one before, is to call code of others.
-        let replaced = if let Some(place) = self.block.own_parent() {
-            if is_known(place) {
-                return;
-            }
-            // What that may do does not come here: no waker leads here from anywhere, and this is borrowed exclusively.
-            place.replace(parent.clone())
-        } else {
-            let place = &self.block.head().parent;
-            // It was taken by the first who was woken.
-            if self.block.sleeps() && is_known(&place.lock()) {
-                return;
-            }
-            let fresh = parent.clone();
-            place.lock().replace(fresh)
-        };
+        let fresh = parent.clone();
+        let replaced = self.block.replace_parent(Some(fresh));
         discard(replaced, WHAT);
     }
 
-    fn begin_with_all(&mut self, order: Order) {
-        let start = match order {
+    fn begin_with_all(&mut self) {
+        let start = match self.order {
             Order::Fair => fairness(self.len),
             Order::Fixed => 0,
         };
@@ -116,12 +112,12 @@ impl WakeSet {
     /// Puts those whom the round before did not reach, because another one panicked, before those that were woken, and all of
     /// them in order.
     #[cold]
-    fn line_up(&mut self, mut woken: Line, order: Order) {
+    fn line_up(&mut self, mut woken: Line) {
         let mut all: Vec<usize> = mem::replace(&mut self.fresh, [0..0, 0..0]).into_iter().flatten().collect();
         for line in [&mut self.round, &mut woken] {
             all.extend(iter::from_fn(|| self.block.take_first(line)));
         }
-        if order == Order::Fixed {
+        if self.order == Order::Fixed {
             all.sort_unstable();
         }
         self.round = Line::EMPTY;
@@ -159,10 +155,7 @@ impl WakeSet {
 impl Drop for WakeSet {
     /// Lets go of the parent: the children's wakers may live on in foreign hands, and must not keep its task alive.
     fn drop(&mut self) {
-        let parent = match self.block.own_parent() {
-            Some(place) => place.take(),
-            None => self.block.head().parent.lock().take(),
-        };
+        let parent = self.block.replace_parent(None);
         discard(parent, WHAT);
     }
 }
